@@ -1,0 +1,29 @@
+"""What can go wrong, named by whose fault it is. Status codes are not here: `wire/problems.py` has them.
+
+Expected outcomes are values. These exceptions are for what a caller cannot expect. No text here, and none put in
+here, ever holds a credential.
+"""
+
+
+class GatewayError(Exception):
+    """Base of the two faults. `code` is a row of `wire.problems.PROBLEMS`; `detail` says what to change."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class RequestRejected(GatewayError):
+    """Theirs: the request, or a credential in it, is wrong. A 4xx."""
+
+
+class DependencyFailed(GatewayError):
+    """Ours: a store, a key server or an upstream did not do its part. A 5xx, never a pass and never a 401.
+
+    retry_after: seconds a client should wait, or None.
+    """
+
+    def __init__(self, code: str, detail: str = "", retry_after: int | None = None) -> None:
+        super().__init__(code, detail)
+        self.retry_after = retry_after

@@ -1,0 +1,158 @@
+"""The nouns: account, grant, licence, principal. Immutable; times are seconds since the epoch (float), ids are UUIDs.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Permission = Literal["read", "write"]
+AccountKind = Literal["human", "service", "agent"]
+AccountStatus = Literal["pending", "active", "disabled", "deleted"]
+GrantKind = Literal["session", "api_key", "connection", "service"]
+Presentation = Literal["jwt", "opaque", "connstr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The person behind an account."""
+
+    id: str
+    email: str  # "" if none
+    is_active: bool = True
+    username: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: str
+    name: str
+    owner: Owner
+    kind: AccountKind = "human"
+    status: AccountStatus = "active"
+    approved: bool = True
+    archived: bool = False
+    deleted: bool = False
+    is_staff: bool = False
+    is_manager: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its credentials may be used at all."""
+        return self.status == "active" and not self.deleted and not self.archived
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """One role assignment. account_id, account_name: the tenant's own account."""
+
+    account_id: str
+    account_name: str
+    tenant_id: str
+    role: str
+    role_id: str
+    permission: Permission
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """since: seconds since the epoch."""
+
+    tenant_id: str
+    name: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A credential that was handed out. restricted: a second factor is pending. aal: 1, or 2 with a second factor."""
+
+    id: str
+    account_id: str
+    kind: GrantKind
+    presentation: Presentation
+    created_at: float
+    expires_at: float
+    tenant_id: str | None = None
+    role: str | None = None
+    permission: Permission | None = None
+    name: str = ""
+    dialect: str = "mycelium"
+    scopes: frozenset[str] = frozenset()
+    aal: int = 1
+    amr: tuple[str, ...] = ()
+    restricted: bool = False
+    last_used_at: float | None = None
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the store knows about a presented credential, read in one query. It may be dead: the caller checks.
+
+    grant: None for a caller known by an external issuer.
+    """
+
+    account: Account
+    grant: Grant | None
+    licences: tuple[Licence, ...] = ()
+    ownerships: tuple[Ownership, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller: all that the proxy ever sees. account is None for an external caller without one.
+
+    email: the bare address, "" if none. issuer: name of the configured issuer, `internal` for our own credentials.
+    tenant_id, role: fixed by the credential (a connection string), else None; both narrow the licences.
+    expires_at: of the credential.
+    """
+
+    subject: str
+    email: str
+    issuer: str
+    expires_at: float
+    account: Account | None = None
+    grant_id: str | None = None
+    licences: tuple[Licence, ...] = ()
+    ownerships: tuple[Ownership, ...] = ()
+    tenant_id: str | None = None
+    role: str | None = None
+    scopes: frozenset[str] = frozenset()
+    aal: int = 1
+    restricted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """One row of the table that every worker polls. kind: what `subject` is the id of; `all` voids every entry."""
+
+    id: int
+    kind: Literal["grant", "account", "keys", "all"]
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """private: PKCS#8 DER, or the raw secret of an HS512 key, decrypted. state: only `active` signs; all verify."""
+
+    kid: str
+    algorithm: str
+    private: bytes
+    state: Literal["next", "active", "retiring"]
+    purpose: Literal["token", "assertion"] = "token"
+
+    def __repr__(self) -> str:
+        return f"SigningKey(kid={self.kid!r}, algorithm={self.algorithm!r}, state={self.state!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class MacKey:
+    """Of connection strings. secret: 64 random bytes, decrypted. version: Mycelium's `kvr`. The newest signs."""
+
+    version: int
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"MacKey(version={self.version!r})"

@@ -1,0 +1,1 @@
+"""Routes as values, and the table that finds the one for a request."""

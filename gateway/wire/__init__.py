@@ -1,0 +1,1 @@
+"""HTTP as values: messages, headers, targets, peers, presented credentials. Pure: no sockets, no clock."""

@@ -1,0 +1,53 @@
+"""One parsed request, as the stages after the parser see it. Written once by the reader, then only read."""
+
+from gateway.wire.target import Target
+
+
+class Request:
+    """A plain slotted class: it is made once per request on the measured path.
+
+    method: upper case, as sent. target: the only form in which the path is known to later stages. host: the Host
+    header as sent. minor: 0 or 1, of HTTP/1.x. fields: what may go on to an upstream, four pieces a field: name,
+    b": ", value, b"\\r\\n", in the order of arrival; reserved namespaces, credentials, framing and hop-by-hop fields are
+    never in it. length: the Content-Length, None when there is none. chunked: whether the body is chunked.
+    connection_string, authorization, tenant_id, request_id: raw values of these headers, or None. listed: lower-case
+    names in `Connection`. forwarding: (lower-case name, value) of the forwarding metadata, believed only from trusted
+    peers. websocket: whether a WebSocket upgrade is asked for. expects_continue: `Expect: 100-continue`.
+    keep_alive: whether the client wants the connection kept.
+    """
+
+    __slots__ = (
+        "authorization",
+        "chunked",
+        "connection_string",
+        "expects_continue",
+        "fields",
+        "forwarding",
+        "host",
+        "keep_alive",
+        "length",
+        "listed",
+        "method",
+        "minor",
+        "request_id",
+        "target",
+        "tenant_id",
+        "websocket",
+    )
+
+    method: bytes
+    target: Target
+    host: bytes
+    minor: int
+    fields: list[bytes]
+    length: int | None
+    chunked: bool
+    connection_string: bytes | None
+    authorization: bytes | None
+    tenant_id: bytes | None
+    request_id: bytes | None
+    listed: frozenset[bytes]
+    forwarding: tuple[tuple[bytes, bytes], ...]
+    websocket: bool
+    expects_continue: bool
+    keep_alive: bool

@@ -1,0 +1,77 @@
+"""Every reason code with its status and title: the one list for answers, logs, metrics and the runbook.
+
+A refusal is RFC 9457 problem JSON. The built-in dialects keep their own error bodies.
+"""
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    status: int
+    title: str
+
+
+PROBLEMS: dict[str, Problem] = {
+    # the request cannot be read without guessing: the connection is closed
+    "malformed_request": Problem(400, "The request is not well-formed HTTP/1.1"),
+    "bad_version": Problem(400, "Only HTTP/1.0 and HTTP/1.1 are spoken here"),
+    "bad_host": Problem(400, "Exactly one valid Host header is needed"),
+    "authority_mismatch": Problem(400, "The request target names another authority than Host"),
+    "bad_framing": Problem(400, "The body's framing is ambiguous"),
+    "bad_header_name": Problem(400, "A header name has a character that is not allowed"),
+    "bad_header_value": Problem(400, "A header value has a byte that is not allowed"),
+    "method_refused": Problem(400, "This method is never forwarded"),
+    "ambiguous_path": Problem(400, "The path could be read in two ways"),
+    "duplicate_credential": Problem(400, "A credential header appears more than once"),
+    "upgrade_with_body": Problem(400, "An upgrade request cannot have a body"),
+    "bad_upgrade": Problem(400, "The WebSocket handshake is not valid"),
+    "head_timeout": Problem(408, "The request head did not arrive in time"),
+    "body_timeout": Problem(408, "The request body did not arrive in time"),
+    "body_too_large": Problem(413, "The request body is larger than this route allows"),
+    "target_too_long": Problem(414, "The request target is too long"),
+    "expectation_failed": Problem(417, "Only the expectation 100-continue is known"),
+    "head_too_large": Problem(431, "The request head is too large"),
+    # who is calling
+    "no_credential": Problem(401, "A credential is needed"),
+    "invalid_credential": Problem(401, "The credential is not valid"),
+    "expired_credential": Problem(401, "The credential has expired"),
+    "revoked_credential": Problem(401, "The credential is no longer valid"),
+    "unknown_issuer": Problem(401, "The token's issuer is not known here"),
+    "mfa_required": Problem(401, "A second factor is pending"),
+    # may they
+    "no_account": Problem(403, "The caller has no account"),
+    "role_missing": Problem(403, "The caller lacks the role"),
+    "scope_missing": Problem(403, "The credential lacks a scope"),
+    "issuer_refused": Problem(403, "This issuer's tokens are not accepted on this route"),
+    "mfa_not_proven": Problem(403, "This route needs a login with a second factor"),
+    # where to
+    "no_route": Problem(404, "No route has this path"),
+    "method_not_allowed": Problem(405, "The path has no route for this method"),
+    # ours
+    "internal_error": Problem(500, "The gateway failed"),
+    "upstream_unreachable": Problem(502, "The upstream cannot be reached"),
+    "upstream_bad_answer": Problem(502, "The upstream's answer is not valid"),
+    "upstream_closed": Problem(502, "The upstream closed the connection without an answer"),
+    "profile_too_large": Problem(502, "The caller's profile does not fit into a header"),
+    "keys_unavailable": Problem(503, "The issuer's keys cannot be fetched"),
+    "store_unavailable": Problem(503, "The account store cannot be reached"),
+    "draining": Problem(503, "The gateway is shutting down"),
+    "overloaded": Problem(503, "The gateway has too much to do"),
+    "upstream_timeout": Problem(504, "The upstream did not answer in time"),
+}
+
+
+def body(code: str, detail: str, request_id: str) -> bytes:
+    """The problem as JSON bytes. `detail` must not hold bytes of the request."""
+    problem = PROBLEMS[code]
+    value = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail or problem.title,
+        "code": code,
+        "request_id": request_id,
+    }
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
