@@ -1,0 +1,113 @@
+"""One exchange, stage by stage: match, authenticate, authorize, inject. Start reading here.
+
+    bytes -> wire.Request -> routes.match -> access.authenticate -> access.authorize -> access.inject
+          -> proxy.prepare -> edge.upstream -> proxy.finish -> bytes
+
+`decide` is synchronous and ends at once whenever the credential was verified before. Where it was not, it answers
+`Unverified`, and `settle` takes the same stages on from there. Sockets are none of this module's business.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.access.authenticate import Verified
+from gateway.access.authorize import Permit, authorize
+from gateway.access.inject import Injected, Injector
+from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.routes.model import AccessKind, Route
+from gateway.routes.table import NotAllowed, Table
+from gateway.wire.credentials import Presented, present
+from gateway.wire.message import Request
+
+
+class Gate(Protocol):
+    """Authentication, as far as this module needs it."""
+
+    def recall(self, presented: Presented, now: float) -> Verified | RequestRejected | None: ...
+
+    def verify(self, presented: Presented, now: float) -> Awaitable[Verified]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The request may go on. injected: whole field lines for the upstream; None towards our own application."""
+
+    permit: Permit
+    injected: Injected | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It may not. route: None when none was found. allow: methods for a 405, else b""."""
+
+    fault: GatewayError
+    route: Route | None = None
+    allow: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """The credential has not been seen lately: `Pipeline.settle` has to wait for it."""
+
+    route: Route
+    presented: Presented
+
+
+class Pipeline:
+    """The stages, bound to one generation of the configuration. An exchange keeps the one that it began with."""
+
+    def __init__(self, routes: Table, builtins: Table, gate: Gate, injector: Injector) -> None:
+        self._routes = routes
+        self._builtins = builtins
+        self._gate = gate
+        self._injector = injector
+
+    def decide(self, request: Request, now: float) -> Admitted | Refused | Unverified:
+        """now: seconds since the epoch. Never waits; never raises what a request can cause."""
+        route = self._match(request)
+        if isinstance(route, Refused):
+            return route
+        try:
+            if request.target.oddities and not request.target.oddities <= route.allow_encoded:
+                raise RequestRejected("ambiguous_path", "This route does not list that spelling in allow_encoded.")
+            if route.builtin or route.access.kind is AccessKind.PUBLIC:
+                return self._admit(None, route, now)
+            presented = present(request.connection_string, request.authorization)
+            if presented is None:
+                raise RequestRejected("no_credential")
+            found = self._gate.recall(presented, now)
+            if found is None:
+                return Unverified(route, presented)
+            if isinstance(found, RequestRejected):
+                return Refused(found, route)
+            return self._admit(found, route, now)
+        except GatewayError as fault:
+            return Refused(fault, route)
+
+    async def settle(self, unverified: Unverified, now: float) -> Admitted | Refused:
+        """Verifies the credential, then goes on as `decide` does."""
+        try:
+            verified = await self._gate.verify(unverified.presented, now)
+            return self._admit(verified, unverified.route, now)
+        except (RequestRejected, DependencyFailed) as fault:
+            return Refused(fault, unverified.route)
+
+    def _match(self, request: Request) -> Route | Refused:
+        method, host, target = request.method, request.host, request.target
+        own = self._builtins.match(method, host, target)
+        if isinstance(own, Route):
+            return own
+        found = self._routes.match(method, host, target)
+        if isinstance(found, Route):
+            return found
+        if target.oddities:
+            return Refused(RequestRejected("ambiguous_path"))
+        refusal = found or own
+        if isinstance(refusal, NotAllowed):
+            return Refused(RequestRejected("method_not_allowed"), allow=refusal.allow)
+        return Refused(RequestRejected("no_route"))
+
+    def _admit(self, verified: Verified | None, route: Route, now: float) -> Admitted:
+        permit = authorize(verified.principal if verified else None, route, now)
+        return Admitted(permit, None if route.builtin else self._injector.lines(verified, permit, now))

@@ -1,0 +1,1 @@
+"""What goes to the upstream and what may come back: strip, inject, aim. Pure."""

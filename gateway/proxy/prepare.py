@@ -1,0 +1,89 @@
+"""The head of the upstream's request: the client's fields less what is reserved, then ours, then the aim.
+
+The reader has kept reserved, hop-by-hop and credential fields out of `request.fields` already. What `Connection` lists
+goes first, and identity is put in last, so that no client can have the gateway's own fields removed (S-7).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.access.authorize import Permit
+from gateway.wire.hops import without
+from gateway.wire.message import Request
+
+_OWN_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
+_CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+_UPGRADE: Final = b"connection: upgrade\r\nupgrade: websocket\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """One endpoint of an upstream. host: for its `Host`, with the port. path: put before every target; b"" for none."""
+
+    host: bytes
+    path: bytes = b""
+
+
+def prepare(request: Request, permit: Permit, injected: bytes, aim: Aim, forwarded: bytes, request_id: bytes) -> bytes:
+    """The request head for a proxied upstream. injected, forwarded: whole field lines; request_id: a UUID."""
+    route = permit.route
+    fields = request.fields
+    if request.listed and (listed := request.listed - _OWN_TOKENS):
+        fields = without(fields, listed)
+    if route.forward_authorization and request.authorization is not None:
+        fields = [*fields, b"authorization: ", request.authorization, b"\r\n"]
+    return b"".join(
+        (
+            request.method,
+            b" ",
+            aim.path,
+            request.target.raw if route.strip_prefix is None else _stripped(request, route.strip_prefix),
+            b" HTTP/1.1\r\nhost: ",
+            request.host if route.preserve_host else aim.host,
+            b"\r\n",
+            *fields,
+            _framing(request),
+            forwarded,
+            b"x-mycelium-request-id: ",
+            request_id,
+            b"\r\n",
+            injected,
+            b"\r\n",
+        )
+    )
+
+
+def prepare_builtin(
+    request: Request, permit: Permit, sender: bytes, connection_string: bytes, request_id: bytes
+) -> bytes:
+    """The request head for our own application: credentials go in unchanged, the identity headers do not.
+
+    sender: the x-gateway-* lines that tell who is at the other end. connection_string: the name of its header.
+    """
+    fields = request.fields
+    if request.listed and (listed := request.listed - _OWN_TOKENS):
+        fields = without(fields, listed)
+    lines = [request.method, b" ", request.target.raw, b" HTTP/1.1\r\nhost: ", request.host, b"\r\n", *fields]
+    for name, value in (
+        (b"authorization", request.authorization),
+        (connection_string, request.connection_string),
+        (b"x-mycelium-tenant-id", request.tenant_id),
+        (b"x-gateway-request-id", request_id),
+    ):
+        if value is not None:
+            lines += (name, b": ", value, b"\r\n")
+    return b"".join((*lines, _framing(request), sender, b"\r\n"))
+
+
+def _framing(request: Request) -> bytes:
+    if request.length is not None:
+        return b"content-length: %d\r\n" % request.length
+    if request.chunked:
+        return _CHUNKED
+    return _UPGRADE if request.websocket else b""
+
+
+def _stripped(request: Request, prefix: str) -> bytes:
+    """The target without the prefix, which the route has matched on whole segments; never empty."""
+    rest = request.target.raw[len(prefix) :]
+    return rest if rest.startswith(b"/") else b"/" + rest

@@ -1,0 +1,134 @@
+"""What each header name means to a proxy: the tables of names, and the classifier that the readers use.
+
+The strict row is the absent one: a name is forwarded only if it is made of letters, digits and hyphens, is outside of
+the reserved namespaces, and is in none of the tables.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+FORWARD: Final = 0
+DROP: Final = 1
+REFUSE: Final = 2
+HOST: Final = 3
+AUTHORIZATION: Final = 4
+CONNECTION_STRING: Final = 5
+TENANT: Final = 6
+REQUEST_ID: Final = 7
+CONNECTION: Final = 8
+UPGRADE: Final = 9
+EXPECT: Final = 10
+LENGTH: Final = 11
+ENCODING: Final = 12
+FORWARDING: Final = 13
+WEBSOCKET: Final = 14
+
+NAMESPACES: Final = (b"x-mycelium-", b"x-gateway-")
+
+HOP_BY_HOP: Final = frozenset(
+    # RFC 9110 section 7.6.1, and the older names that servers still act on
+    b"keep-alive proxy-connection te trailer proxy-authenticate proxy-authorization http2-settings".split()
+)
+METADATA: Final = frozenset(
+    # who the client is and where it wanted to go: written by the gateway, read only from trusted peers
+    b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host".split()
+)
+REWRITES: Final = frozenset(
+    # an upstream that believes one of these sees another request than the rule saw
+    b"x-forwarded-port x-forwarded-prefix x-forwarded-uri x-forwarded-method x-forwarded-server x-forwarded-by"
+    b" x-forwarded-scheme x-forwarded-ssl x-real-ip x-client-ip x-cluster-client-ip true-client-ip x-original-url"
+    b" x-original-uri x-original-method x-original-host x-rewrite-url x-http-method x-http-method-override"
+    b" x-method-override front-end-https".split()
+)
+SPECIAL: Final = {
+    b"host": HOST,
+    b"authorization": AUTHORIZATION,
+    b"connection": CONNECTION,
+    b"upgrade": UPGRADE,
+    b"expect": EXPECT,
+    b"content-length": LENGTH,
+    b"transfer-encoding": ENCODING,
+    b"x-mycelium-tenant-id": TENANT,
+    b"x-mycelium-request-id": REQUEST_ID,
+    # a handshake goes to the upstream only together with the upgrade it belongs to
+    b"sec-websocket-key": WEBSOCKET,
+    b"sec-websocket-version": WEBSOCKET,
+}
+_PLAIN = re.compile(rb"[A-Za-z0-9-]+\Z").match
+_NOT_ALNUM = re.compile(rb"[^a-z0-9]")
+_REMEMBERED: Final = 2048  # spellings; a client that invents more pays for classifying each
+
+
+def fold(name: bytes) -> bytes:
+    """The name as the most forgiving upstream reads it: CGI and WSGI fold case and every other character."""
+    return _NOT_ALNUM.sub(b"-", name.lower())
+
+
+class RequestNames:
+    """Classifies request header names; remembers each spelling, so that the warm cost is one dictionary lookup."""
+
+    def __init__(self, connection_string: bytes, allowed: Iterable[bytes] = ()) -> None:
+        """connection_string: lower-case name of its header. allowed: names outside of letters, digits and hyphens."""
+        self._connection_string = connection_string
+        self._allowed = frozenset(name.lower() for name in allowed)
+        self.known: dict[bytes, int] = {}
+
+    def classify(self, name: bytes) -> int:
+        kind = self._kind(name, name.lower())
+        if len(self.known) < _REMEMBERED:
+            self.known[name] = kind
+        return kind
+
+    def _kind(self, name: bytes, lower: bytes) -> int:
+        if lower == self._connection_string:
+            return CONNECTION_STRING
+        if lower in SPECIAL:
+            return SPECIAL[lower]
+        if not _PLAIN(name) and lower not in self._allowed:
+            return REFUSE
+        folded = fold(lower)
+        if folded.startswith(NAMESPACES) or folded == fold(self._connection_string):
+            return DROP
+        if folded in METADATA:
+            return FORWARDING if lower == folded else DROP
+        if folded in SPECIAL or folded in HOP_BY_HOP or folded in REWRITES:
+            return DROP
+        return FORWARD
+
+
+class ResponseNames:
+    """Classifies response header names. `reserved`: whether the upstream may speak in the reserved namespace."""
+
+    def __init__(self, reserved: bool = False) -> None:
+        self._reserved = reserved
+        self.known: dict[bytes, int] = {}
+
+    def classify(self, name: bytes) -> int:
+        kind = self._kind(name.lower())
+        if len(self.known) < _REMEMBERED:
+            self.known[name] = kind
+        return kind
+
+    def _kind(self, lower: bytes) -> int:
+        if lower in (b"connection", b"upgrade", b"content-length", b"transfer-encoding"):
+            return SPECIAL[lower]
+        if lower in HOP_BY_HOP:
+            return DROP
+        if not self._reserved and fold(lower).startswith(NAMESPACES):
+            return DROP
+        return FORWARD
+
+
+def tokens(value: bytes) -> frozenset[bytes]:
+    """The lower-case members of a comma-separated list such as `Connection` (RFC 9110 section 5.6.1)."""
+    return frozenset(part.strip(b" \t").lower() for part in value.split(b",")) - {b""}
+
+
+def without(fields: list[bytes], names: frozenset[bytes]) -> list[bytes]:
+    """The field pieces (four a field, the name first) less those whose lower-case name is listed."""
+    kept: list[bytes] = []
+    for at in range(0, len(fields), 4):
+        if fields[at].lower() not in names:
+            kept += fields[at : at + 4]
+    return kept
