@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+# Built in two stages: the second has no compiler, no pip cache and no source tree, only the environment.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /src
+RUN python -m venv /opt/gateway && /opt/gateway/bin/pip install --no-cache-dir --upgrade 'pip>=25.1' build
+COPY pyproject.toml README.md LICENSE ./
+COPY gateway ./gateway
+COPY config ./config
+RUN /opt/gateway/bin/python -m build --wheel --outdir /dist . \
+ && python -m venv --clear /opt/gateway \
+ && /opt/gateway/bin/pip install --no-cache-dir /dist/*.whl
+
+FROM python:3.11-slim-bookworm
+RUN groupadd --system --gid 10001 gateway \
+ && useradd --system --uid 10001 --gid gateway --home-dir /var/lib/gateway --create-home --shell /usr/sbin/nologin gateway
+COPY --from=build /opt/gateway /opt/gateway
+COPY config/container.yaml /etc/gateway/config.yaml
+ENV PATH=/opt/gateway/bin:$PATH GATEWAY_CONFIG=/etc/gateway/config.yaml \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 10001:10001
+WORKDIR /var/lib/gateway
+VOLUME /var/lib/gateway
+EXPOSE 8080
+# The admin listener is on the container's loopback, so the probe runs inside and nothing of it is exposed.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9901/healthz', timeout=2)"]
+STOPSIGNAL SIGTERM
+CMD ["gateway", "serve", "-c", "/etc/gateway/config.yaml"]
