@@ -1,0 +1,165 @@
+"""The access log: one JSON line per exchange, formatted by hand, written in blocks by a thread.
+
+A line never holds a query, a header value or a credential. A sink that blocks costs lines, which are counted; it never
+costs the event loop a moment.
+"""
+
+import asyncio
+import json
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+BLOCK = 64 * 1024  # bytes: the thread is woken for this much
+FLUSH_SECONDS = 0.5  # and at least this often
+BOUND = 4 * 1024 * 1024  # bytes waiting for the sink: about two seconds of lines at 8,000 requests a second
+CLOSE_SECONDS = 5.0  # how long a blocked sink may delay the exit
+
+_LINE = (
+    '{"time":"%s.%03dZ","id":%s,"client":%s,"method":%s,"route":%s,"path":%s,"upstream":%s,"status":%d,"reason":%s,'
+    '"account":%s,"grant":%s,"bytes_in":%d,"bytes_out":%d,"seconds":%.6f}\n'
+)
+
+_quote = json.JSONEncoder().encode
+
+
+class AccessLog:
+    """Lines go from the event loop through a deque to one thread: append and popleft are each atomic.
+
+    fd: where to write; it may block. It is closed at the end if `owned`. failed: called in the thread, once per outage
+    of the sink. bound: bytes that may wait for the sink.
+    """
+
+    def __init__(self, fd: int, failed: Callable[[OSError], object], owned: bool = False, bound: int = BOUND) -> None:
+        self._fd = fd
+        self._failed = failed
+        self._owned = owned
+        self._bound = bound
+        self._lines: deque[str] = deque()
+        # Each of these four is written by one side only, so that no lock is needed.
+        self._accepted = 0  # bytes, by the loop
+        self._refused = 0  # lines, by the loop
+        self._settled = 0  # bytes, by the thread
+        self._lost = 0  # lines, by the thread
+        self._broken = False
+        self._second = -1
+        self._stamp = ""
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost: the sink was too slow, or failed."""
+        return self._refused + self._lost
+
+    def write(
+        self,
+        now: float,
+        request_id: str,
+        client: str,
+        method: bytes,
+        path: bytes | None,
+        route: str,
+        upstream: str | None,
+        status: int,
+        reason: str | None,
+        account: str | None,
+        grant: str | None,
+        bytes_in: int,
+        bytes_out: int,
+        seconds: float,
+    ) -> None:
+        """One exchange. On the measured path: under 2 us.
+
+        now: seconds since the epoch. path: raw, without the query; None for a built-in endpoint, whose path may hold a
+        token, and for a request without a readable target. status: 0 when no answer was sent.
+        """
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        line = _LINE % (
+            self._stamp,
+            (now - second) * 1000,
+            _quote(request_id),
+            _quote(client),
+            _quote(method.decode("latin-1")),
+            _quote(route),
+            "null" if path is None else _quote(path.decode("latin-1")),
+            "null" if upstream is None else _quote(upstream),
+            status,
+            "null" if reason is None else _quote(reason),
+            "null" if account is None else _quote(account),
+            "null" if grant is None else _quote(grant),
+            bytes_in,
+            bytes_out,
+            seconds,
+        )
+        waiting = self._accepted - self._settled + len(line)
+        if waiting > self._bound:
+            self._refused += 1
+            return
+        self._accepted += len(line)
+        self._lines.append(line)
+        if waiting > BLOCK and not self._wake.is_set():
+            self._wake.set()
+
+    async def aclose(self) -> None:
+        """Write what is left. A sink that still blocks after CLOSE_SECONDS keeps the rest."""
+        self._stopping = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
+            self._drain()
+        self._drain()
+        if self._owned:
+            os.close(self._fd)
+
+    def _drain(self) -> None:
+        while block := self._take():
+            data = "".join(block).encode("ascii")
+            try:
+                _write_all(self._fd, data)
+                self._broken = False
+            except OSError as error:
+                self._lost += len(block)
+                if not self._broken:
+                    self._broken = True
+                    self._failed(error)
+            self._settled += len(data)
+
+    def _take(self) -> list[str]:
+        """Lines of about one block, oldest first; none when nothing waits."""
+        block: list[str] = []
+        size = 0
+        while self._lines and size < BLOCK:
+            line = self._lines.popleft()
+            size += len(line)
+            block.append(line)
+        return block
+
+
+def open_access_log(path: Path, failed: Callable[[OSError], object]) -> AccessLog:
+    """Append to a file, made with mode 0640. Raises OSError. A reload opens it anew, which is how it is rotated."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    return AccessLog(fd, failed, owned=True)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """os.write until all is out, also to a descriptor that somebody else has made non-blocking."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])

@@ -1,0 +1,60 @@
+"""Readiness: whether a balancer should send this copy new requests, and why not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import DependencyFailed
+
+CHECK_SECONDS = 2.0  # balancers give up on a probe after 1 to 5 s
+
+# Whether a condition takes the copy out of service. What hits every copy alike must not: taking all of them out turns
+# a part that fails into a whole that fails. A condition without a row does.
+FATAL: dict[str, bool] = {
+    "draining": True,  # new connections would be refused
+    "store_unavailable": True,  # only cached callers and public routes are served
+    "keys_pending": True,  # the first fetch of an issuer's keys has not ended: another copy may have them
+    "keys_unavailable": False,  # it has ended without keys: one issuer's outage is not ours, its callers get 503
+    "upstream_unreachable": False,  # no live endpoint: its routes get 502, from every copy
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """code: a row of FATAL. subject: the issuer or upstream it is about, "" when there is only one."""
+
+    code: str
+    subject: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.subject}" if self.subject else self.code
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """reasons: why it is not ready; empty when it is. warnings: what else is wrong."""
+
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+Check = Callable[[], Awaitable[Iterable[Condition]]]
+
+
+async def readiness(checks: Sequence[Check]) -> Readiness:
+    """Run all checks at once. One that raises DependencyFailed has found that code; one that hangs is fatal."""
+    found = [condition for group in await asyncio.gather(*map(_run, checks)) for condition in group]
+    return Readiness(
+        reasons=tuple(str(condition) for condition in found if FATAL.get(condition.code, True)),
+        warnings=tuple(str(condition) for condition in found if not FATAL.get(condition.code, True)),
+    )
+
+
+async def _run(check: Check) -> tuple[Condition, ...]:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return tuple(await check())
+    except DependencyFailed as failure:
+        return (Condition(failure.code, failure.detail),)
+    except TimeoutError:
+        return (Condition("check_timeout"),)
