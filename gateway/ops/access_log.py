@@ -5,7 +5,7 @@ costs the event loop a moment.
 """
 
 import asyncio
-import json
+import json.encoder
 import os
 import select
 import threading
@@ -24,7 +24,7 @@ _LINE = (
     '"account":%s,"grant":%s,"bytes_in":%d,"bytes_out":%d,"seconds":%.6f}\n'
 )
 
-_quote = json.JSONEncoder().encode
+_quote = json.encoder.encode_basestring_ascii  # a third of the time that JSONEncoder.encode takes
 
 
 class AccessLog:
