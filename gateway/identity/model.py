@@ -1,5 +1,4 @@
-"""The nouns: account, grant, licence, principal. Immutable; times are seconds since the epoch (float), ids are UUIDs.
-"""
+"""The nouns: account, grant, licence, principal. Immutable; times are seconds since the epoch (float), ids are UUIDs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -156,3 +155,53 @@ class MacKey:
 
     def __repr__(self) -> str:
         return f"MacKey(version={self.version!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """account_id: its own account, made with it; licences are counted against that one."""
+
+    id: str
+    name: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A role that an account holds in a tenant."""
+
+    account_id: str
+    tenant_id: str
+    tenant_name: str
+    role: str
+    role_id: str
+    permission: Permission
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """A grant about to be stored. digest: of the secret (`identity.grants.secret_digest`), None for a JWT.
+
+    prefix: the start of the secret, for people to tell their keys apart. mac_version: of the key that signed it.
+    """
+
+    grant: Grant
+    digest: bytes | None = None
+    prefix: str = ""
+    mac_version: int | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as people list it, without its secret. id: the `kid`, or the version of a MAC key."""
+
+    id: str
+    kind: Literal["signing", "mac"]
+    purpose: Literal["token", "assertion", "connection_string"]
+    algorithm: str
+    state: Literal["next", "active", "retiring"]
+    created_at: float
+    live_grants: int

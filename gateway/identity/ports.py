@@ -1,11 +1,28 @@
 """What the identity core and authentication need from a store. Each call raises DependencyFailed("store_unavailable")
 when the store does not answer, and never answers "no" instead.
+
+Changes answer with what was done, and raise RequestRejected: "not_found" for an id that is not there, "conflict" for
+what is taken or not in the right state, "role_missing" for a role that is not held. A change of what a credential is
+worth writes its revocation row in the same transaction.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from gateway.identity.model import MacKey, Revocation, SigningKey, Standing
+from gateway.identity.model import (
+    Account,
+    AccountStatus,
+    Assignment,
+    Grant,
+    Issue,
+    KeyRecord,
+    MacKey,
+    Permission,
+    Revocation,
+    SigningKey,
+    Standing,
+    Tenant,
+)
 
 
 class Directory(Protocol):
@@ -41,3 +58,70 @@ class Revocations(Protocol):
 
     async def latest(self) -> int:
         """The greatest id, 0 when there is none."""
+
+
+class AccountStore(Protocol):
+    async def add_account(
+        self, account: Account, email_key: str, username_key: str | None = None, phc: str | None = None
+    ) -> None:
+        """Store a new account with its verified address and, given a PHC string, its password. May be "conflict"."""
+
+    async def account(self, account_id: str) -> Account:
+        """May be "not_found"."""
+
+    async def accounts(self) -> Sequence[Account]:
+        """Accounts that somebody can log in to, oldest first: not the tenants' own ones."""
+
+    async def set_status(self, account_id: str, status: AccountStatus) -> bool:
+        """Whether anything changed. May be "not_found"."""
+
+
+class TenantStore(Protocol):
+    async def add_tenant(self, tenant: Tenant, own: Account, owner_id: str | None) -> None:
+        """Store a tenant with its own account. May be "not_found" (the owner)."""
+
+    async def tenant(self, tenant_id: str) -> Tenant:
+        """May be "not_found"."""
+
+    async def tenants(self) -> Sequence[Tenant]:
+        """Oldest first."""
+
+
+class RoleStore(Protocol):
+    async def assign(self, account_id: str, tenant_id: str, role: str, permission: Permission) -> bool:
+        """Whether it is new; the role is made when first used. May be "not_found" (account, tenant)."""
+
+    async def remove(self, account_id: str, tenant_id: str, role: str, permission: Permission | None) -> int:
+        """How many assignments went; permission None takes both."""
+
+    async def assignments(self, account_id: str) -> Sequence[Assignment]:
+        """May be "not_found"."""
+
+
+class GrantStore(Protocol):
+    async def add_grant(self, issue: Issue) -> None:
+        """May be "not_found" (the account) or "conflict" (it is not live)."""
+
+    async def add_connection(self, issue: Issue) -> bool:
+        """False when a grant, live or dead, has this digest. The account must be live and hold the role in the
+        tenant, and the MAC key must be there: else "not_found", "conflict" or "role_missing"."""
+
+    async def grants(self, account_id: str) -> Sequence[Grant]:
+        """Live and dead, newest first. May be "not_found"."""
+
+    async def revoke(self, grant_id: str, reason: str) -> bool:
+        """False when it was revoked before. May be "not_found"."""
+
+
+class KeyStore(Keyring, Protocol):
+    async def key_records(self) -> Sequence[KeyRecord]: ...
+
+    async def replace_signing_key(self, key: SigningKey, replaces: str | None, drop: bool) -> bool:
+        """Make `key` the active one of its purpose, if `replaces` (a kid; None = there is none) is that until now.
+
+        The old one goes on verifying; old ones that no live grant can need any more go. drop: all old ones go.
+        """
+
+    async def add_mac_key(self, key: MacKey, force: bool) -> bool:
+        """Make `key` the newest, if its version follows the newest one's. Three live at most: the oldest goes, and
+        if live grants hang on it that is a "conflict", or, with force, their end."""

@@ -49,6 +49,10 @@ PROBLEMS: dict[str, Problem] = {
     # where to
     "no_route": Problem(404, "No route has this path"),
     "method_not_allowed": Problem(405, "The path has no route for this method"),
+    # what was asked of the account or admin interface, or of the command line
+    "not_found": Problem(404, "There is no such thing"),
+    "conflict": Problem(409, "It clashes with what is there"),
+    "invalid_value": Problem(422, "A value is not acceptable"),
     # ours
     "internal_error": Problem(500, "The gateway failed"),
     "upstream_unreachable": Problem(502, "The upstream cannot be reached"),

@@ -1,0 +1,125 @@
+"""The SQLAlchemy engine: how SQLite is opened, how a transaction begins, and what a failure is called."""
+
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from gateway.errors import DependencyFailed
+
+# on each connection; busy_timeout first, because switching to WAL may itself have to wait
+PRAGMAS = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = NORMAL",
+)
+
+Inode = tuple[int, int]
+
+
+def database_path(url: str) -> Path:
+    """The file of `sqlite:///relative/or/absolute.db`. Raises DependencyFailed for every other URL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DependencyFailed(
+            "store_unavailable", "store.url is not like sqlite:///var/gateway.db"
+        ) from error
+    if parsed.get_backend_name() != "sqlite":
+        raise DependencyFailed("store_unavailable", f"store.url: {parsed.drivername} is not supported, use sqlite:///")
+    if not parsed.database or parsed.database == ":memory:":
+        raise DependencyFailed("store_unavailable", "store.url names no file: write sqlite:///var/gateway.db")
+    return Path(parsed.database)
+
+
+def inode(path: Path) -> Inode:
+    """Which file this is, whatever its name. Raises DependencyFailed when there is none."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise DependencyFailed(
+            "store_unavailable", f"{path}: {error.strerror}; `gateway migrate` makes a database"
+        ) from error
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Foreign errors become DependencyFailed. A broken constraint stays what it is: the statement's author knows it."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        raise DependencyFailed("store_unavailable", str(error.orig)) from error
+    except sqlite3.Error as error:
+        raise DependencyFailed("store_unavailable", str(error)) from error
+    except PoolTimeout as error:
+        raise DependencyFailed("store_unavailable", "every connection to the database is busy", 1) from error
+
+
+class Database:
+    """One file, opened for reading and writing. `create`: make it when it is missing."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        self._engine = make_engine(path, create=create)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that holds the write lock from its start, so that what it read stays true until it commits."""
+        with translated():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """One consistent snapshot; waits for nobody."""
+        with translated():
+            async with self._engine.connect() as plain:
+                connection = await plain.execution_options(snapshot=True)
+                async with connection.begin():
+                    yield connection
+
+    async def aclose(self) -> None:
+        await self._engine.dispose()
+
+
+def make_engine(path: Path, *, create: bool) -> AsyncEngine:
+    mode = "rwc" if create else "rw"
+    url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"})
+    # an error's text must not carry the bound values: digests and password hashes are among them
+    engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=10, hide_parameters=True)
+    sync = engine.sync_engine
+
+    @event.listens_for(sync, "connect")
+    def prepare(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+        entry.info["inode"] = inode(path)
+
+    @event.listens_for(sync, "checkout")
+    def same_file(connection: DBAPIConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+        # a write to a file that was replaced or deleted would succeed and be lost
+        if entry.info["inode"] != inode(path):
+            raise DisconnectionError("the database file was replaced")
+
+    @event.listens_for(sync, "begin")
+    def begin(connection: Connection) -> None:
+        snapshot = connection.get_execution_options().get("snapshot", False)
+        connection.exec_driver_sql("BEGIN" if snapshot else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,225 @@
+"""The tables, as SQLAlchemy sees them. Migrations make them; a test holds the two together.
+
+Ids are UUIDs as text, times are seconds since the epoch (UTC, double precision), `*_enc` columns are sealed with the
+master key (`store/seal.py`).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+# one person per account, so the person's columns (user_id, names, username) stand in the account's row
+account = Table(
+    "account",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("num", BigInteger, nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("user_id", String(36), nullable=False, unique=True),
+    Column("username", Text),
+    Column("username_key", Text, unique=True),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("approved", Boolean, nullable=False),
+    Column("archived", Boolean, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("is_staff", Boolean, nullable=False),
+    Column("is_manager", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    CheckConstraint("kind IN ('human', 'service', 'agent')", name="kind"),
+    CheckConstraint("status IN ('pending', 'active', 'disabled', 'deleted')", name="status"),
+)
+
+email = Table(
+    "email",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("is_primary", Boolean, nullable=False),
+    Column("verified_at", Double),
+)
+# anybody may claim an address, one account may have proved it
+Index(
+    "uq_email_key_verified",
+    email.c.key,
+    unique=True,
+    sqlite_where=text("verified_at IS NOT NULL"),
+    postgresql_where=text("verified_at IS NOT NULL"),
+)
+
+password = Table(
+    "password",
+    metadata,
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("phc", Text, nullable=False),
+    Column("set_at", Double, nullable=False),
+    Column("must_change", Boolean, nullable=False),
+)
+
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("account_id", ForeignKey("account.id"), nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+)
+
+tenant_owner = Table(
+    "tenant_owner",
+    metadata,
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("since", Double, nullable=False),
+)
+
+role = Table(
+    "role",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("slug", String(64), nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+)
+
+role_assignment = Table(
+    "role_assignment",
+    metadata,
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role_id", ForeignKey("role.id"), primary_key=True),
+    Column("permission", String(8), primary_key=True),
+    Column("accepted", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("permission IN ('read', 'write')", name="permission"),
+)
+
+external_identity = Table(
+    "external_identity",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+)
+
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("kid", String(36), primary_key=True),
+    Column("alg", String(16), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("private_enc", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("retired_at", Double),
+    CheckConstraint("purpose IN ('token', 'assertion')", name="purpose"),
+    CheckConstraint("state IN ('next', 'active', 'retiring')", name="state"),
+)
+# two rotations at once cannot both leave an active key
+Index(
+    "uq_signing_key_active",
+    signing_key.c.purpose,
+    unique=True,
+    sqlite_where=text("state = 'active'"),
+    postgresql_where=text("state = 'active'"),
+)
+
+mac_key = Table(
+    "mac_key",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("secret_enc", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+# `grant` is a word of SQL
+grant_ = Table(
+    "grant_",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), index=True),
+    Column("kind", String(16), nullable=False),
+    Column("presentation", String(16), nullable=False),
+    Column("dialect", String(32), nullable=False),
+    Column("secret_hash", LargeBinary, unique=True),
+    Column("prefix", String(16), nullable=False),
+    Column("mac_version", ForeignKey("mac_key.version", ondelete="SET NULL"), index=True),
+    Column("name", Text, nullable=False),
+    Column("role", String(64)),
+    Column("permission", String(8)),
+    Column("scopes", Text, nullable=False),  # separated by spaces, as in RFC 6749 section 3.3
+    Column("aal", Integer, nullable=False),
+    Column("amr", Text, nullable=False),  # separated by spaces
+    Column("restricted", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double),
+    Column("expires_at", Double, nullable=False),
+    Column("revoked_at", Double),
+    Column("revoke_reason", Text),
+    Column("ip", Text),
+    Column("ua", Text),
+    CheckConstraint("kind IN ('session', 'api_key', 'connection', 'service')", name="kind"),
+    CheckConstraint("presentation IN ('jwt', 'opaque', 'connstr')", name="presentation"),
+    CheckConstraint("aal IN (1, 2)", name="aal"),
+)
+
+# AUTOINCREMENT: a poller that remembers the last id must never see it given out again
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("subject", Text, nullable=False),
+    CheckConstraint("kind IN ('grant', 'account', 'keys', 'all')", name="kind"),
+    sqlite_autoincrement=True,
+)
+
+# append-only: nothing updates or deletes a row
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("account_id", String(36), index=True),
+    Column("dialect", String(32), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text),
+    Column("ip", Text),
+    Column("request_id", Text),
+    sqlite_autoincrement=True,
+)
