@@ -26,12 +26,15 @@ PROBLEMS: dict[str, Problem] = {
     "ambiguous_path": Problem(400, "The path could be read in two ways"),
     "duplicate_credential": Problem(400, "A credential header appears more than once"),
     "upgrade_with_body": Problem(400, "An upgrade request cannot have a body"),
+    "bad_parameter": Problem(400, "A parameter of the request is not valid"),
     "bad_upgrade": Problem(400, "The WebSocket handshake is not valid"),
     "head_timeout": Problem(408, "The request head did not arrive in time"),
     "body_timeout": Problem(408, "The request body did not arrive in time"),
     "body_too_large": Problem(413, "The request body is larger than this route allows"),
+    "client_gone": Problem(499, "The client went away"),  # counted and logged, never sent
     "target_too_long": Problem(414, "The request target is too long"),
     "expectation_failed": Problem(417, "Only the expectation 100-continue is known"),
+    "misdirected": Problem(421, "This listener does not answer under that name"),
     "head_too_large": Problem(431, "The request head is too large"),
     # who is calling
     "no_credential": Problem(401, "A credential is needed"),
