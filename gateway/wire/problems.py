@@ -26,7 +26,6 @@ PROBLEMS: dict[str, Problem] = {
     "ambiguous_path": Problem(400, "The path could be read in two ways"),
     "duplicate_credential": Problem(400, "A credential header appears more than once"),
     "upgrade_with_body": Problem(400, "An upgrade request cannot have a body"),
-    "bad_parameter": Problem(400, "A parameter of the request is not valid"),
     "bad_upgrade": Problem(400, "The WebSocket handshake is not valid"),
     "head_timeout": Problem(408, "The request head did not arrive in time"),
     "body_timeout": Problem(408, "The request body did not arrive in time"),
@@ -34,7 +33,6 @@ PROBLEMS: dict[str, Problem] = {
     "client_gone": Problem(499, "The client went away"),  # counted and logged, never sent
     "target_too_long": Problem(414, "The request target is too long"),
     "expectation_failed": Problem(417, "Only the expectation 100-continue is known"),
-    "misdirected": Problem(421, "This listener does not answer under that name"),
     "head_too_large": Problem(431, "The request head is too large"),
     # who is calling
     "no_credential": Problem(401, "A credential is needed"),
@@ -56,6 +54,9 @@ PROBLEMS: dict[str, Problem] = {
     "not_found": Problem(404, "There is no such thing"),
     "conflict": Problem(409, "It clashes with what is there"),
     "invalid_value": Problem(422, "A value is not acceptable"),
+    # to our own applications
+    "bad_parameter": Problem(400, "A parameter of the request is not valid"),
+    "misdirected": Problem(421, "This listener does not answer under that name"),
     # ours
     "internal_error": Problem(500, "The gateway failed"),
     "upstream_unreachable": Problem(502, "The upstream cannot be reached"),

@@ -1,0 +1,153 @@
+"""The admin listener: health, readiness, metrics, reload, purge. None of it is on the public listener.
+
+A page in a browser can make its own name resolve to 127.0.0.1 (DNS rebinding) and so reach a listener on loopback: the
+Host must be an address, localhost or a listed name. What is not open wants the admin token, from anywhere.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from gateway.control.answers import BODY_LIMIT, answer, frame, template
+from gateway.errors import RequestRejected
+from gateway.ops import metrics
+from gateway.ops.health import Readiness
+from gateway.ops.logs import Log
+
+
+@dataclass(frozen=True, slots=True)
+class AdminAccess:
+    """token: of Authorization: Bearer; None refuses whatever needs it. hosts: lower-case names, beside addresses."""
+
+    token: bytes | None = field(repr=False)
+    hosts: frozenset[str] = frozenset()
+
+
+class Operations(Protocol):
+    """What an operator can ask of the running gateway."""
+
+    async def readiness(self) -> Readiness: ...
+
+    async def reload(self) -> Sequence[Mapping[str, object]]:
+        """The faults that kept the old configuration in place; none when the new one runs."""
+
+    async def purge(self) -> None:
+        """Forgets every verified credential."""
+
+    def metrics(self) -> bytes:
+        """The exposition. Called in a thread."""
+
+
+# Who may call without the token; an endpoint that is not here wants it.
+_OPEN: Final = {
+    "/healthz": "anybody",
+    "/readyz": "anybody",
+    "/metrics": "loopback",  # a collector beside the gateway; its numbers tell an outsider about the traffic
+}
+
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d{1,5})?", re.ASCII)
+
+
+def build(operations: Operations, access: Callable[[], AdminAccess], log: Log) -> web.Application:
+    """access: asked on every request, so that a reload changes it."""
+    application = web.Application(
+        middlewares=[frame(log, _fresh_request_id), _guard(access)], client_max_size=BODY_LIMIT
+    )
+
+    async def healthz(_: web.Request) -> web.StreamResponse:
+        return answer({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.StreamResponse:
+        found = await operations.readiness()
+        body = {"ready": not found.reasons, "reasons": found.reasons, "warnings": found.warnings}
+        return answer(body, 503 if found.reasons else 200)
+
+    async def exposition(_: web.Request) -> web.StreamResponse:
+        body = await asyncio.to_thread(operations.metrics)
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
+
+    async def reload(_: web.Request) -> web.StreamResponse:
+        faults = await operations.reload()
+        return answer({"reloaded": not faults, "faults": list(faults)}, 422 if faults else 200)
+
+    async def purge(_: web.Request) -> web.StreamResponse:
+        await operations.purge()
+        return answer({"purged": True})
+
+    router = application.router
+    router.add_get("/healthz", healthz)
+    router.add_get("/readyz", readyz)
+    router.add_get("/metrics", exposition)
+    router.add_post("/reload", reload)
+    router.add_post("/purge", purge)
+    return application
+
+
+def host_allowed(host: str, names: frozenset[str]) -> bool:
+    """Whether a Host value is an IP address, localhost or one of `names` (lower case), with or without a port."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    name = match["six"] or match["name"].lower().removesuffix(".")
+    return name == "localhost" or name in names or _is_address(name)
+
+
+def _guard(access: Callable[[], AdminAccess]) -> Middleware:
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        allowed = access()
+        _check_host(request, allowed.hosts)
+        needs = _OPEN.get(template(request))  # a path that no endpoint has wants the token as well
+        if needs is None or (needs == "loopback" and not _from_loopback(request)):
+            _check_token(request, allowed.token)
+        return await handler(request)
+
+    return guarded
+
+
+def _check_host(request: web.Request, names: frozenset[str]) -> None:
+    hosts = request.headers.getall(hdrs.HOST, [])
+    if not hosts and request.version < (1, 1):
+        return  # a balancer's probe in HTTP/1.0; browsers, which the rule is about, always send one
+    if len(hosts) != 1:
+        raise RequestRejected("bad_host")
+    if not host_allowed(hosts[0], names):
+        raise RequestRejected("misdirected", "Use an address or localhost, or list the name in admin.hosts.")
+
+
+def _check_token(request: web.Request, token: bytes | None) -> None:
+    values = request.headers.getall(hdrs.AUTHORIZATION, [])
+    if not values:
+        raise RequestRejected("no_credential", "The admin token is needed, as Authorization: Bearer.")
+    if len(values) > 1:
+        raise RequestRejected("duplicate_credential")
+    scheme, _, presented = values[0].partition(" ")
+    right = hmac.compare_digest(presented.strip().encode("utf-8", "surrogateescape"), token or b"")
+    if scheme.lower() != "bearer" or not token or not right:
+        raise RequestRejected("invalid_credential")
+
+
+def _from_loopback(request: web.Request) -> bool:
+    address = ipaddress.ip_address((request.remote or "0.0.0.0").partition("%")[0])  # noqa: S104 - not a bind
+    mapped = getattr(address, "ipv4_mapped", None)  # a dual-stack listener sees IPv4 peers so
+    return (mapped or address).is_loopback
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _fresh_request_id(_: web.Request) -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,64 @@
+"""GET beginners/profile: the caller's own profile as JSON, narrowed to what the credential and the caller ask for."""
+
+import dataclasses
+import uuid
+from collections.abc import Callable
+
+from aiohttp import web
+
+from gateway.control.answers import Endpoint
+from gateway.control.caller import Callers
+from gateway.errors import RequestRejected
+from gateway.identity.model import Principal
+
+# (principal, whether licences and ownerships are given as URLs) -> JSON. What it says is decided in `access`.
+Render = Callable[[Principal, bool], bytes]
+
+_TENANT_HEADER = "x-mycelium-tenant-id"
+_FLAGS = {"true": True, "false": False}
+
+
+def endpoint(callers: Callers, render: Render) -> Endpoint:
+    """401 without a credential, 403 `no_account` for an external caller without one."""
+
+    async def profile(request: web.Request) -> web.StreamResponse:
+        principal = await callers.principal(request)
+        if principal.account is None:
+            raise RequestRejected("no_account")
+        seen = narrow(principal, _tenant(request))
+        body = render(seen, _flag(request, "withUrl"))
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+    return profile
+
+
+def narrow(principal: Principal, tenant_id: str | None) -> Principal:
+    """Keeps what lies in the tenant asked for, and in the tenant and role that a connection string fixes."""
+    tenants = {tenant for tenant in (tenant_id, principal.tenant_id) if tenant is not None}
+    return dataclasses.replace(
+        principal,
+        licences=tuple(
+            licence
+            for licence in principal.licences
+            if tenants <= {licence.tenant_id} and principal.role in (None, licence.role)
+        ),
+        ownerships=tuple(ownership for ownership in principal.ownerships if tenants <= {ownership.tenant_id}),
+    )
+
+
+def _tenant(request: web.Request) -> str | None:
+    text = request.headers.get(_TENANT_HEADER)
+    if text is None:
+        return None
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise RequestRejected("bad_parameter", f"{_TENANT_HEADER} is not a UUID.") from None
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    """Absent is false; Mycelium's own default is true, which hides the records that people want to see."""
+    text = request.query.get(name, "false")
+    if text not in _FLAGS:
+        raise RequestRejected("bad_parameter", f"{name} is true or false.")
+    return _FLAGS[text]
