@@ -32,9 +32,7 @@ def database_path(url: str) -> Path:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise DependencyFailed(
-            "store_unavailable", "store.url is not like sqlite:///var/gateway.db"
-        ) from error
+        raise DependencyFailed("store_unavailable", "store.url is not like sqlite:///var/gateway.db") from error
     if parsed.get_backend_name() != "sqlite":
         raise DependencyFailed("store_unavailable", f"store.url: {parsed.drivername} is not supported, use sqlite:///")
     if not parsed.database or parsed.database == ":memory:":

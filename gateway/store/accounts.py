@@ -1,0 +1,83 @@
+"""Accounts: the AccountStore port, and the account that an external identity brings along."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity.model import Account, AccountStatus, Owner
+from gateway.store.engine import Database
+from gateway.store.rows import from_account, require_account, revoked, select_accounts, to_account
+from gateway.store.tables import account, email, external_identity, password, tenant
+
+
+class Accounts:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add_account(
+        self, value: Account, email_key: str, username_key: str | None = None, phc: str | None = None
+    ) -> None:
+        at = self._clock.now()
+        try:
+            async with self._database.writing() as connection:
+                row = from_account(value, at) | {"username_key": username_key}
+                await connection.execute(insert(account).values(row))
+                await add_email(connection, value, email_key, at)
+                if phc is not None:
+                    row = {"account_id": value.id, "phc": phc, "set_at": at, "must_change": False}
+                    await connection.execute(insert(password).values(row))
+        except IntegrityError as error:
+            taken = "the username" if "username" in str(error.orig) else "the e-mail address"
+            raise RequestRejected("conflict", f"{taken} is taken") from error
+
+    async def account(self, account_id: str) -> Account:
+        async with self._database.reading() as connection:
+            return await require_account(connection, account_id)
+
+    async def accounts(self) -> Sequence[Account]:
+        own = exists().where(tenant.c.account_id == account.c.id)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select_accounts().where(~own).order_by(account.c.num))
+            return [to_account(row) for row in rows]
+
+    async def set_status(self, account_id: str, status: AccountStatus) -> bool:
+        at = self._clock.now()
+        async with self._database.writing() as connection:
+            if (await require_account(connection, account_id)).status == status:
+                return False
+            change = update(account).where(account.c.id == account_id).values(status=status, updated_at=at)
+            await connection.execute(change)
+            await revoked(connection, at, "account", account_id)
+            return True
+
+    async def provision(self, issuer: str, subject: str, address: str, name: str) -> None:
+        """Make an account for an external identity, unless there is one. Two at once make one account.
+
+        address: in normal form, "" if the issuer proved none. One that another account has proved is left out: who
+        controls it at the issuer must not be able to speak as that account.
+        """
+        at = self._clock.now()
+        email_key = address.casefold()
+        async with self._database.writing() as connection:
+            known = select(external_identity.c.id).filter_by(issuer=issuer, subject=subject)
+            if (await connection.execute(known)).first() is not None:
+                return
+            held = select(email.c.id).where(email.c.key == email_key, email.c.verified_at.is_not(None))
+            free = address != "" and (await connection.execute(held)).first() is None
+            owner = Owner(id=self._clock.uuid4(), email=address if free else "")
+            value = Account(id=self._clock.uuid4(), name=name, owner=owner)
+            await connection.execute(insert(account).values(from_account(value, at)))
+            if free:
+                await add_email(connection, value, email_key, at)
+            link = {"id": self._clock.uuid4(), "account_id": value.id, "issuer": issuer, "subject": subject}
+            await connection.execute(insert(external_identity).values(link | {"created_at": at}))
+
+
+async def add_email(connection: AsyncConnection, value: Account, key: str, at: float) -> None:
+    row = {"account_id": value.id, "address": value.owner.email, "key": key, "is_primary": True, "verified_at": at}
+    await connection.execute(insert(email).values(row))

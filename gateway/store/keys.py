@@ -1,0 +1,129 @@
+"""Keys at rest: the KeyStore port. Secrets leave this module decrypted and are never logged."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity.model import KeyRecord, MacKey, SigningKey
+from gateway.store.engine import Database
+from gateway.store.rows import is_live, revoked
+from gateway.store.seal import Sealer
+from gateway.store.tables import grant_, mac_key, signing_key
+
+MAC_KEYS = 3  # live at most: a connection string that is not cached is tried against each
+SETTLE = 60.0  # seconds in which every worker has surely read the new keys and signs with the old one no more
+ASSERTION_LIFE = 3600.0  # seconds; an assertion lives 60, the rest is for services that cache the key set
+
+
+class Keys:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+
+    async def signing_keys(self) -> Sequence[SigningKey]:
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(signing_key).order_by(signing_key.c.created_at.desc()))
+            return [self._signing_key(row) for row in rows]
+
+    async def mac_keys(self) -> Sequence[MacKey]:
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(mac_key).order_by(mac_key.c.version.desc()))
+            return [MacKey(row.version, self._sealer.open(row.secret_enc, mac_place(row.version))) for row in rows]
+
+    async def key_records(self) -> Sequence[KeyRecord]:
+        async with self._database.reading() as connection:
+            signing = await connection.execute(select(signing_key).order_by(signing_key.c.created_at.desc()))
+            macs = (await connection.execute(select(mac_key).order_by(mac_key.c.version.desc()))).all()
+            on_mac = select(grant_.c.mac_version, func.count()).where(is_live(self._clock.now()))
+            live = {row[0]: row[1] for row in await connection.execute(on_mac.group_by(grant_.c.mac_version))}
+            found = [signing_record(row) for row in signing]
+            return found + [mac_record(row, newest=row is macs[0], live=live.get(row.version, 0)) for row in macs]
+
+    async def replace_signing_key(self, key: SigningKey, replaces: str | None, drop: bool) -> bool:
+        at = self._clock.now()
+        mine = signing_key.c.purpose == key.purpose
+        active = and_(mine, signing_key.c.state == "active")
+        async with self._database.writing() as connection:
+            if (await connection.execute(select(signing_key.c.kid).where(active))).scalar() != replaces:
+                return False
+            await connection.execute(update(signing_key).where(active).values(state="retiring", retired_at=at))
+            useless = mine if drop else and_(mine, ~still_needed(key.purpose, at))
+            await connection.execute(delete(signing_key).where(useless))
+            await connection.execute(insert(signing_key).values(self._signing_row(key, at)))
+            await revoked(connection, at, "keys", "signing")
+            if drop:  # what was verified with a dropped key must not live on in a cache
+                await revoked(connection, at, "all", "")
+            return True
+
+    async def add_mac_key(self, key: MacKey, force: bool) -> bool:
+        at = self._clock.now()
+        sealed = self._sealer.seal(key.secret, mac_place(key.version))
+        async with self._database.writing() as connection:
+            versions = list((await connection.execute(select(mac_key.c.version).order_by(mac_key.c.version))).scalars())
+            if key.version != (versions[-1] + 1 if versions else 1):
+                return False
+            if len(versions) >= MAC_KEYS:
+                await retire_mac_key(connection, versions[0], force, at)
+            row = {"version": key.version, "secret_enc": sealed, "created_at": at}
+            await connection.execute(insert(mac_key).values(row))
+            await revoked(connection, at, "keys", "mac")
+            return True
+
+    async def require_master_key(self) -> None:
+        """Raises DependencyFailed when the keys in this database were sealed with another master key."""
+        await self.mac_keys()
+
+    def _signing_key(self, row: Row[Any]) -> SigningKey:
+        private = self._sealer.open(row.private_enc, signing_place(row.kid))
+        return SigningKey(row.kid, row.alg, private, row.state, row.purpose)
+
+    def _signing_row(self, key: SigningKey, at: float) -> dict[str, Any]:
+        return {
+            "kid": key.kid,
+            "alg": key.algorithm,
+            "purpose": key.purpose,
+            "private_enc": self._sealer.seal(key.private, signing_place(key.kid)),
+            "state": key.state,
+            "created_at": at,
+        }
+
+
+def mac_place(version: int) -> str:
+    return f"mac_key:{version}:secret_enc"
+
+
+def signing_place(kid: str) -> str:
+    return f"signing_key:{kid}:private_enc"
+
+
+def still_needed(purpose: str, now: float) -> ColumnElement[bool]:
+    """Whether a retiring key may have signed something that is still to be verified."""
+    if purpose == "assertion":
+        return signing_key.c.retired_at > now - ASSERTION_LIFE
+    signed = and_(grant_.c.presentation == "jwt", grant_.c.created_at <= signing_key.c.retired_at + SETTLE)
+    return or_(signing_key.c.retired_at > now - SETTLE, exists().where(signed, is_live(now)))
+
+
+async def retire_mac_key(connection: AsyncConnection, version: int, force: bool, at: float) -> None:
+    hanging = and_(grant_.c.mac_version == version, is_live(at))
+    ids = list((await connection.execute(select(grant_.c.id).where(hanging))).scalars())
+    if ids and not force:
+        raise RequestRejected("conflict", f"{len(ids)} live connection strings are signed with MAC key {version}")
+    await connection.execute(update(grant_).where(hanging).values(revoked_at=at, revoke_reason="key rotated"))
+    for grant_id in ids:
+        await revoked(connection, at, "grant", grant_id)
+    await connection.execute(delete(mac_key).where(mac_key.c.version == version))
+
+
+def signing_record(row: Row[Any]) -> KeyRecord:
+    return KeyRecord(row.kid, "signing", row.purpose, row.alg, row.state, row.created_at, 0)
+
+
+def mac_record(row: Row[Any], *, newest: bool, live: int) -> KeyRecord:
+    version, at = str(row.version), row.created_at
+    return KeyRecord(version, "mac", "connection_string", "HMAC", "active" if newest else "retiring", at, live)

@@ -1,0 +1,130 @@
+"""Rows to values, and the two statements that every change needs."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.errors import RequestRejected
+from gateway.identity.model import Account, Grant, Owner
+from gateway.store.tables import account, email, grant_, revocation
+
+Values = dict[str, Any]  # the columns of one row
+
+
+async def revoked(connection: AsyncConnection, at: float, kind: str, subject: str) -> None:
+    """Tell every worker, in the transaction that changes the thing."""
+    await connection.execute(insert(revocation).values(at=at, kind=kind, subject=subject))
+
+
+def select_accounts() -> Select[Any]:
+    """Accounts with the address that speaks for them: the primary one, once it is verified."""
+    address = and_(email.c.account_id == account.c.id, email.c.is_primary, email.c.verified_at.is_not(None))
+    columns = (account, func.coalesce(email.c.address, "").label("address"))
+    return select(*columns).select_from(account.outerjoin(email, address))
+
+
+async def require_account(connection: AsyncConnection, account_id: str) -> Account:
+    """Raises RequestRejected("not_found")."""
+    row = (await connection.execute(select_accounts().where(account.c.id == account_id))).first()
+    if row is None:
+        raise RequestRejected("not_found", f"there is no account {account_id}")
+    return to_account(row)
+
+
+async def require_live(connection: AsyncConnection, account_id: str) -> None:
+    """Raises RequestRejected: "not_found", or "conflict" when its credentials may not be used."""
+    if not (await require_account(connection, account_id)).is_live:
+        raise RequestRejected("conflict", f"account {account_id} is not active")
+
+
+def to_account(row: Row[Any]) -> Account:
+    owner = Owner(
+        id=row.user_id,
+        email=row.address,
+        is_active=row.status == "active",
+        username=row.username,
+        first_name=row.first_name,
+        last_name=row.last_name,
+    )
+    return Account(
+        id=row.id,
+        name=row.name,
+        owner=owner,
+        kind=row.kind,
+        status=row.status,
+        approved=row.approved,
+        archived=row.archived,
+        deleted=row.deleted,
+        is_staff=row.is_staff,
+        is_manager=row.is_manager,
+    )
+
+
+def from_account(value: Account, at: float) -> Values:
+    return {
+        "id": value.id,
+        "num": select(func.coalesce(func.max(account.c.num), 0) + 1).scalar_subquery(),
+        "kind": value.kind,
+        "status": value.status,
+        "name": value.name,
+        "user_id": value.owner.id,
+        "username": value.owner.username,
+        "first_name": value.owner.first_name,
+        "last_name": value.owner.last_name,
+        "approved": value.approved,
+        "archived": value.archived,
+        "deleted": value.deleted,
+        "is_staff": value.is_staff,
+        "is_manager": value.is_manager,
+        "created_at": at,
+        "updated_at": at,
+    }
+
+
+def to_grant(row: Row[Any]) -> Grant:
+    return Grant(
+        id=row.id,
+        account_id=row.account_id,
+        kind=row.kind,
+        presentation=row.presentation,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        tenant_id=row.tenant_id,
+        role=row.role,
+        permission=row.permission,
+        name=row.name,
+        dialect=row.dialect,
+        scopes=frozenset(row.scopes.split()),
+        aal=row.aal,
+        amr=tuple(row.amr.split()),
+        restricted=row.restricted,
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+    )
+
+
+def from_grant(value: Grant) -> Values:
+    return {
+        "id": value.id,
+        "account_id": value.account_id,
+        "kind": value.kind,
+        "presentation": value.presentation,
+        "created_at": value.created_at,
+        "expires_at": value.expires_at,
+        "tenant_id": value.tenant_id,
+        "role": value.role,
+        "permission": value.permission,
+        "name": value.name,
+        "dialect": value.dialect,
+        "scopes": " ".join(sorted(value.scopes)),
+        "aal": value.aal,
+        "amr": " ".join(value.amr),
+        "restricted": value.restricted,
+        "last_used_at": value.last_used_at,
+        "revoked_at": value.revoked_at,
+    }
+
+
+def is_live(now: float) -> ColumnElement[bool]:
+    return and_(grant_.c.revoked_at.is_(None), grant_.c.expires_at > now)

@@ -1,0 +1,111 @@
+"""Tenants and the roles that accounts hold in them: the TenantStore and RoleStore ports."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity.model import Account, Assignment, Permission, Tenant
+from gateway.store.engine import Database
+from gateway.store.rows import from_account, require_account, revoked
+from gateway.store.tables import account, role, role_assignment, tenant, tenant_owner
+
+
+async def require_tenant(connection: AsyncConnection, tenant_id: str) -> Tenant:
+    """Raises RequestRejected("not_found")."""
+    columns = (tenant.c.id, tenant.c.name, tenant.c.account_id)
+    row = (await connection.execute(select(*columns).where(tenant.c.id == tenant_id))).first()
+    if row is None:
+        raise RequestRejected("not_found", f"there is no tenant {tenant_id}")
+    return Tenant(row.id, row.name, row.account_id)
+
+
+class Tenants:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add_tenant(self, value: Tenant, own: Account, owner_id: str | None) -> None:
+        at = self._clock.now()
+        async with self._database.writing() as connection:
+            await connection.execute(insert(account).values(from_account(own, at)))
+            row = {"id": value.id, "name": value.name, "account_id": value.account_id, "created_at": at}
+            await connection.execute(insert(tenant).values(row))
+            if owner_id is not None:
+                await require_account(connection, owner_id)
+                owned = {"tenant_id": value.id, "account_id": owner_id, "since": at}
+                await connection.execute(insert(tenant_owner).values(owned))
+                await revoked(connection, at, "account", owner_id)
+
+    async def tenant(self, tenant_id: str) -> Tenant:
+        async with self._database.reading() as connection:
+            return await require_tenant(connection, tenant_id)
+
+    async def tenants(self) -> Sequence[Tenant]:
+        columns = (tenant.c.id, tenant.c.name, tenant.c.account_id)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(*columns).order_by(tenant.c.created_at, tenant.c.id))
+            return [Tenant(row.id, row.name, row.account_id) for row in rows]
+
+
+class Roles:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def assign(self, account_id: str, tenant_id: str, slug: str, permission: Permission) -> bool:
+        at = self._clock.now()
+        async with self._database.writing() as connection:
+            await require_account(connection, account_id)
+            await require_tenant(connection, tenant_id)
+            held = {
+                "account_id": account_id,
+                "tenant_id": tenant_id,
+                "role_id": await self._role_id(connection, slug, at),
+                "permission": permission,
+            }
+            if (await connection.execute(select(role_assignment.c.accepted).filter_by(**held))).first() is not None:
+                return False
+            await connection.execute(insert(role_assignment).values(held | {"accepted": True, "created_at": at}))
+            await revoked(connection, at, "account", account_id)
+            return True
+
+    async def _role_id(self, connection: AsyncConnection, slug: str, at: float) -> str:
+        found = (await connection.execute(select(role.c.id).where(role.c.slug == slug))).scalar()
+        if isinstance(found, str):
+            return found
+        role_id = self._clock.uuid4()
+        await connection.execute(insert(role).values(id=role_id, slug=slug, created_at=at))
+        return role_id
+
+    async def remove(self, account_id: str, tenant_id: str, slug: str, permission: Permission | None) -> int:
+        held = delete(role_assignment).where(
+            role_assignment.c.account_id == account_id,
+            role_assignment.c.tenant_id == tenant_id,
+            role_assignment.c.role_id.in_(select(role.c.id).where(role.c.slug == slug)),
+        )
+        if permission is not None:
+            held = held.where(role_assignment.c.permission == permission)
+        async with self._database.writing() as connection:
+            gone = (await connection.execute(held)).rowcount
+            if gone:
+                await revoked(connection, self._clock.now(), "account", account_id)
+            return gone
+
+    async def assignments(self, account_id: str) -> Sequence[Assignment]:
+        statement = (
+            select(role_assignment, tenant.c.name.label("tenant_name"), role.c.slug)
+            .join(tenant, tenant.c.id == role_assignment.c.tenant_id)
+            .join(role, role.c.id == role_assignment.c.role_id)
+            .where(role_assignment.c.account_id == account_id)
+            .order_by(tenant.c.name, role.c.slug, role_assignment.c.permission)
+        )
+        async with self._database.reading() as connection:
+            await require_account(connection, account_id)
+            rows = await connection.execute(statement)
+            return [
+                Assignment(a.account_id, a.tenant_id, a.tenant_name, a.slug, a.role_id, a.permission, a.accepted)
+                for a in rows
+            ]
