@@ -1,0 +1,109 @@
+"""What must hold between keys: names that exist, names given once. Route conflicts are found where routes are compiled.
+
+Works on the plain data rather than on the model, so that one bad key elsewhere does not hide an unknown upstream. What
+has the wrong type here is somebody else's fault and is passed over.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.settings.faults import quoted, suggestion
+from gateway.settings.values import normalised
+
+Path = tuple[str | int, ...]
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """path: keys and positions down to the value. first: where the same was said before."""
+
+    path: Path
+    code: str
+    message: str
+    first: Path | None = None
+
+
+def findings(data: Data) -> Iterator[Finding]:
+    """Every fault between keys, in the order of the checks."""
+    yield from _routes(data)
+    yield from _issuers(data)
+    yield from _upstream_tls(data)
+    yield from _listeners(data)
+    yield from _headers(data)
+
+
+def _mapping(value: object) -> Data:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: object) -> list[tuple[int, Any]]:
+    return list(enumerate(value)) if isinstance(value, tuple) else []
+
+
+def _routes(data: Data) -> Iterator[Finding]:
+    upstreams = [name for name in _mapping(data.get("upstreams")) if isinstance(name, str)]
+    issuers = [
+        name for _, issuer in _listed(data.get("issuers")) if isinstance(name := _mapping(issuer).get("name"), str)
+    ]
+    for at, route in _listed(data.get("routes")):
+        name = _mapping(route).get("upstream")
+        if isinstance(name, str) and name not in upstreams:
+            hint = suggestion(name, upstreams) or "; there are none under upstreams:"
+            yield Finding(("routes", at, "upstream"), "unknown_upstream", f"no upstream is called {quoted(name)}{hint}")
+        access = _mapping(_mapping(route).get("access"))
+        for position, issuer in _listed(access.get("issuers")):
+            if isinstance(issuer, str) and issuer not in (*issuers, "internal"):
+                hint = suggestion(issuer, (*issuers, "internal"))
+                path = ("routes", at, "access", "issuers", position)
+                yield Finding(path, "unknown_issuer", f"no issuer is called {quoted(issuer)}{hint}")
+
+
+def _issuers(data: Data) -> Iterator[Finding]:
+    """A token is judged by the issuer that its `iss` names, so that must be one, and never ourselves."""
+    ours = {_mapping(data.get("tokens")).get("issuer"), _mapping(data).get("public_url", "http://localhost:8080")}
+    for key in ("name", "issuer"):
+        first: dict[str, int] = {}
+        for at, issuer in _listed(data.get("issuers")):
+            value = _mapping(issuer).get(key)
+            if not isinstance(value, str):
+                continue
+            path = ("issuers", at, key)
+            if value in first:
+                yield Finding(path, "duplicate_name", f"{quoted(value)} is given twice", ("issuers", first[value], key))
+            first.setdefault(value, at)
+            if key == "issuer" and value in ours:
+                yield Finding(path, "wrong_value", "this is the gateway's own issuer")
+
+
+def _upstream_tls(data: Data) -> Iterator[Finding]:
+    for name, upstream in _mapping(data.get("upstreams")).items():
+        texts = [text for _, text in _listed(_mapping(upstream).get("endpoints")) if isinstance(text, str)]
+        if "tls" in _mapping(upstream) and texts and all(text.startswith("http://") for text in texts):
+            message = "no endpoint is https://, so this protects nothing"
+            yield Finding(("upstreams", name, "tls"), "wrong_value", message)
+
+
+def _listeners(data: Data) -> Iterator[Finding]:
+    """Two listeners on one address fail at start, where it is late to say so."""
+    clients = _mapping(data.get("listen")).get("address", "127.0.0.1:8080")
+    operators = _mapping(data.get("admin")).get("address", "127.0.0.1:9901")
+    if isinstance(clients, str) and clients == operators and not clients.endswith(":0"):
+        path = ("admin", "address") if "address" in _mapping(data.get("admin")) else ("listen", "address")
+        yield Finding(path, "wrong_value", "listen and admin have the same address")
+
+
+def _headers(data: Data) -> Iterator[Finding]:
+    """A look-alike of the connection string's header would pass a credential that nobody checked."""
+    header = _mapping(data.get("connection_strings")).get("header", "x-mycelium-connection-string")
+    for at, name in _listed(_mapping(data.get("listen")).get("allow_headers")):
+        if isinstance(name, str) and isinstance(header, str) and _same(name, header):
+            path = ("listen", "allow_headers", at)
+            yield Finding(
+                path, "wrong_value", f"{quoted(name)} is read by some servers as the connection string's header"
+            )
+
+
+def _same(odd: str, header: str) -> bool:
+    return normalised(odd) == header.lower()

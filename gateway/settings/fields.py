@@ -1,0 +1,186 @@
+"""The field types of the model: text of the file -> value, with the form an editor is told in the JSON Schema.
+
+Parsers are in `values.py`, `template.py` and `secrets.py`; here they meet pydantic. Files and secrets are found through
+the validation context, a `Sources`; without one, paths stay relative and secrets unset.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo
+from pydantic import WithJsonSchema as Schema
+from pydantic_core import PydanticCustomError
+
+from gateway.settings import values
+from gateway.settings.faults import quoted, suggestion
+from gateway.settings.secrets import Secret, SecretAbsent, Sources, from_env, from_file
+from gateway.settings.template import prefix, template
+
+T = TypeVar("T")
+
+EMPTY: Any = {}  # default of a section, validated like one that is there, so that its defaults see the context
+
+
+class Model(BaseModel):
+    """Strict: `"8"` is not 8 and `1` is not true. Unknown keys are faults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=False)
+
+
+def _text(parse: Callable[[str], T]) -> PlainValidator:
+    """Takes text only, whatever else the parser might take."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str):
+            return parse(value)
+        raise PydanticCustomError("string_type", "text")
+
+    return PlainValidator(check)
+
+
+def written(parse: Callable[[str], T], default: str, description: str) -> Any:
+    """A field whose default is given as an operator would write it."""
+    return Field(parse(default), description=description, json_schema_extra={"default": default})
+
+
+def _within(parse: Callable[[str], float], low: str, high: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not parse(low) <= value <= parse(high):
+            raise ValueError(f"must be from {low} to {high}")
+        return value
+
+    return AfterValidator(check)
+
+
+def sizes(low: str, high: str) -> AfterValidator:
+    return _within(values.size, low, high)
+
+
+def durations(low: str, high: str) -> AfterValidator:
+    return _within(values.duration, low, high)
+
+
+def _string(pattern: str | None = None, *examples: str) -> Schema:
+    shape: dict[str, Any] = {"type": "string"}
+    if pattern:
+        shape["pattern"] = pattern
+    if examples:
+        shape["examples"] = list(examples)
+    return Schema(shape)
+
+
+Size = Annotated[int, _text(values.size), _string(values.SIZE_PATTERN, "32KiB")]
+Duration = Annotated[float, _text(values.duration), _string(values.DURATION_PATTERN, "10s")]
+ListenAddress = Annotated[values.Address, _text(values.address), _string(None, "127.0.0.1:8080", "[::1]:8080")]
+Endpoint = Annotated[values.Endpoint, _text(values.endpoint), _string("^https?://", "http://127.0.0.1:9001")]
+Network = Annotated[values.Network, _text(values.network), _string(None, "10.0.0.0/8")]
+HostName = Annotated[str, _text(values.host_name), _string(None, "api.example.org")]
+Url = Annotated[str, _text(values.url), _string("^https?://", "https://gateway.example")]
+GuardedUrl = Annotated[str, _text(values.guarded_url), _string("^https?://", "https://id.example/jwks")]
+OddHeader = Annotated[str, _text(values.odd_header), _string(None, "user_id")]
+CredentialHeader = Annotated[str, _text(values.credential_header), _string("^[A-Za-z0-9-]{1,64}$")]
+Encoded = Annotated[str, _text(values.encoded_spelling), _string("^(%[0-9A-Fa-f]{2}|;)$", "%2F", ";")]
+UpstreamName = Annotated[str, _text(values.upstream_name), _string(values.NAME_PATTERN)]
+IssuerName = Annotated[str, _text(values.issuer_name), _string(values.NAME_PATTERN)]
+RoleSlug = Annotated[str, _text(values.slug), _string(values.SLUG_PATTERN)]
+Scope = Annotated[str, _text(values.scope), _string()]
+PathTemplate = Annotated[str, _text(template), _string("^/", "/orders/{id}", "/orders/**")]
+PathPrefix = Annotated[str, _text(prefix), _string("^/.*[^/]$", "/orders")]
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+def _located(value: object, info: ValidationInfo) -> Path:
+    if isinstance(value, str):
+        if not value or "\0" in value:
+            raise ValueError("must be a file's path")
+        value = Path(value)
+    if not isinstance(value, Path):
+        raise PydanticCustomError("string_type", "text")
+    return info.context.folder / value if isinstance(info.context, Sources) else value
+
+
+FilePath = Annotated[Path, PlainValidator(_located), _string()]
+
+
+def _access_log(value: object, info: ValidationInfo) -> Path | str:
+    if value in ("stdout", "off"):
+        return str(value)
+    if isinstance(value, str) and "/" not in value:  # a misspelt word must not become a file
+        raise ValueError(f"must be stdout, off, or a path with a /{suggestion(value, ('stdout', 'off'))}")
+    return _located(value, info)
+
+
+AccessLog = Annotated[Path | Literal["stdout", "off"], PlainValidator(_access_log), _string(None, "stdout", "off")]
+
+
+def _store(value: object, info: ValidationInfo) -> str:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "text")
+    path = values.store_url(value).removeprefix("sqlite:///")
+    return f"sqlite:///{info.context.folder / path}" if isinstance(info.context, Sources) else value
+
+
+StoreUrl = Annotated[str, PlainValidator(_store), _string("^sqlite:///", "sqlite:///var/gateway.db")]
+
+_WRITE_REFERENCE = "a secret is never in this file; write { env: NAME } or { file: path }"
+
+
+def _secret(value: object, info: ValidationInfo) -> Secret:
+    sources = info.context if isinstance(info.context, Sources) else None
+    if isinstance(value, Secret):
+        return _unnamed(value, sources)
+    if not isinstance(value, dict):
+        raise PydanticCustomError("literal_secret", _WRITE_REFERENCE)
+    kind, name = next(iter(value.items()), ("", ""))
+    if len(value) != 1 or kind not in ("env", "file") or not isinstance(name, str) or not name:
+        raise ValueError("write { env: NAME } or { file: path }, one of the two")
+    if sources is None:
+        return Secret(f"{kind} {name}")
+    try:
+        return from_env(name, sources) if kind == "env" else from_file(name, sources)
+    except SecretAbsent as error:
+        raise PydanticCustomError("secret_missing", "{text}", {"text": str(error)}) from error
+
+
+def _unnamed(default: Secret, sources: Sources | None) -> Secret:
+    """The default file, if it is there: a gateway that needs no such secret starts without it."""
+    name = default.reference.removeprefix("file ")
+    if sources is None or not (sources.folder / name).exists():
+        return Secret(f"file {sources.folder / name}") if sources else default
+    try:
+        return from_file(name, sources)
+    except SecretAbsent as error:
+        raise PydanticCustomError("secret_missing", "{text}", {"text": str(error)}) from error
+
+
+_REFERENCE = {
+    "oneOf": [
+        {"type": "object", "properties": {kind: {"type": "string"}}, "required": [kind], "additionalProperties": False}
+        for kind in ("env", "file")
+    ]
+}
+SecretReference = Annotated[Secret, PlainValidator(_secret), Schema(_REFERENCE)]
+
+
+def default_secret(name: str, description: str) -> Any:
+    """A secret that is looked for in a file when nobody names it."""
+    unset = Secret(f"file {name}")
+    return Field(unset, validate_default=True, description=description, json_schema_extra={"default": {"file": name}})
+
+
+def one_of(*words: str) -> BeforeValidator:
+    """Before a Literal: says what is near, which pydantic does not."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and value not in words:
+            listed = ", ".join(words) if len(words) <= 12 else "the known words"
+            raise ValueError(f"{quoted(value)} is not one of {listed}{near(value, words)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def near(word: str, words: tuple[str, ...]) -> str:
+    hint = suggestion(word, words)
+    return hint if hint.startswith("; did") else ""
