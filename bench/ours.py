@@ -1,0 +1,106 @@
+"""Our gateway as the bench runs it: the program itself, its configuration generated, its database seeded once."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from bench.issuer import AUDIENCE, Issuer
+from bench.load import Client, LoadFailedError, Target
+from bench.peers import System
+from bench.processes import LOOPBACK, PATIENCE, NotStartedError, Stable, free_port
+from bench.seed import Seeded
+from bench.tls import Certificate
+
+CONNECTION_STRING = "x-mycelium-connection-string"
+
+
+def path_of(routes: int) -> str:
+    """A request path of the middle one of so many routes; of the same length whatever their number."""
+    return _prefix(routes // 2) + "/orders/42"
+
+
+def _prefix(number: int) -> str:
+    """A hundred services in an area, as a large installation has them."""
+    return f"/area{number // 100:03}/service{number:05}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A running gateway. seconds: from its start to its first answer. caller: a token that its cache may know."""
+
+    system: System
+    seconds: float
+    path: str
+    caller: str
+
+    def bearer(self, token: str = "") -> Target:
+        return Target(self.system.port, self.path, ("Authorization", f"Bearer {token or self.caller}"))
+
+    def connection_string(self, value: str) -> Target:
+        return Target(self.system.port, self.path, (CONNECTION_STRING, value))
+
+
+def start_gateway(
+    stable: Stable,
+    seeded: Seeded,
+    issuer: Issuer,
+    upstream: int,
+    *,
+    routes: int = 10,
+    certificate: Certificate | None = None,
+) -> Ours:
+    """Start it and wait until it has answered an authenticated request. NotStartedError if it does not."""
+    port = free_port()
+    settings = _settings(seeded, issuer, upstream, port, routes, certificate)
+    config = seeded.folder / f"gateway-{port}.yaml"
+    config.write_text(yaml.safe_dump(settings, sort_keys=False))
+    program = Path(sys.executable).parent / "gateway"
+    if not program.exists():
+        raise NotStartedError("gateway: the package is not installed beside this interpreter")
+    caller = issuer.mint()
+    name = f"gateway-{port}"
+    began = time.perf_counter()
+    process = stable.start(name, [str(program), "serve", "-c", str(config)], core=stable.cores.system)
+    process.wait_until_open(port)
+    ours = Ours(System("ours", process, port), 0.0, path_of(routes), caller)
+    _first_answer(ours, certificate)
+    return Ours(ours.system, time.perf_counter() - began, ours.path, caller)
+
+
+def _first_answer(ours: Ours, certificate: Certificate | None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client = Client(ours.bearer(), certificate.client() if certificate else None)
+            client.ask()
+            client.close()
+        except (LoadFailedError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise NotStartedError(f"gateway: {error}: {ours.system.process.last_words()}") from error
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _settings(
+    seeded: Seeded, issuer: Issuer, upstream: int, port: int, routes: int, certificate: Certificate | None
+) -> dict[str, object]:
+    listen: dict[str, object] = {"address": f"{LOOPBACK}:{port}"}
+    if certificate:
+        listen["tls"] = {"cert": str(certificate.cert), "key": str(certificate.key)}
+    external = {"name": "bench", "issuer": issuer.url, "jwks_url": f"{issuer.url}/jwks", "audiences": [AUDIENCE]}
+    return {
+        "public_url": f"http://{LOOPBACK}:{port}",
+        "listen": listen,
+        "admin": {"address": f"{LOOPBACK}:{free_port()}", "token": {"file": str(seeded.admin_token)}},
+        "store": {"url": seeded.store_url},
+        "secrets": {"master_key": {"file": str(seeded.master_key)}},
+        "issuers": [external | {"algorithms": ["RS256", "EdDSA"]}],
+        "upstreams": {"orders": {"endpoints": [f"http://{LOOPBACK}:{upstream}"]}},
+        "routes": [
+            {"path": f"{_prefix(number)}/**", "upstream": "orders", "access": "protected"} for number in range(routes)
+        ],
+    }
