@@ -1,6 +1,6 @@
 """`access` of a route: one word, or a mapping of rules."""
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
@@ -25,6 +25,10 @@ def _rules_or_kind(value: object) -> object:
     return value
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 class Access(Model):
     """kind: `roles` when roles are given; `public` only by the one word, since nothing narrows it."""
 
@@ -32,7 +36,7 @@ class Access(Model):
         Kind,
         BeforeValidator(_rules_or_kind),
         WithJsonSchema({"enum": list(_MAPPED)}),
-    ] = Field("roles", description="Who may pass when no roles are named.", json_schema_extra={"default": None})
+    ] = Field("roles", description="Who may pass when no roles are named.", json_schema_extra=_without_default)
     roles: tuple[RoleRule, ...] = Field(
         (), validate_default=True, description="One of these must be held; the profile is filtered to them."
     )

@@ -10,14 +10,16 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo
 from pydantic import WithJsonSchema as Schema
-from pydantic_core import PydanticCustomError
 
 from gateway.settings import values
 from gateway.settings.faults import quoted, suggestion
 from gateway.settings.secrets import Secret, SecretAbsent, Sources, from_env, from_file
 from gateway.settings.template import prefix, template
+from gateway.settings.values import Unfit
 
 T = TypeVar("T")
+
+_TEXT_WANTED = "must be text; a word in quotes is always text"
 
 EMPTY: Any = {}  # default of a section, validated like one that is there, so that its defaults see the context
 
@@ -34,7 +36,7 @@ def _text(parse: Callable[[str], T]) -> PlainValidator:
     def check(value: object) -> object:
         if isinstance(value, str):
             return parse(value)
-        raise PydanticCustomError("string_type", "text")
+        raise Unfit("wrong_type", _TEXT_WANTED)
 
     return PlainValidator(check)
 
@@ -75,6 +77,7 @@ Duration = Annotated[float, _text(values.duration), _string(values.DURATION_PATT
 ListenAddress = Annotated[values.Address, _text(values.address), _string(None, "127.0.0.1:8080", "[::1]:8080")]
 Endpoint = Annotated[values.Endpoint, _text(values.endpoint), _string("^https?://", "http://127.0.0.1:9001")]
 Network = Annotated[values.Network, _text(values.network), _string(None, "10.0.0.0/8")]
+HostHeader = Annotated[str, _text(values.host_header), _string(None, "api.example.org", "[::1]")]
 HostName = Annotated[str, _text(values.host_name), _string(None, "api.example.org")]
 Url = Annotated[str, _text(values.url), _string("^https?://", "https://gateway.example")]
 GuardedUrl = Annotated[str, _text(values.guarded_url), _string("^https?://", "https://id.example/jwks")]
@@ -96,7 +99,7 @@ def _located(value: object, info: ValidationInfo) -> Path:
             raise ValueError("must be a file's path")
         value = Path(value)
     if not isinstance(value, Path):
-        raise PydanticCustomError("string_type", "text")
+        raise Unfit("wrong_type", _TEXT_WANTED)
     return info.context.folder / value if isinstance(info.context, Sources) else value
 
 
@@ -116,9 +119,9 @@ AccessLog = Annotated[Path | Literal["stdout", "off"], PlainValidator(_access_lo
 
 def _store(value: object, info: ValidationInfo) -> str:
     if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "text")
+        raise Unfit("wrong_type", _TEXT_WANTED)
     path = values.store_url(value).removeprefix("sqlite:///")
-    return f"sqlite:///{info.context.folder / path}" if isinstance(info.context, Sources) else value
+    return values.store_url(f"sqlite:///{info.context.folder / path}") if isinstance(info.context, Sources) else value
 
 
 StoreUrl = Annotated[str, PlainValidator(_store), _string("^sqlite:///", "sqlite:///var/gateway.db")]
@@ -131,7 +134,7 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
     if isinstance(value, Secret):
         return _unnamed(value, sources)
     if not isinstance(value, dict):
-        raise PydanticCustomError("literal_secret", _WRITE_REFERENCE)
+        raise Unfit("literal_secret", _WRITE_REFERENCE)
     kind, name = next(iter(value.items()), ("", ""))
     if len(value) != 1 or kind not in ("env", "file") or not isinstance(name, str) or not name:
         raise ValueError("write { env: NAME } or { file: path }, one of the two")
@@ -140,7 +143,7 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
     try:
         return from_env(name, sources) if kind == "env" else from_file(name, sources)
     except SecretAbsent as error:
-        raise PydanticCustomError("secret_missing", "{text}", {"text": str(error)}) from error
+        raise Unfit("secret_missing", str(error)) from error
 
 
 def _unnamed(default: Secret, sources: Sources | None) -> Secret:
@@ -151,7 +154,7 @@ def _unnamed(default: Secret, sources: Sources | None) -> Secret:
     try:
         return from_file(name, sources)
     except SecretAbsent as error:
-        raise PydanticCustomError("secret_missing", "{text}", {"text": str(error)}) from error
+        raise Unfit("secret_missing", str(error)) from error
 
 
 _REFERENCE = {

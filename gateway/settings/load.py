@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from gateway.settings.compose import compose
 from gateway.settings.crosscheck import findings
 from gateway.settings.faults import Fault, Place, SettingsInvalid, quoted, suggestion
 from gateway.settings.model import Settings
 from gateway.settings.secrets import Sources
+from gateway.settings.values import Unfit
 from gateway.settings.yaml import Node, plain
 
 Keys = tuple[str | int, ...]
+Detail = Mapping[str, Any]  # one row of pydantic's `errors()`
 
 _TYPES = {
     "string_type": "must be text; a word in quotes is always text",
@@ -33,7 +34,6 @@ _TYPES = {
     "model_attributes_type": "must be a mapping",
     "too_short": "must have at least one entry",
 }
-_OWN_CODES = frozenset({"literal_secret", "secret_missing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _validate(data: Any, tree: Node, sources: Sources) -> tuple[Settings | None,
         return None, [_translate(detail, tree) for detail in details if not _follows(detail, details, tree)]
 
 
-def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails], tree: Node) -> bool:
+def _follows(detail: Detail, details: Sequence[Detail], tree: Node) -> bool:
     """Whether another fault says it already: an empty value, or a list that is too short without its faulty items."""
     keys = detail["loc"]
     if detail["type"] == "too_short":
@@ -113,7 +113,7 @@ def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails], tree: Node) 
     return node is not None and node.value is None
 
 
-def _translate(detail: ErrorDetails, tree: Node) -> Fault:
+def _translate(detail: Detail, tree: Node) -> Fault:
     """pydantic's error as a fault. Its `input` is never looked at: it may be a secret."""
     keys, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
@@ -121,14 +121,15 @@ def _translate(detail: ErrorDetails, tree: Node) -> Fault:
         return place(tree, keys, key=True).fault("unknown_key", f"unknown key {quoted(keys[-1])}{hint}")
     if kind == "missing":
         return place(tree, keys).fault("missing_key", f"{quoted(keys[-1])} is needed here")
-    if keys and keys[-1] == "[key]":
-        return place(tree, keys[:-1], key=True).fault("wrong_value", str(context.get("error", detail["msg"])))
     if kind in _TYPES:
         return place(tree, keys).fault("wrong_type", _TYPES[kind])
-    if kind in _OWN_CODES:  # at the key: the line of the value may be the secret itself
-        return place(tree, keys, key=kind == "literal_secret").fault(kind, detail["msg"])
-    message = str(context["error"]) if "error" in context else detail["msg"].replace("Input should", "must")
-    return place(tree, keys).fault("wrong_value", message)
+    error = context.get("error")
+    message = str(error) if error else detail["msg"].replace("Input should", "must").replace("String should", "must")
+    code = error.code if isinstance(error, Unfit) else "wrong_value"
+    if keys[-1:] == ("[key]",):
+        return place(tree, keys[:-1], key=True).fault(code, message)
+    # a literal secret is shown by its key: the value's line may be the secret itself
+    return place(tree, keys, key=code == "literal_secret").fault(code, message)
 
 
 def _known(keys: Keys) -> Sequence[str]:

@@ -6,7 +6,7 @@ Frozen values, checked one by one. What holds between keys is in `crosscheck.py`
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from gateway.settings import values
 from gateway.settings.access import AccessRule
@@ -19,6 +19,7 @@ from gateway.settings.fields import (
     Endpoint,
     FilePath,
     GuardedUrl,
+    HostHeader,
     HostName,
     IssuerName,
     ListenAddress,
@@ -49,6 +50,9 @@ KNOWN_METHODS = tuple(
     ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK
     QUERY""".split()  # noqa: SIM905 - a list of quoted words would be thirty lines
 )
+
+
+Method = Annotated[str, one_of(*KNOWN_METHODS), WithJsonSchema({"enum": list(KNOWN_METHODS)})]
 
 
 class ServerTls(Model):
@@ -230,10 +234,10 @@ class RouteLimits(Model):
 
 class Route(Model):
     path: PathTemplate = Field(description="Literal segments, {name} for one segment, /** at the end for the rest.")
-    methods: tuple[Annotated[str, one_of(*KNOWN_METHODS)], ...] = Field(
+    methods: tuple[Method, ...] = Field(
         METHODS, min_length=1, description="Methods in upper case; HEAD goes with GET, OPTIONS only where listed."
     )
-    host: HostName | None = Field(None, description="Only for this Host; such a route outranks one without.")
+    host: HostHeader | None = Field(None, description="Only for this Host; such a route outranks one without.")
     upstream: Text = Field(description="The name of the upstream.")
     access: AccessRule = Field(description="Who may pass: public, authenticated, protected, or a mapping of rules.")
     strip_prefix: PathPrefix | None = Field(None, description="Whole segments taken off the path before forwarding.")

@@ -9,7 +9,9 @@ import re
 from gateway.settings.faults import quoted
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]{0,63}\}")
-_LITERAL = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})*")  # RFC 3986 pchar without `*`
+_LITERAL = re.compile(
+    r"(?:[A-Za-z0-9._~!$&'()+,;=:@|\[\]-]|%[0-9A-Fa-f]{2})*"
+)  # pchar of RFC 3986 without `*`, and |[] as browsers send them
 _REFUSED = re.compile(r"%(?:2F|5C|25|2D|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])|;")
 _NEVER = re.compile(r"%(?:2E|[01][0-9A-F]|7F)")
 

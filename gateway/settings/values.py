@@ -16,7 +16,7 @@ _SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZE_PATTERN = r"^[0-9]{1,12}(B|KiB|MiB|GiB)$"
 DURATION_PATTERN = r"^[0-9]{1,12}(ms|s|m|h|d)$"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1123 section 2.1
+_LABEL = r"[A-Za-z0-9_-]{1,63}"  # RFC 1035 section 2.3.1, and the `_` of container names
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # goes into headers and audiences, so nothing needs escaping
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # roles; the form that connection strings carry
@@ -33,6 +33,14 @@ _SET_BY_US = frozenset(
     f"x-mycelium-{name}"
     for name in ("profile", "email", "request-id", "security-group", "service-name", "tenant-id", "assertion")
 )
+
+
+class Unfit(ValueError):  # noqa: N818 - errors are named by fault
+    """A ValueError with a code of its own, where `wrong_value` says too little."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,16 @@ def host_name(text: str) -> str:
     if len(text) > 253 or not _HOST.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
         raise ValueError(f"{quoted(text)} is not a host: an address, or a name of letters, digits, - and dots")
     return text.lower()
+
+
+def host_header(text: str) -> str:
+    """A host as clients write it in `Host`, without port: lower case, IPv6 in brackets."""
+    if text[:1] == "[" and text[-1:] == "]":
+        return f"[{_ipv6(text[1:-1])}]"
+    name = host_name(text)
+    if ":" in name:
+        raise ValueError(f"write the address in brackets: [{name}]")
+    return name
 
 
 def address(text: str) -> Address:
