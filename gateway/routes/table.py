@@ -97,14 +97,15 @@ class Table:
         method: upper case. host: the Host header as sent; looked at only if some route has a host.
         Raises RequestRejected("bad_host") when it is looked at and is none.
         """
+        segments = target.segments
+        if not segments:
+            return None
         leaf = None
         if self._hosts and (root := self._hosts.get(read_host(host))):
-            leaf = _find(root, target.segments)
+            leaf = _find(root, segments)
         if leaf is None:
-            leaf = _find(self._anywhere, target.segments)
-            if leaf is None:
-                return None
-        return leaf.routes.get(method, leaf.refused)
+            leaf = _find(self._anywhere, segments)
+        return None if leaf is None else leaf.routes.get(method, leaf.refused)
 
 
 def _find(node: _Node, segments: list[bytes]) -> _Leaf | None:
@@ -122,11 +123,11 @@ def _find(node: _Node, segments: list[bytes]) -> _Leaf | None:
         elif node.parameter is not None and segment:
             node = node.parameter
         else:
-            return _search(root, segments, 0) if branched else rest
-    leaf = node.exact or node.rest
-    if leaf is None or not segments:  # no segments: `*`, which is no path
-        leaf = None if not segments else _search(root, segments, 0) if branched else rest
-    return leaf
+            break
+    else:
+        if leaf := node.exact or node.rest:
+            return leaf
+    return _search(root, segments, 0) if branched else rest
 
 
 def _search(node: _Node, segments: list[bytes], depth: int) -> _Leaf | None:
@@ -139,15 +140,6 @@ def _search(node: _Node, segments: list[bytes], depth: int) -> _Leaf | None:
     if leaf is None and node.parameter is not None and segments[depth]:
         leaf = _search(node.parameter, segments, depth + 1)
     return leaf or node.rest
-
-
-def check_spelling(target: Target, found: Route | NotAllowed | None) -> None:
-    """Nothing for a path without odd spellings, or with such as the route lists in `allow_encoded`.
-
-    Raises RequestRejected("ambiguous_path") otherwise, also when there is no route to list them.
-    """
-    if target.oddities and not (isinstance(found, Route) and target.oddities <= found.allow_encoded):
-        raise RequestRejected("ambiguous_path", "the route does not list this spelling in allow_encoded")
 
 
 def conflicts(routes: Sequence[Route]) -> list[Conflict]:

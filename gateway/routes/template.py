@@ -33,7 +33,8 @@ def read_template(path: str) -> Template:
     if any("*" in part for part in parts):
         raise ValueError("* stands only in /** at the end; one segment is {name}")
     segments = tuple(_segment(part) for part in parts)
-    _refuse_unreachable("/" + "/".join("x" if segment is None else segment for segment in segments))
+    example = ["x" if segment is None else segment for segment in segments] + ["x"] * rest
+    _refuse_unreachable("/" + "/".join(example))
     return Template(tuple(segment if segment is None else segment.encode() for segment in segments), rest)
 
 

@@ -21,7 +21,9 @@ MAX_HOPS = 32
 _MEMO_ADDRESSES = 4096
 
 # An address of either dialect: bare, or with a port, IPv6 then in brackets (RFC 7239 section 6).
-_NODE = re.compile(rb"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]{1,5})?|([0-9.]{7,15})(?::[0-9]{1,5})?|([0-9A-Fa-f:.]{2,45})")
+_NODE = re.compile(
+    rb"\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]{1,45})\](?::[0-9]{1,5})?|([0-9.]{7,15})(?::[0-9]{1,5})?|([0-9A-Fa-f]*:[0-9A-Fa-f:.]{1,45})"
+)
 
 # `forwarded-pair` of RFC 7239 section 4. No value of use holds a comma, semicolon or escape: one with them is garbage.
 _PAIR = re.compile(rb"[ \t]*([A-Za-z]+)=(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|\"([^\"\\,;]*)\")[ \t]*")
@@ -150,7 +152,7 @@ def forwarded_prefix(peer: Peer, scheme: bytes) -> bytes:
 
 
 def forwarded_rest(peer: Peer, host: bytes) -> bytes:
-    """What follows `forwarded_prefix`. host: the Host header as sent, one that `read_host` takes: it goes into quotes."""
+    """What follows `forwarded_prefix`. host: the Host header, one that `read_host` takes, as it goes into quotes."""
     origin = peer.host or host
     return (host if len(peer.chain) > 1 else origin) + b'"\r\nX-Forwarded-Host: ' + origin + b"\r\n"
 
