@@ -84,7 +84,7 @@ def _decoded(part: bytes) -> bytes:
 
 
 def json_object(raw: bytes) -> Mapping[str, object]:
-    """A strict reading; raises TokenInvalid. RFC 8725 section 3.7 wants UTF-8; of a repeated member either could count."""
+    """A strict reading; raises TokenInvalid. UTF-8 (RFC 8725 section 3.7); of a repeated member either could count."""
     try:
         value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:

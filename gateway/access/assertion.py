@@ -1,0 +1,62 @@
+"""The signed twin of the identity headers: a short-lived JWT for services that verify rather than trust the network.
+
+It has its own type, its own key and its own issuer, so that it is never taken for a credential (RFC 8725 section 3.11).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gateway.access.authorize import Permit
+from gateway.errors import DependencyFailed
+from gateway.identity.model import SigningKey
+from gateway.identity.tokens import Signer
+
+TYPE: Final = "assertion+jwt"
+LIFETIME: Final = 60  # seconds
+REUSED: Final = 30.0  # seconds: whoever gets one has half of its life left at least
+MAX_ROLES: Final = 64  # beyond, the claim is left out: absent means "ask the profile", not "none"
+
+
+class Assertions:
+    """issuer: the `iss` of assertions. `use` gives it the key; it signs nothing before."""
+
+    def __init__(self, issuer: str) -> None:
+        self._issuer = issuer
+        self._signer: Signer | None = None
+
+    def use(self, keys: Sequence[SigningKey]) -> None:
+        """Signs with the active assertion key among `keys` from now on. Raises ValueError for one that cannot sign."""
+        active = next((key for key in keys if key.purpose == "assertion" and key.state == "active"), None)
+        self._signer = None if active is None else Signer(active)
+
+    def sign(self, permit: Permit, now: float) -> str:
+        """An assertion about the permit's caller for its upstream. now: seconds since the epoch.
+
+        Raises DependencyFailed while there is no key.
+        """
+        if self._signer is None:
+            raise DependencyFailed("store_unavailable", "there is no active assertion key", retry_after=1)
+        issued = int(now)
+        times = {"iat": issued, "exp": issued + LIFETIME}
+        return self._signer.mint({"iss": self._issuer, **_about(permit), **times}, TYPE)
+
+
+def _about(permit: Permit) -> Mapping[str, object]:
+    principal = permit.principal
+    if principal is None:
+        raise ValueError("a public route has no caller to speak of")
+    # Account ids are UUIDs: no subject that a foreign issuer chooses can look like one.
+    subject = principal.subject if principal.account is not None else f"{principal.issuer}:{principal.subject}"
+    roles = sorted({licence.role for licence in permit.licences})
+    optional = {
+        "sid": principal.grant_id,
+        "email": principal.email or None,
+        "tid": principal.tenant_id,
+        "roles": roles if len(roles) <= MAX_ROLES else None,
+    }
+    return {
+        "aud": f"upstream:{permit.route.upstream}",
+        "sub": subject,
+        "aal": principal.aal,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
