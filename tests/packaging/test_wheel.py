@@ -36,7 +36,9 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh") / "venv"
     venv.EnvBuilder(with_pip=False, symlinks=True).create(folder)
     (site,) = folder.glob("lib/python3*/site-packages")
-    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--prefix", folder, wheel, cwd=folder)
+    # `--python`, not `--prefix`: that one would uninstall the package from the environment that runs the tests
+    python = folder / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel, cwd=folder)
     ours = Path(next(path for path in sys.path if path.endswith("site-packages")))
     # `addsitedir` would obey the editable install's .pth file; a plain line does not.
     (site / "borrowed.pth").write_text(f"{ours}\n")
@@ -60,6 +62,12 @@ def test_the_installed_package_is_not_the_source_tree(command: Path, empty: Path
     python = command.with_name("python")
     place = run(python, "-c", "import gateway; print(gateway.__file__)", cwd=empty).stdout.strip()
     assert Path(place).is_relative_to(command.parent.parent)
+
+
+def test_the_environment_of_the_tests_is_left_as_it_was(command: Path, empty: Path) -> None:
+    """Installing the wheel elsewhere does not take the editable package away from under a developer."""
+    place = run(sys.executable, "-c", "import gateway; print(gateway.__file__)", cwd=empty).stdout.strip()
+    assert Path(place).parent == ROOT / "gateway"
 
 
 def test_help_works_from_an_empty_folder(command: Path, empty: Path) -> None:
