@@ -48,7 +48,6 @@ HOMES: dict[str, frozenset[str]] = {
         "zstandard": "access.profile cli.demo",  # the demo's echo upstream shows the decoded profile
         "yaml": "settings.yaml",
         "pydantic": "settings",
-        "pydantic_core": "settings",  # comes with pydantic, and holds its error type
         "sqlalchemy": "store",
         "alembic": "store",
         "aiosqlite": "store",
