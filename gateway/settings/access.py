@@ -62,8 +62,10 @@ def _spelt_out(value: object) -> object:
         return value
     if value not in _WORDS:
         raise ValueError(f"{quoted(value)} is not one of {', '.join(_WORDS)}{near(value, _WORDS)}")
-    return Access.model_construct(kind=cast(Kind, value))
+    return _ALONE[value]
 
+
+_ALONE = {word: Access.model_construct(kind=cast(Kind, word)) for word in _WORDS}  # values, shared by all routes
 
 AccessRule = Annotated[
     Access,
