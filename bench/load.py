@@ -14,6 +14,7 @@ from typing import Self
 from bench.processes import LOOPBACK, Process
 
 CONNECTIONS = 64
+MEASURABLE = 0.2  # seconds: with steps of 10 ms at both ends, an error of at most 5 %
 
 # Each line of the file is one header value, used once; when all are used, the connections wait for the end.
 # `delay` is asked before each request. wrk calls `request` once at start to see what it makes: that one is not sent.
@@ -108,9 +109,10 @@ class Fresh:
 
 
 class Client:
-    """One keep-alive connection that asks for the target again and again."""
+    """One keep-alive connection that asks for the target again and again. body: of the last answer."""
 
     def __init__(self, target: Target, tls: ssl.SSLContext | None = None) -> None:
+        self.body = b""
         self._request = target.request
         plain = socket.create_connection((LOOPBACK, target.port), timeout=10)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -126,6 +128,7 @@ class Client:
         took = time.perf_counter() - began
         if not answer.startswith(b"HTTP/1.1 200 "):
             raise LoadFailedError(f"answered {answer[:300]!r}")
+        self.body = answer.partition(b"\r\n\r\n")[2]
         return took
 
     def close(self) -> None:
@@ -140,10 +143,15 @@ def _whole(answer: bytes) -> bool:
 
 
 def cost(process: Process, load: Callable[[], int]) -> float:
-    """CPU microseconds of the process's family for each request that `load` served."""
+    """CPU microseconds of the process's family for each request that `load` served. Raises LoadFailedError if that was
+    so little that the clock's steps would be the result.
+    """
     before = process.cpu_seconds()
     served = load()
-    return (process.cpu_seconds() - before) / served * 1e6
+    used = process.cpu_seconds() - before
+    if used < MEASURABLE:
+        raise LoadFailedError(f"{process.name} used {used:.2f} s of CPU, too little to measure in steps of 10 ms")
+    return used / served * 1e6
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from bench.seed import Seeded
 from bench.tls import Certificate
 
 CONNECTION_STRING = "x-mycelium-connection-string"
+LEAST_PROFILE = 500  # bytes; ten licences take about twice that
 
 
 def path_of(routes: int) -> str:
@@ -38,6 +39,15 @@ class Ours:
 
     def bearer(self, token: str = "") -> Target:
         return Target(self.system.port, self.path, ("Authorization", f"Bearer {token or self.caller}"))
+
+    def profile_bytes(self) -> int:
+        """Length of the profile header that the upstream gets: what a request costs is nothing without it."""
+        client = Client(Target(self.system.port, f"{self.path}/profile", self.bearer().header))
+        client.ask()
+        client.close()
+        if len(client.body) < LEAST_PROFILE:
+            raise LoadFailedError(f"the upstream got a profile of {len(client.body)} bytes")
+        return len(client.body)
 
     def connection_string(self, value: str) -> Target:
         return Target(self.system.port, self.path, (CONNECTION_STRING, value))

@@ -23,7 +23,8 @@ http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 300s;
 """
 UPSTREAM = """server {{ listen 127.0.0.1:{port} backlog=4096;
  location / {{ default_type application/json; return 200 '{{"ok":true,"hello":"world"}}\\n'; }}
- location /auth {{ return 200; }} }}"""
+ location /auth {{ return 200; }}
+ location ~ /profile$ {{ return 200 "$http_x_mycelium_profile"; }} }}"""
 POOL = """upstream u {{ server 127.0.0.1:{upstream}; keepalive 256; }}
  server {{ listen 127.0.0.1:{port} backlog=4096;"""
 PROXY = (
@@ -96,7 +97,7 @@ class System:
 
 
 def start_upstream(stable: Stable) -> System:
-    """nginx with a 28-byte JSON answer, on the core of the load."""
+    """nginx with a 28-byte JSON answer, on the core of the load; a path ending in /profile shows what was injected."""
     return _nginx(stable, "upstream", UPSTREAM, {}, stable.cores.load)
 
 
