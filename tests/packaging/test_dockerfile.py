@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway.settings.load import load
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 IGNORED = (ROOT / ".dockerignore").read_text().split()
 
@@ -94,3 +96,9 @@ def test_the_default_configuration_holds_no_secret() -> None:
     settings = yaml.safe_load((ROOT / "config/container.yaml").read_text())
     assert settings["secrets"]["master_key"] == {"env": "GATEWAY_MASTER_KEY"}
     assert settings["admin"]["token"] == {"env": "GATEWAY_ADMIN_TOKEN"}
+
+
+def test_the_default_configuration_is_one_that_the_gateway_reads() -> None:
+    """With its two secrets set, the image's file has no fault: `load` raises for any."""
+    environ = {"GATEWAY_MASTER_KEY": "A" * 43 + "=", "GATEWAY_ADMIN_TOKEN": "x" * 32}
+    assert load(ROOT / "config/container.yaml", environ).settings.listen.address.port == 8080
