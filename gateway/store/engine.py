@@ -71,11 +71,13 @@ class Database:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
+        self._create = create
         self._engine = make_engine(path, create=create)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that holds the write lock from its start, so that what it read stays true until it commits."""
+        self._require_file()
         with translated():
             async with self._engine.begin() as connection:
                 yield connection
@@ -83,11 +85,16 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One consistent snapshot; waits for nobody."""
+        self._require_file()
         with translated():
             async with self._engine.connect() as plain:
                 connection = await plain.execution_options(snapshot=True)
                 async with connection.begin():
                     yield connection
+
+    def _require_file(self) -> None:
+        if not self._create:  # SQLite would say "unable to open", without the path or the reason
+            inode(self.path)
 
     async def aclose(self) -> None:
         await self._engine.dispose()

@@ -1,0 +1,88 @@
+"""Passwords: what is accepted, what matches, and what happens when there are too many at once."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.errors import DependencyFailed, RequestRejected
+from gateway.identity.passwords import QUEUE, Passwords
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    found = Passwords(threads=1)
+    yield found
+    found.close()
+
+
+async def test_the_right_password_matches_its_hash(passwords: Passwords) -> None:
+    """And it alone."""
+    phc = await passwords.hash("correct horse")
+    assert await passwords.verify(phc, "correct horse")
+    assert not await passwords.verify(phc, "correct horsf")
+
+
+async def test_the_hash_has_the_parameters_of_owasp(passwords: Passwords) -> None:
+    """argon2id, 19 MiB, two passes, one lane."""
+    assert (await passwords.hash("correct horse")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_two_hashes_of_a_password_differ(passwords: Passwords) -> None:
+    """Each has its own salt."""
+    assert await passwords.hash("correct horse") != await passwords.hash("correct horse")
+
+
+async def test_composed_and_decomposed_letters_are_the_same(passwords: Passwords) -> None:
+    """Another keyboard must not lock anybody out."""
+    assert await passwords.verify(await passwords.hash("caf\u00e9 caf\u00e9"), "cafe\u0301 cafe\u0301")
+
+
+@pytest.mark.parametrize("length", [8, 128])
+async def test_a_length_at_a_bound_is_taken(passwords: Passwords, length: int) -> None:
+    """Counted in characters, not in bytes."""
+    assert await passwords.verify(await passwords.hash("é" * length), "é" * length)
+
+
+@pytest.mark.parametrize("length", [0, 7, 129])
+async def test_a_length_out_of_bounds_is_refused(passwords: Passwords, length: int) -> None:
+    """Too short to be safe, or long enough to be an attack."""
+    with pytest.raises(RequestRejected, match="8 to 128"):
+        await passwords.hash("é" * length)
+
+
+async def test_a_longer_password_does_not_match(passwords: Passwords) -> None:
+    """What is cut off is not forgotten."""
+    assert not await passwords.verify(await passwords.hash("x" * 128), "x" * 129)
+
+
+async def test_no_account_takes_no_password(passwords: Passwords) -> None:
+    """The decoy is hashed and the answer is no."""
+    assert not await passwords.verify(None, "correct horse")
+
+
+async def test_half_a_surrogate_pair_is_a_wrong_password(passwords: Passwords) -> None:
+    """JSON can carry one; it is not an error of ours."""
+    assert not await passwords.verify(await passwords.hash("correct horse"), "correct \ud800")
+
+
+async def test_a_broken_stored_hash_is_our_fault(passwords: Passwords) -> None:
+    """Never a wrong password."""
+    with pytest.raises(DependencyFailed):
+        await passwords.verify("not a hash", "correct horse")
+
+
+async def test_other_parameters_ask_for_a_new_hash(passwords: Passwords) -> None:
+    """A hash of today does not, one with less memory does."""
+    phc = await passwords.hash("correct horse")
+    assert not passwords.needs_rehash(phc)
+    assert passwords.needs_rehash(phc.replace("m=19456", "m=8192"))
+
+
+async def test_too_many_at_once_are_refused(passwords: Passwords) -> None:
+    """One runs, sixteen wait, the next one is told to come back; afterwards there is room again."""
+    calls = [passwords.verify(None, "correct horse") for _ in range(QUEUE + 2)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, DependencyFailed)]
+    assert [(answer.code, answer.retry_after) for answer in refused] == [("overloaded", 1)]
+    assert not await passwords.verify(None, "correct horse")

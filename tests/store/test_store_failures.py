@@ -1,0 +1,239 @@
+"""What the store says when the file is missing, replaced, locked, full, or of another key."""
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from gateway.clock import Clock
+from gateway.errors import DependencyFailed
+from gateway.identity.grants import secret_digest
+from gateway.store.engine import Database, database_path
+from gateway.store.schema import migrate, newest
+from gateway.store.seal import Sealer, master_key
+from gateway.store.sql import open_store
+from gateway.store.sqlite import BY_GRANT, Reader
+from gateway.store.tables import metadata
+
+from .world import HOUR, MASTER_KEY, World
+
+
+def file_of(url: str) -> Path:
+    return database_path(url)
+
+
+def lock(path: Path) -> sqlite3.Connection:
+    """A connection that keeps everybody out, readers too."""
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+    return holder
+
+
+def test_the_migrations_make_the_tables(tmp_path: Path, url: str) -> None:
+    """A migrated database and the tables in the code are the same."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+async def test_migrating_again_changes_nothing(url: str) -> None:
+    """It may run at every deployment."""
+    assert await migrate(url) == (newest(), newest())
+
+
+async def test_an_absent_file_is_not_made(tmp_path: Path) -> None:
+    """A slip in the path must not look like an empty store."""
+    with pytest.raises(DependencyFailed, match="No such file"):
+        await open_store(f"sqlite:///{tmp_path}/absent.db", MASTER_KEY, Clock())
+    assert os.listdir(tmp_path) == []
+
+
+async def test_an_absent_folder_is_told(tmp_path: Path) -> None:
+    """Migrating makes a file, not folders."""
+    with pytest.raises(DependencyFailed, match="is not a folder"):
+        await migrate(f"sqlite:///{tmp_path}/absent/gateway.db")
+
+
+async def test_an_empty_database_is_not_opened(tmp_path: Path) -> None:
+    """The error says which command makes the tables."""
+    (tmp_path / "gateway.db").touch()
+    with pytest.raises(DependencyFailed, match="gateway migrate"):
+        await open_store(f"sqlite:///{tmp_path}/gateway.db", MASTER_KEY, Clock())
+
+
+async def test_a_newer_database_is_not_touched(url: str) -> None:
+    """An older program neither opens nor migrates it."""
+    connection = sqlite3.connect(file_of(url))
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    for call in (open_store(url, MASTER_KEY, Clock()), migrate(url)):
+        with pytest.raises(DependencyFailed, match="newer than this program"):
+            await call
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    """And it stays as it is."""
+    path = tmp_path / "gateway.db"
+    path.write_bytes(b"not a database, but long enough to be looked at" * 100)
+    with pytest.raises(DependencyFailed, match="not a database"):
+        await open_store(f"sqlite:///{path}", MASTER_KEY, Clock())
+
+
+@pytest.mark.parametrize("url", ["postgresql+asyncpg://h/d", "sqlite://", "sqlite:///:memory:", "nothing", ""])
+async def test_another_store_is_refused(url: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(DependencyFailed, match="sqlite:///"):
+        database_path(url)
+
+
+async def test_another_master_key_is_told(world: World) -> None:
+    """At the start, not at the first login."""
+    with pytest.raises(DependencyFailed, match=r"secrets\.master_key"):
+        await open_store(world.url, bytes(32), Clock())
+
+
+async def test_a_deleted_file_is_told_and_comes_back(world: World) -> None:
+    """Reads and writes fail while it is gone, rather than go on in a file that nobody sees; then they work again."""
+    grant = await world.grants.issue_session((await world.ada()).id, HOUR)
+    path = file_of(world.url)
+    await world.store.directory.by_grant(grant.id)
+    os.rename(path, path.with_suffix(".away"))
+    with pytest.raises(DependencyFailed, match="No such file"):
+        await world.store.directory.by_grant(grant.id)
+    with pytest.raises(DependencyFailed, match="No such file"):
+        await world.ada("eve@example.org")
+    os.rename(path.with_suffix(".away"), path)
+    assert await world.store.directory.by_grant(grant.id) is not None
+    assert len(await world.accounts.accounts()) == 1
+
+
+async def test_a_replaced_file_is_read_afresh(world: World) -> None:
+    """A restored backup counts from the next read on, for reads and writes alike."""
+    grant = await world.grants.issue_session((await world.ada()).id, HOUR)
+    await world.store.directory.by_grant(grant.id)
+    path = file_of(world.url)
+    backup = path.with_name("backup.db")
+    await migrate(f"sqlite:///{backup}")
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    os.replace(backup, path)
+    assert await world.store.directory.by_grant(grant.id) is None
+    assert list(await world.accounts.accounts()) == []
+
+
+async def test_a_locked_database_is_waited_for_in_vain(url: str) -> None:
+    """When the lock stays, the read fails within its patience."""
+    holder = lock(file_of(url))
+    reader = Reader(file_of(url), patience=0.05)
+    began = time.monotonic()
+    with pytest.raises(DependencyFailed, match="locked"):
+        await reader.rows(BY_GRANT, ("x",))
+    assert time.monotonic() - began < 1
+    holder.close()
+    reader.shutdown()
+
+
+async def test_a_database_that_was_locked_is_read_again(url: str) -> None:
+    """The failure leaves nothing behind."""
+    holder = lock(file_of(url))
+    reader = Reader(file_of(url), patience=0.05)
+    with pytest.raises(DependencyFailed):
+        await reader.rows(BY_GRANT, ("x",))
+    holder.close()
+    assert await reader.rows(BY_GRANT, ("x",)) == []
+    reader.shutdown()
+
+
+async def test_a_full_database_refuses_and_keeps_what_it_has(world: World) -> None:
+    """A write that finds no room is undone whole."""
+    await world.ada()
+    database = Database(file_of(world.url))
+
+    async def fill() -> None:
+        async with database.writing() as connection:
+            await connection.exec_driver_sql("PRAGMA max_page_count = 1")
+            await connection.exec_driver_sql("UPDATE account SET name = 'changed'")
+            await connection.exec_driver_sql("UPDATE account SET name = ?", ("x" * 1_000_000,))
+
+    with pytest.raises(DependencyFailed, match="full"):
+        await fill()
+    await database.aclose()
+    assert [account.name for account in await world.accounts.accounts()] == ["ada@example.org"]
+
+
+async def test_the_reader_cannot_write(url: str) -> None:
+    """Whatever statement reaches it."""
+    reader = Reader(file_of(url))
+    with pytest.raises(DependencyFailed, match="readonly"):
+        await reader.rows("DELETE FROM account")
+    reader.shutdown()
+
+
+async def test_no_secret_is_in_the_file(world: World) -> None:
+    """Neither a token nor a connection string nor a key can be read from a stolen database."""
+    account, tenant = await world.manager()
+    opaque = await world.grants.issue_opaque(account.id, HOUR)
+    string = await world.grants.create_connection_string(account.id, tenant.id, "manager", world.hand.at + 60)
+    keys = [key.private for key in await world.store.keys.signing_keys()]
+    keys += [key.secret for key in await world.store.keys.mac_keys()]
+    path = file_of(world.url)
+    stored = path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
+    for secret in (opaque.secret.encode()[8:], string.secret.encode()[-64:], *keys):
+        assert secret not in stored
+    assert secret_digest("opaque", opaque.secret.encode()) in stored
+
+
+async def test_an_error_does_not_show_the_values(world: World) -> None:
+    """A broken statement is told without what was bound to it."""
+    database = Database(file_of(world.url))
+    with pytest.raises(DependencyFailed) as caught:
+        async with database.writing() as connection:
+            await connection.exec_driver_sql("INSERT INTO nowhere VALUES (?)", ("s3cret",))
+    await database.aclose()
+    assert "s3cret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_a_sealed_value_opens_only_in_its_place() -> None:
+    """A value copied into another row does not open there."""
+    sealer = Sealer(MASTER_KEY, os.urandom)
+    sealed = sealer.seal(b"secret", "mac_key:1:secret_enc")
+    assert sealer.open(sealed, "mac_key:1:secret_enc") == b"secret"
+    with pytest.raises(DependencyFailed):
+        sealer.open(sealed, "mac_key:2:secret_enc")
+
+
+def test_an_altered_value_does_not_open() -> None:
+    """Any bit of it counts, and so does its end."""
+    sealer = Sealer(MASTER_KEY, os.urandom)
+    sealed = sealer.seal(b"secret", "place")
+    altered = [sealed[:i] + bytes([sealed[i] ^ 1]) + sealed[i + 1 :] for i in range(len(sealed))]
+    for wrong in (*altered, sealed[:-1], sealed[:5], b""):
+        with pytest.raises(DependencyFailed):
+            sealer.open(wrong, "place")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
+    ],
+)
+def test_a_master_key_is_hex_or_base64(text: str) -> None:
+    """Both spell the same 32 bytes."""
+    assert master_key(text) == MASTER_KEY
+
+
+@pytest.mark.parametrize("text", ["", "AAEC", "00" * 31, "zz" * 32, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8AAAA="])
+def test_a_master_key_of_another_size_is_refused(text: str) -> None:
+    """Nothing is padded, cut or hashed into shape."""
+    with pytest.raises(ValueError, match="32 bytes"):
+        master_key(text)
