@@ -6,8 +6,8 @@ credential that is wrong, DependencyFailed when that could not be found out.
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gateway.clock import Clock
@@ -15,7 +15,7 @@ from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity import connection_string
 from gateway.identity.compact import TokenInvalid, Unverified, parse
 from gateway.identity.grants import secret_digest
-from gateway.identity.model import MacKey, Presentation, Principal, SigningKey, Standing
+from gateway.identity.model import Licence, MacKey, Presentation, Principal, SigningKey, Standing
 from gateway.identity.ports import Directory, Keyring
 from gateway.identity.tokens import Claims, Rules, VerifyingKey, verify, verifying_key
 from gateway.wire.credentials import Presented
@@ -212,7 +212,7 @@ def _holder(standing: Standing | None, presentation: Presentation, expires_at: f
         expires_at=min(expires_at, grant.expires_at),
         account=account,
         grant_id=grant.id,
-        licences=standing.licences,
+        licences=_readable(standing.licences) if grant.permission == "read" else standing.licences,
         ownerships=standing.ownerships,
         tenant_id=grant.tenant_id,
         role=grant.role,
@@ -220,6 +220,11 @@ def _holder(standing: Standing | None, presentation: Presentation, expires_at: f
         aal=grant.aal,
         restricted=grant.restricted,
     )
+
+
+def _readable(licences: Iterable[Licence]) -> tuple[Licence, ...]:
+    """Licences as a grant for reading leaves them; writing includes reading."""
+    return tuple(replace(licence, permission="read") for licence in licences)
 
 
 def _external_caller(

@@ -1,0 +1,572 @@
+"""JSON Web Tokens: what is read, what is believed, and which foreign keys are taken."""
+
+import base64
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from gateway.errors import RequestRejected
+from gateway.identity.compact import MAX_DEPTH, MAX_KID_BYTES, MAX_TOKEN_BYTES, TokenInvalid, parse
+from gateway.identity.model import SigningKey
+from gateway.identity.tokens import (
+    ASYMMETRIC,
+    MAX_KEYS,
+    Claims,
+    KeySetError,
+    Rules,
+    Signer,
+    TokenExpired,
+    mint,
+    parse_jwks,
+    public_jwks,
+    verify,
+    verifying_key,
+)
+
+from .forge import (
+    AUDIENCE,
+    CLAIMS,
+    ISSUER,
+    NOW,
+    b64,
+    der,
+    ec_point_digest,
+    ed448_key,
+    jwk,
+    jwks,
+    private_key,
+    public_der,
+    public_pem,
+    rsa_key,
+    signing_key,
+    token,
+)
+
+RULES = Rules(ISSUER, (AUDIENCE,), ASYMMETRIC, frozenset({None, "jwt"}))
+RSA = rsa_key()
+KEYS = parse_jwks(jwks(jwk(RSA)))
+
+
+def read(raw: bytes, rules: Rules = RULES, document: bytes | None = None, now: float = NOW) -> Claims:
+    keys = KEYS if document is None else parse_jwks(document)
+    return verify(parse(raw), keys["k1"], rules, now)
+
+
+def claims(**changes: object) -> dict[str, object]:
+    """The good claims with these changes; one that is None is left out."""
+    return {name: value for name, value in {**CLAIMS, **changes}.items() if value is not None}
+
+
+def refusal(raw: bytes, rules: Rules = RULES, document: bytes | None = None, now: float = NOW) -> str:
+    with pytest.raises(RequestRejected) as caught:
+        read(raw, rules, document, now)
+    assert raw.decode(errors="replace") not in str(caught.value)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("algorithm", sorted(ASYMMETRIC))
+def test_a_good_token_of_every_algorithm_gives_its_claims(algorithm: str) -> None:
+    """Whatever a configured algorithm signed, its public key verifies."""
+    key = private_key(algorithm)
+    assert read(token(key, algorithm), document=jwks(jwk(key)))["sub"] == "alice"
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "RS256", "ES256", "HS512"])
+def test_what_we_mint_we_verify(algorithm: str) -> None:
+    """A minted token carries typ and kid, and verifies with the key's other half."""
+    key = signing_key(algorithm)
+    unverified = parse(mint(CLAIMS, key).encode())
+    assert (unverified.typ, unverified.kid, unverified.algorithm) == ("jwt", "k1", algorithm)
+    rules = Rules(ISSUER, (AUDIENCE,), frozenset({algorithm}), frozenset({"jwt"}))
+    assert verify(unverified, verifying_key(key), rules, NOW) == CLAIMS
+
+
+def test_a_minted_token_has_the_type_that_was_asked_for() -> None:
+    """The type in the header is the one given, so that an assertion is no session token."""
+    raw = mint(CLAIMS, signing_key(), typ="assertion+jwt").encode()
+    assert parse(raw).typ == "assertion+jwt"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        SigningKey("k", "HS512", b"s" * 63, "active"),
+        SigningKey("k", "EdDSA", b"not DER", "active"),
+        SigningKey("k", "EdDSA", der(private_key("ES256")), "active"),
+        SigningKey("k", "ES384", der(private_key("ES256")), "active"),
+        SigningKey("k", "RS256", der(rsa_key(1024)), "active"),
+        SigningKey("k", "none", b"", "active"),
+    ],
+    ids=["short secret", "not a key", "other kind", "other curve", "small RSA", "none"],
+)
+def test_a_signing_key_that_does_not_fit_its_algorithm_signs_nothing(key: SigningKey) -> None:
+    """A key of another kind, curve or size is refused before it is used."""
+    with pytest.raises(ValueError, match="signing key k"):
+        Signer(key)
+
+
+def test_a_secret_of_64_bytes_is_enough_for_hs512() -> None:
+    """RFC 7518 section 3.2: a key of the hash's size, the other side of 63."""
+    assert verifying_key(SigningKey("k", "HS512", b"s" * 64, "active")).kid == "k"
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "", "HS256", "HS512", "RS257", "EdDSA", "ES256"])
+def test_an_algorithm_that_is_not_the_keys_is_refused(algorithm: str) -> None:
+    """S-28: `none` in any spelling, and every algorithm that this RSA key is not for."""
+    header, payload, signature = token(RSA).split(b".")
+    header = b64(json.dumps({"alg": algorithm, "typ": "JWT", "kid": "k1"}).encode()).encode()
+    assert refusal(b".".join((header, payload, signature))) == "invalid_credential"
+
+
+@pytest.mark.parametrize("secret", [public_pem(RSA), public_der(RSA), json.dumps(jwk(RSA)).encode(), b"s" * 64])
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_a_public_key_is_never_a_secret(secret: bytes, algorithm: str) -> None:
+    """S-28: an HMAC keyed with the public key, in whatever form, proves nothing (CVE-2017-11424 and later)."""
+    permissive = Rules(ISSUER, (AUDIENCE,), ASYMMETRIC | {algorithm}, frozenset({"jwt"}))
+    assert refusal(token(secret, algorithm), permissive) == "invalid_credential"
+
+
+@pytest.mark.parametrize(("signed", "said"), [("RS256", "PS256"), ("PS256", "RS256"), ("RS512", "RS256")])
+def test_a_signature_of_another_algorithm_is_refused(signed: str, said: str) -> None:
+    """S-28: RS and PS share keys, not signatures."""
+    header, payload, _ = token(RSA, said).split(b".")
+    forged = token(RSA, signed, header={"alg": said, "typ": "JWT", "kid": "k1"})
+    assert forged.split(b".")[:2] == [header, payload]
+    assert refusal(forged) == "invalid_credential"
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65])
+def test_a_zero_ecdsa_signature_is_refused(length: int) -> None:
+    """S-28: r = s = 0 is no signature (CVE-2022-21449)."""
+    key = private_key("ES256")
+    header, payload, _ = token(key, "ES256").split(b".")
+    raw = b".".join((header, payload, b64(bytes(length)).encode()))
+    assert refusal(raw, document=jwks(jwk(key))) == "invalid_credential"
+
+
+def test_a_changed_payload_is_refused() -> None:
+    """The signature covers the claims."""
+    header, _, signature = token(RSA).split(b".")
+    payload = b64(json.dumps(claims(sub="bob")).encode()).encode()
+    assert refusal(b".".join((header, payload, signature))) == "invalid_credential"
+
+
+def test_another_issuers_key_of_the_same_kid_does_not_verify() -> None:
+    """S-30: what counts is the key, not its name."""
+    assert refusal(token(rsa_key(name="other"))) == "invalid_credential"
+
+
+GOOD = token(RSA)
+HEADER, PAYLOAD, SIGNATURE = GOOD.split(b".")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"..",
+        b"a.b",
+        HEADER + b"." + PAYLOAD,
+        HEADER + b"." + PAYLOAD + b".",
+        HEADER + b".." + SIGNATURE,
+        GOOD + b".x",
+        GOOD + b".x.y",
+        GOOD + b"=",
+        GOOD + b"\n",
+        b" " + GOOD,
+        GOOD.replace(b".", b"=.", 1),
+        HEADER + b"." + PAYLOAD + b".!" + SIGNATURE,
+        HEADER + b"." + PAYLOAD + b"." + SIGNATURE[:-1] + b"+",
+    ],
+)
+def test_what_is_not_three_base64url_parts_is_refused(raw: bytes) -> None:
+    """S-28, S-31: parts missing, empty or too many (a JWE has five), padding, white space, another alphabet."""
+    with pytest.raises(TokenInvalid):
+        parse(raw)
+
+
+def test_a_second_spelling_of_the_same_signature_is_refused() -> None:
+    """S-28: the unused bits of the last character are zero, else one token would be two cache keys."""
+    last = SIGNATURE[-1:]  # 256 bytes leave 4 unused bits, so the next character decodes to the same bytes
+    other = bytes([last[0] + 1])
+    respelled = GOOD[:-1] + other
+    assert base64.urlsafe_b64decode(respelled.split(b".")[2] + b"==") == base64.urlsafe_b64decode(SIGNATURE + b"==")
+    with pytest.raises(TokenInvalid):
+        parse(respelled)
+
+
+def sized(size: int) -> bytes:
+    """A good token of exactly that many bytes."""
+    for kid in ("k", "kk", "kkk"):  # base64 skips every fourth length, so the header has to give way
+        missing = size - len(token(RSA, claims=claims(pad=""), kid=kid))
+        for pad in range(missing * 3 // 4 - 3, missing * 3 // 4 + 4):
+            if len(raw := token(RSA, claims=claims(pad="a" * pad), kid=kid)) == size:
+                return raw
+    raise AssertionError(size)
+
+
+def test_a_token_of_8_kib_is_read() -> None:
+    """S-31: the bound itself is inside."""
+    assert parse(sized(MAX_TOKEN_BYTES)).issuer == ISSUER
+
+
+def test_a_token_over_8_kib_is_refused() -> None:
+    """S-31: a longer one is refused before it is read."""
+    with pytest.raises(TokenInvalid, match="too long"):
+        parse(sized(MAX_TOKEN_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"crit": ["exp"], "exp": 1},
+        {"crit": []},
+        {"crit": ["b64"], "b64": True},
+        {"b64": False},
+        {"b64": True},
+        {"kid": ["k1"]},
+        {"kid": 1},
+        {"kid": "k" * (MAX_KID_BYTES + 1)},
+        {"kid": "é" * (MAX_KID_BYTES // 2 + 1)},
+        {"kid": "k" * 10_000},
+        {"typ": 1},
+        {"alg": 5},
+        {"alg": ["RS256"]},
+        {"alg": None},
+    ],
+    ids=str,
+)
+def test_a_header_that_asks_for_more_than_we_know_is_refused(more: Mapping[str, object]) -> None:
+    """S-28, S-29: extensions, and members of the wrong type or size (RFC 7515 section 4)."""
+    with pytest.raises(TokenInvalid):
+        parse(token(RSA, **more))
+
+
+@pytest.mark.parametrize("kid", ["../../dev/null", "' OR 1=1 --", "k" * MAX_KID_BYTES])
+def test_a_kid_is_a_name_and_nothing_else(kid: str) -> None:
+    """S-29: up to 256 bytes it is read as it is; nobody resolves it."""
+    assert parse(token(RSA, kid=kid)).kid == kid
+
+
+def test_a_missing_kid_is_none() -> None:
+    """The caller decides what a token without `kid` is worth."""
+    assert parse(token(RSA, kid=None)).kid is None
+
+
+def test_a_key_in_the_header_is_not_used() -> None:
+    """S-29: jwk, jku, x5u and x5c are the attacker's word for itself."""
+    other = rsa_key(name="other")
+    pem = base64.b64encode(public_der(other)).decode()
+    raw = token(other, jwk=jwk(other), jku="http://127.0.0.1:1/", x5u="http://127.0.0.1:1/", x5c=[pem])
+    assert refusal(raw) == "invalid_credential"
+
+
+@pytest.mark.parametrize(
+    ("typ", "types", "accepted"),
+    [
+        ("JWT", {"jwt"}, True),
+        ("jwt", {"jwt"}, True),
+        ("application/JWT", {"jwt"}, True),
+        ("at+jwt", {None, "jwt", "at+jwt"}, True),
+        (None, {None, "jwt"}, True),
+        (None, {"jwt"}, False),
+        ("at+jwt", {None, "jwt"}, False),
+        ("assertion+jwt", {None, "jwt", "at+jwt"}, False),
+        ("JOSE", {None, "jwt"}, False),
+        ("", {None, "jwt"}, False),
+    ],
+)
+def test_the_type_must_be_one_of_those_accepted(typ: str | None, types: set[str | None], accepted: bool) -> None:
+    """RFC 8725 section 3.11: a token for something else is not a credential."""
+    rules = Rules(ISSUER, (AUDIENCE,), ASYMMETRIC, frozenset(types))
+    raw = token(RSA, typ=typ)
+    if accepted:
+        assert read(raw, rules)["sub"] == "alice"
+    else:
+        assert refusal(raw, rules) == "invalid_credential"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"foo",
+        b"[]",
+        b'"iss"',
+        b'{"iss":"a"',
+        b'{"iss":"a","iss":"b"}',
+        b'{"iss":"a","x":{"y":1,"y":2}}',
+        b'{"iss":"a","exp":NaN}',
+        b'{"iss":"a","exp":Infinity}',
+        b'{"iss":"\xff"}',
+        b'\xef\xbb\xbf{"iss":"a"}',
+        '{"iss":"a"}'.encode("utf-16"),
+        b'{"iss":1}',
+        b'{"iss":["a"]}',
+        b"{}",
+        b"[" * 5000,
+        b'{"iss":"a","x":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}",
+        b'{"iss":"a","x":' + b"9" * 5000 + b"}",
+    ],
+    ids=lambda payload: payload[:24].decode(errors="replace"),
+)
+def test_claims_that_could_be_read_in_two_ways_are_refused(payload: bytes) -> None:
+    """Not JSON, not UTF-8, not an object, a repeated member, nested without end, or without an issuer."""
+    with pytest.raises(TokenInvalid):
+        parse(token(RSA, claims=payload))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"iss":"a","x":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}",
+        b'{"iss":"a","x":[' + b",".join([b"{}"] * 100) + b"]}",
+        b'{"iss":"a","x":"' + b"[" * 100 + b'"}',
+    ],
+    ids=["as deep as allowed", "wide", "brackets in text"],
+)
+def test_claims_may_be_nested_to_a_bound(payload: bytes) -> None:
+    """The bound is on the depth, not on the number of brackets."""
+    assert parse(token(RSA, claims=payload)).issuer == "a"
+
+
+def test_a_header_with_a_repeated_member_is_refused() -> None:
+    """Two `alg`s are a choice for the reader, so there is none."""
+    with pytest.raises(TokenInvalid):
+        parse(token(RSA, header=b'{"alg":"RS256","alg":"none","kid":"k1"}'))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": None},
+        {"exp": "1800000600"},
+        {"exp": True},
+        {"exp": [1]},
+        {"exp": 1e308},
+        {"exp": 10**400},
+        {"exp": (NOW + 600) * 1000},
+        {"aud": None},
+        {"aud": "other"},
+        {"aud": "Gateway"},
+        {"aud": []},
+        {"aud": ["other"]},
+        {"aud": ["gateway", 1]},
+        {"aud": {"gateway": 1}},
+        {"aud": 1},
+        {"iss": ISSUER + "/"},
+        {"iss": ISSUER.upper()},
+        {"iss": "http://id.example"},
+        {"sub": 7},
+        {"nbf": NOW + 1},
+        {"nbf": "soon"},
+        {"iat": NOW + 1},
+        {"iat": True},
+        {"iat": 1e308},
+    ],
+    ids=str,
+)
+def test_claims_that_do_not_hold_are_refused(changes: Mapping[str, object]) -> None:
+    """S-30, S-31: exp, aud and iss are needed and exact; times are numbers of seconds, and have begun."""
+    assert refusal(token(RSA, claims=claims(**changes))) == "invalid_credential"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": ["other", "gateway"]},
+        {"exp": NOW + 0.5},
+        {"iat": None},
+        {"nbf": NOW},
+        {"nbf": NOW - 0.5},
+        {"sub": None},
+        {"iat": 0},
+    ],
+    ids=str,
+)
+def test_claims_that_hold_are_accepted(changes: Mapping[str, object]) -> None:
+    """A list of audiences, fractions, and what is optional."""
+    assert read(token(RSA, claims=claims(**changes)))["iss"] == ISSUER
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "leeway", "code"),
+    [
+        ("exp", NOW, 0, "expired_credential"),
+        ("exp", NOW + 0.001, 0, None),
+        ("exp", NOW - 30, 30, "expired_credential"),
+        ("exp", NOW - 29.999, 30, None),
+        ("exp", -1, 30, "expired_credential"),
+        ("nbf", NOW + 30, 30, None),
+        ("nbf", NOW + 30.001, 30, "invalid_credential"),
+        ("iat", NOW + 30, 30, None),
+        ("iat", NOW + 30.001, 30, "invalid_credential"),
+    ],
+)
+def test_leeway_ends_at_its_edge(name: str, at: float, leeway: float, code: str | None) -> None:
+    """S-31: both sides of each edge; a token is over on its `exp` (RFC 7519 section 4.1.4)."""
+    rules = Rules(ISSUER, (AUDIENCE,), ASYMMETRIC, frozenset({"jwt"}), leeway=leeway)
+    raw = token(RSA, claims=claims(**{name: at}))
+    if code is None:
+        assert read(raw, rules)["sub"] == "alice"
+    else:
+        assert refusal(raw, rules) == code
+
+
+def test_an_expired_token_is_told_from_a_wrong_one() -> None:
+    """The client may refresh the one and must not repeat the other."""
+    with pytest.raises(TokenExpired):
+        read(token(RSA, claims=claims(exp=1)))
+
+
+def test_an_expired_token_with_a_wrong_signature_is_a_wrong_one() -> None:
+    """Nothing that a token says counts before its signature."""
+    assert refusal(token(rsa_key(name="other"), claims=claims(exp=1))) == "invalid_credential"
+
+
+def test_a_subject_may_be_a_number_where_the_rules_say_so() -> None:
+    """verify_sub: false is for issuers that write one."""
+    rules = Rules(ISSUER, (AUDIENCE,), ASYMMETRIC, frozenset({"jwt"}), verify_sub=False)
+    assert read(token(RSA, claims=claims(sub=7)), rules)["sub"] == 7
+
+
+def test_an_algorithm_outside_the_rules_is_refused_though_the_key_could() -> None:
+    """S-28: the configuration lists the algorithms of an issuer."""
+    rules = Rules(ISSUER, (AUDIENCE,), frozenset({"PS256"}), frozenset({"jwt"}))
+    assert refusal(token(RSA), rules) == "invalid_credential"
+
+
+def test_neither_a_token_nor_a_key_shows_itself() -> None:
+    """A repr ends up in logs."""
+    shown = repr(parse(GOOD)) + repr(verifying_key(signing_key("HS512"))) + repr(signing_key("HS512"))
+    assert PAYLOAD.decode() not in shown
+    assert "ssss" not in shown
+
+
+FIRST = jwk(RSA, "k1")
+SPARE = jwk(private_key("ES256"), "spare")
+UNUSABLE: dict[str, object] = {
+    "use enc": jwk(RSA, use="enc"),
+    "use a list": jwk(RSA, use=["sig"]),
+    "key_ops without verify": jwk(RSA, key_ops=["encrypt"]),
+    "key_ops not a list": jwk(RSA, key_ops="verify"),
+    "alg of encryption": jwk(RSA, alg="RSA-OAEP"),
+    "alg of another kind": jwk(RSA, alg="ES256"),
+    "alg none": jwk(RSA, alg="none"),
+    "alg HS256": jwk(RSA, alg="HS256"),
+    "alg not text": jwk(RSA, alg=["RS256"]),
+    "no kid": {name: value for name, value in FIRST.items() if name != "kid"},
+    "kid not text": jwk(RSA, kid=1),  # type: ignore[arg-type]
+    "private d": jwk(RSA, d="AQAB"),
+    "private p": jwk(RSA, p="AQAB"),
+    "secret": {"kty": "oct", "k": b64(b"s" * 64), "kid": "k1"},
+    "secret that says RS256": {"kty": "oct", "k": b64(b"s" * 64), "kid": "k1", "alg": "RS256"},
+    "secret beside n and e": jwk(RSA, k=b64(b"s" * 64)),
+    "unknown kty": {"kty": "PQC", "kid": "k1"},
+    "kty not text": jwk(RSA, kty=["RSA"]),
+    "no kty": {"kid": "k1"},
+    "RSA of 1024 bits": jwk(rsa_key(1024)),
+    "RSA of 16384 bits": {"kty": "RSA", "kid": "k1", "n": b64(b"\xff" * 2048), "e": "AQAB"},
+    "RSA with e = 1": jwk(RSA, e="AQ"),
+    "RSA without n": {"kty": "RSA", "kid": "k1", "e": "AQAB"},
+    "n not base64url": jwk(RSA, n="+/=="),
+    "n a number": jwk(RSA, n=5),
+    "EC off the curve": {**jwk(private_key("ES256")), "y": ec_point_digest("y")},
+    "EC unknown curve": {**jwk(private_key("ES256")), "crv": "secp256k1"},
+    "EC without curve": {name: value for name, value in jwk(private_key("ES256")).items() if name != "crv"},
+    "EC alg of another curve": jwk(private_key("ES256"), alg="ES384"),
+    "Ed448": {"kty": "OKP", "crv": "Ed448", "kid": "k1", "x": b64(ed448_key().public_key().public_bytes_raw())},
+    "X25519": {"kty": "OKP", "crv": "X25519", "kid": "k1", "x": b64(b"\x09" + bytes(31))},
+    "not an object": "k1",
+}
+
+
+@pytest.mark.parametrize("entry", UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_an_unusable_key_is_skipped_and_the_rest_is_kept(entry: object) -> None:
+    """S-32: one key that is not for us does not cost the others (Mycelium lost the whole set)."""
+    assert set(parse_jwks(jwks(entry, SPARE))) == {"spare"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        FIRST,
+        jwk(RSA, use="sig", alg="RS256", key_ops=["verify"]),
+        jwk(RSA, key_ops=["sign", "verify"], x5t="unknown members are ignored"),
+        jwk(private_key("EdDSA"), alg="EdDSA"),
+        jwk(private_key("ES512")),
+    ],
+)
+def test_a_usable_key_is_taken(entry: dict[str, object]) -> None:
+    """RFC 7517: the optional members may be there or not."""
+    assert set(parse_jwks(jwks(entry))) == {"k1"}
+
+
+def test_a_key_that_names_its_algorithm_is_for_no_other() -> None:
+    """RFC 7517 section 4.4: RS256 in the JWK means that PS256 tokens are refused."""
+    assert refusal(token(RSA, "PS256"), document=jwks(jwk(RSA, alg="RS256"))) == "invalid_credential"
+
+
+def test_two_keys_of_one_kid_are_both_refused() -> None:
+    """S-32: which of the two was meant is anybody's guess."""
+    assert set(parse_jwks(jwks(FIRST, jwk(rsa_key(name="other"), "k1"), SPARE))) == {"spare"}
+
+
+def test_a_published_private_key_takes_its_public_half_with_it() -> None:
+    """S-32: the same kid with its private members beside it is a key that everybody has."""
+    assert set(parse_jwks(jwks(FIRST, jwk(RSA, d="AQAB"), SPARE))) == {"spare"}
+
+
+def test_a_key_for_encryption_may_share_the_kid() -> None:
+    """It is none of the keys that a signature could mean."""
+    assert set(parse_jwks(jwks(FIRST, jwk(rsa_key(name="other"), use="enc")))) == {"k1"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"<html></html>",
+        b"[]",
+        b"{}",
+        b'{"keys":{}}',
+        b'{"keys":[]}',
+        b'{"keys":null}',
+        b'{"keys":[],"keys":[]}',
+        b"[" * 100_000,
+        jwks(UNUSABLE["secret"]),
+        jwks(*[jwk(RSA, f"k{number}") for number in range(MAX_KEYS + 1)]),
+    ],
+    ids=lambda document: document[:20].decode(),
+)
+def test_a_document_without_usable_keys_is_refused(document: bytes) -> None:
+    """S-32: whoever holds older keys keeps them, so this is an error and not an empty set."""
+    with pytest.raises(KeySetError):
+        parse_jwks(document)
+
+
+def test_a_set_may_hold_100_keys() -> None:
+    """The other side of the bound."""
+    assert len(parse_jwks(jwks(*[jwk(RSA, f"k{number}") for number in range(MAX_KEYS)]))) == MAX_KEYS
+
+
+def test_our_key_set_verifies_our_tokens() -> None:
+    """What is published is enough for a service, in every algorithm that has a public half."""
+    keys = [signing_key(name, kid=name) for name in ("EdDSA", "RS256", "ES256")]
+    published = parse_jwks(json.dumps(public_jwks(keys)).encode())
+    for key in keys:
+        assert verify(parse(mint(CLAIMS, key).encode()), published[key.kid], RULES, NOW)["sub"] == "alice"
+
+
+def test_our_key_set_holds_no_secret() -> None:
+    """No private member, no HS512 key, and the secret nowhere in the text."""
+    document = public_jwks([signing_key("HS512", "h"), signing_key("RS256", "r"), signing_key("EdDSA", "e")])
+    assert [entry["kid"] for entry in document["keys"]] == ["r", "e"]
+    assert all(not {"d", "p", "q", "dp", "dq", "qi", "k"} & entry.keys() for entry in document["keys"])
+    assert all((entry["use"], entry["key_ops"]) == ("sig", ["verify"]) for entry in document["keys"])
+
+
+def test_the_assertion_key_is_published() -> None:
+    """Services verify assertions with it."""
+    key = signing_key("EdDSA", "a", purpose="assertion")
+    assert [entry["kid"] for entry in public_jwks([key])["keys"]] == ["a"]
