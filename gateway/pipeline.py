@@ -15,10 +15,28 @@ from gateway.access.authenticate import Verified
 from gateway.access.authorize import Permit, authorize
 from gateway.access.inject import Injected, Injector
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.proxy.finish import Framing, finish, informational, switching
+from gateway.proxy.prepare import Aim, prepare, prepare_builtin, sender_fields
 from gateway.routes.model import AccessKind, Route
 from gateway.routes.table import NotAllowed, Table
 from gateway.wire.credentials import Presented, present
 from gateway.wire.message import Request
+
+__all__ = [
+    "Admitted",
+    "Aim",
+    "Framing",
+    "Permit",
+    "Pipeline",
+    "Refused",
+    "Unverified",
+    "finish",
+    "informational",
+    "prepare",
+    "prepare_builtin",
+    "sender_fields",
+    "switching",
+]  # every stage and what stages hand on: the edge calls them from here, and reaches behind none
 
 
 class Gate(Protocol):

@@ -10,6 +10,7 @@ from typing import Final
 from gateway.access.authorize import Permit
 from gateway.wire.hops import without
 from gateway.wire.message import Request
+from gateway.wire.peer import Peer
 
 _OWN_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
@@ -53,12 +54,10 @@ def prepare(request: Request, permit: Permit, injected: bytes, aim: Aim, forward
     )
 
 
-def prepare_builtin(
-    request: Request, permit: Permit, sender: bytes, connection_string: bytes, request_id: bytes
-) -> bytes:
+def prepare_builtin(request: Request, sender: bytes, connection_string: bytes, request_id: bytes) -> bytes:
     """The request head for our own application: credentials go in unchanged, the identity headers do not.
 
-    sender: the x-gateway-* lines that tell who is at the other end. connection_string: the name of its header.
+    sender: from `sender_fields`. connection_string: the name of its header.
     """
     fields = request.fields
     if request.listed and (listed := request.listed - _OWN_TOKENS):
@@ -73,6 +72,16 @@ def prepare_builtin(
         if value is not None:
             lines += (name, b": ", value, b"\r\n")
     return b"".join((*lines, _framing(request), sender, b"\r\n"))
+
+
+def sender_fields(peer: Peer, host: bytes, scheme: bytes) -> bytes:
+    """The x-gateway-* lines that tell our own application who is at the other end: it sees a socket pair only."""
+    return b"x-gateway-peer: %b\r\nx-gateway-direct: %d\r\nx-gateway-scheme: %b\r\nx-gateway-host: %b\r\n" % (
+        peer.address.encode("ascii"),
+        peer.direct,
+        peer.scheme or scheme,
+        peer.host or host,
+    )
 
 
 def _framing(request: Request) -> bytes:

@@ -8,8 +8,8 @@ class Request:
 
     method: upper case, as sent. target: the only form in which the path is known to later stages. host: the Host
     header as sent. minor: 0 or 1, of HTTP/1.x. fields: what may go on to an upstream, four pieces a field: name,
-    b": ", value, b"\\r\\n", in the order of arrival; reserved namespaces, credentials, framing and hop-by-hop fields are
-    never in it. length: the Content-Length, None when there is none. chunked: whether the body is chunked.
+    b": ", value, b"\\r\\n", in the order of arrival; reserved namespaces, credentials, framing and hop-by-hop fields
+    are never in it. length: the Content-Length, None when there is none. chunked: whether the body is chunked.
     connection_string, authorization, tenant_id, request_id: raw values of these headers, or None. listed: lower-case
     names in `Connection`. forwarding: (lower-case name, value) of the forwarding metadata, believed only from trusted
     peers. websocket: whether a WebSocket upgrade is asked for. expects_continue: `Expect: 100-continue`.

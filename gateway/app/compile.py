@@ -1,0 +1,156 @@
+"""From what the operator said to what the data plane goes by: routes, upstreams, limits, TLS. No sockets are opened."""
+
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.edge.generation import Waits
+from gateway.edge.pool import Endpoint, Upstream, tcp
+from gateway.pipeline import Aim
+from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
+from gateway.routes.table import Conflict, conflicts, find_equal, host_of
+from gateway.routes.template import read_template
+from gateway.settings import model
+from gateway.settings.faults import Fault
+from gateway.settings.load import Loaded
+from gateway.wire.reader import Limits
+
+BUILTIN = "builtin"  # name of our own application as an upstream, in logs and metrics
+
+
+def compile_faults(loaded: Loaded) -> Sequence[Fault]:
+    """What only the compiled routes show: two of them for one request, or one that a built-in endpoint has taken."""
+    routes = [to_route(route) for route in loaded.settings.routes]
+    faults = [fault for place, route in enumerate(routes) for fault in _unreachable(loaded, place, route)]
+    if faults:
+        return faults
+    faults = [_overlap(loaded, conflict) for conflict in conflicts(routes)]
+    reserved = builtin_routes(_endpoints(loaded.settings))
+    faults += [
+        loaded.place(("routes", conflict.first, "path")).fault(
+            "route_reserved", f"{reserved[conflict.second].path} is a built-in endpoint: {conflict.reason}"
+        )
+        for conflict in find_equal(routes, reserved)
+    ]
+    return faults + _tls_faults(loaded)
+
+
+def _unreachable(loaded: Loaded, place: int, route: Route) -> Iterator[Fault]:
+    try:
+        read_template(route.path)
+        host_of(route)
+    except ValueError as error:
+        yield loaded.place(("routes", place, "path")).fault("wrong_value", str(error))
+
+
+def _overlap(loaded: Loaded, conflict: Conflict) -> Fault:
+    first = loaded.place(("routes", conflict.first, "path"))
+    return loaded.place(("routes", conflict.second, "path")).fault(
+        "route_overlap", f"this route and the one at {first}: {conflict.reason}"
+    )
+
+
+def _tls_faults(loaded: Loaded) -> list[Fault]:
+    """Certificates that cannot be used, each at its key."""
+    faults = []
+    settings = loaded.settings
+    if settings.listen.tls is not None:
+        try:
+            server_context(settings.listen.tls)
+        except (OSError, ssl.SSLError) as error:
+            faults.append(loaded.place(("listen", "tls")).fault("bad_certificate", _why(error)))
+    for name, upstream in settings.upstreams.items():
+        try:
+            client_context(upstream.tls)
+        except (OSError, ssl.SSLError) as error:
+            place = loaded.place(("upstreams", name, "tls", "ca"))
+            faults.append(place.fault("bad_certificate", _why(error)))
+    return faults
+
+
+def _why(error: OSError) -> str:
+    return f"the certificate or key cannot be used: {error.strerror or error.args[-1] or type(error).__name__}"
+
+
+def _endpoints(settings: model.Settings) -> Sequence[tuple[str, str]]:
+    from gateway.control.application import endpoints
+
+    return endpoints(settings.login.mycelium.mount)
+
+
+def builtin_routes(endpoints: Iterable[tuple[str, str]]) -> list[Route]:
+    """Our own endpoints as routes. They are public to the edge: the application authenticates its callers itself."""
+    return [
+        Route(path, frozenset((method,)), BUILTIN, Access(AccessKind.PUBLIC), builtin=True)
+        for method, path in endpoints
+    ]
+
+
+def to_route(route: model.Route) -> Route:
+    return Route(
+        path=route.path,
+        methods=frozenset(route.methods),
+        upstream=route.upstream,
+        access=Access(
+            AccessKind(route.access.kind),
+            tuple(RoleRule(rule.role, rule.permission == "write") for rule in route.access.roles),
+            route.access.mfa is not None,
+            frozenset(route.access.scopes),
+            frozenset(route.access.issuers),
+        ),
+        host=route.host,
+        strip_prefix=route.strip_prefix,
+        forward_authorization=route.forward.authorization,
+        preserve_host=route.forward.host == "preserve",
+        allow_encoded=frozenset(spelling.encode() for spelling in route.allow_encoded),
+        errors=route.errors,
+        timeouts=Timeouts(route.timeouts.connect, route.timeouts.first_byte, route.timeouts.idle),
+        body_limit=route.limits.body,
+    )
+
+
+def label(route: Route) -> str:
+    """How logs and metrics call a route: its template, with the host and the methods where they say something."""
+    template = (route.host or "") + route.path
+    if route.methods == frozenset(model.METHODS):
+        return template
+    return f"{','.join(sorted(route.methods))} {template}"
+
+
+def to_upstream(name: str, upstream: model.Upstream) -> Upstream:
+    context = client_context(upstream.tls)
+    endpoints = []
+    for said in upstream.endpoints:
+        tls = context if said.scheme == "https" else None
+        default = 443 if tls else 80
+        host = f"[{said.host}]" if ":" in said.host else said.host
+        aim = Aim((host if said.port == default else f"{host}:{said.port}").encode(), said.path)
+        endpoints.append(Endpoint(str(said), aim, upstream.pool, tcp(said.host, said.port, tls)))
+    return Upstream(name, endpoints, upstream.balance)
+
+
+def limits(listen: model.Listen) -> Limits:
+    said = listen.limits
+    return Limits(said.head, said.field, said.target, said.fields)
+
+
+def waits(listen: model.Listen) -> Waits:
+    said = listen.timeouts
+    return Waits(said.head, said.body_idle, said.keep_alive)
+
+
+def server_context(tls: model.ServerTls) -> ssl.SSLContext:
+    """Raises OSError or ssl.SSLError for a certificate or key that cannot be used."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.cert, tls.key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def client_context(tls: model.ClientTls) -> ssl.SSLContext:
+    """Verifies by default. Raises OSError or ssl.SSLError for a CA file that cannot be used."""
+    context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,135 @@
+"""The objects of one load of the configuration, wired: made by every start and reload, ended when nothing uses them."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from gateway.access.assertion import Assertions
+from gateway.access.authenticate import Authenticator, CacheLimits
+from gateway.access.inject import Injector
+from gateway.access.jwks import Jwks, KeySource
+from gateway.access.profile import ProfileEncoder, as_json
+from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
+from gateway.app import compile
+from gateway.clock import Clock
+from gateway.control import application
+from gateway.control.builtin import Builtin
+from gateway.control.fetch import HttpFetch
+from gateway.edge.generation import Generation, Lane
+from gateway.edge.pool import Endpoint, Upstream, in_process
+from gateway.identity.model import Principal, SigningKey
+from gateway.identity.tokens import public_jwks
+from gateway.ops.logs import Log
+from gateway.ops.metrics import UNMATCHED, Metrics
+from gateway.pipeline import Aim, Pipeline
+from gateway.routes.model import Route
+from gateway.routes.table import Table
+from gateway.settings import model
+from gateway.store.sql import Store
+from gateway.wire.hops import RequestNames
+from gateway.wire.peer import TrustedProxies
+
+
+class Core:
+    """settings: what it was made from. generation: for the edge. jwks: may be shared with the core before it."""
+
+    def __init__(
+        self, settings: model.Settings, number: int, store: Store, jwks: Jwks, clock: Clock, log: Log, metrics: Metrics
+    ) -> None:
+        self.settings = settings
+        self.jwks = jwks
+        self.profiles = ProfileEncoder(settings.profile.budget)
+        self._store = store
+        self._assertions = Assertions(f"{settings.public_url}/assertion")
+        verifiers = Verifiers(
+            store.directory,
+            store.keys,
+            jwks,
+            OwnTokens(settings.tokens.issuer, settings.tokens.audience),
+            [external(issuer) for issuer in settings.issuers],
+            clock,
+            self._assertions.use,
+        )
+        cache = settings.cache
+        self.authenticator = Authenticator(
+            verifiers, CacheLimits(cache.credentials, cache.negative, cache.size), number
+        )
+        mount = settings.login.mycelium.mount
+        self.builtin = Builtin(
+            application.build(
+                authenticator=self.authenticator,
+                render_profile=_render,
+                public_keys=self._public_keys,
+                now=clock.now,
+                log=log,
+                mount=mount,
+                connection_string_header=settings.connection_strings.header,
+            )
+        )
+        self.upstreams = {name: compile.to_upstream(name, said) for name, said in settings.upstreams.items()}
+        own = Upstream(compile.BUILTIN, [Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect))])
+        routes = [compile.to_route(route) for route in settings.routes]
+        reserved = compile.builtin_routes(application.endpoints(mount))
+        pipeline = Pipeline(
+            Table(routes), Table(reserved), self.authenticator, Injector(self.profiles, self._assertions)
+        )
+        listen = settings.listen
+        self.generation = Generation(
+            pipeline,
+            _lanes([*routes, *reserved], {**self.upstreams, compile.BUILTIN: own}, metrics),
+            Lane(UNMATCHED, None, metrics.route(UNMATCHED)),
+            RequestNames(settings.connection_strings.header.encode(), (name.encode() for name in listen.allow_headers)),
+            TrustedProxies(str(network) for network in listen.trusted_proxies),
+            settings.connection_strings.header.encode(),
+            b"https" if listen.tls else b"http",
+            compile.limits(listen),
+            compile.waits(listen),
+        )
+
+    async def start(self) -> None:
+        """Reads our own keys and starts the built-in application. Raises DependencyFailed."""
+        await self.authenticator.reload_keys()
+        await self.builtin.start()
+
+    async def aclose(self) -> None:
+        await self.authenticator.aclose()
+        await self.builtin.aclose()
+
+    async def _public_keys(self) -> Mapping[str, object]:
+        keys: Sequence[SigningKey] = await self._store.keys.signing_keys()
+        return public_jwks(keys)
+
+
+def key_sources(settings: model.Settings) -> list[KeySource]:
+    return [KeySource(issuer.name, issuer.jwks_url, issuer.stale) for issuer in settings.issuers]
+
+
+def make_jwks(settings: model.Settings, fetch: HttpFetch, clock: Clock) -> Jwks:
+    jwks = Jwks(key_sources(settings), fetch, clock)
+    jwks.start()
+    return jwks
+
+
+def external(issuer: model.Issuer) -> ExternalIssuer:
+    return ExternalIssuer(
+        issuer.name,
+        issuer.issuer,
+        issuer.audiences,
+        frozenset(issuer.algorithms),
+        issuer.provision,
+        issuer.email == "verified",
+        issuer.leeway,
+        issuer.verify_sub,
+    )
+
+
+def _lanes(routes: Sequence[Route], upstreams: Mapping[str, Upstream], metrics: Metrics) -> dict[Route, Lane]:
+    lanes = {}
+    for route in routes:
+        name = compile.label(route)
+        lanes[route] = Lane(name, upstreams[route.upstream], metrics.route(name), route.errors)
+    return lanes
+
+
+def _render(principal: Principal, urls: bool) -> bytes:
+    form = as_json(principal, "urls" if urls else "records")
+    return json.dumps(form, ensure_ascii=False, separators=(",", ":")).encode()

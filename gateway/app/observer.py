@@ -1,0 +1,63 @@
+"""What is told of an exchange that is over: its counters, and its line in the access log."""
+
+from gateway.clock import Clock
+from gateway.edge.client import Client
+from gateway.edge.exchange import Exchange
+from gateway.errors import RequestRejected
+from gateway.ops.access_log import AccessLog
+from gateway.ops.logs import Log
+from gateway.wire.problems import PROBLEMS
+
+
+class Observer:
+    """access_log: None where it is off. A reload may put another in its place."""
+
+    def __init__(self, clock: Clock, log: Log, access_log: AccessLog | None) -> None:
+        self._clock = clock
+        self._log = log
+        self.access_log = access_log
+
+    def exchange(self, exchange: Exchange) -> None:
+        """On the measured path."""
+        lane = exchange.lane
+        seconds = exchange.client.loop.time() - exchange.began
+        counters = lane.counters
+        counters.observe(exchange.status, exchange.reason, seconds)
+        counters.bytes_in += exchange.bytes_in
+        counters.bytes_out += exchange.bytes_out
+        if self.access_log is None:
+            return
+        permit, upstream = exchange.permit, lane.upstream
+        principal = permit.principal if permit is not None else None
+        builtin = permit is not None and permit.route.builtin
+        self.access_log.write(
+            self._clock.now(),
+            exchange.request_id.decode("ascii"),
+            exchange.peer.address,
+            exchange.request.method,
+            None if builtin else exchange.request.target.path,
+            lane.label,
+            None if upstream is None else upstream.name,
+            exchange.status,
+            exchange.reason,
+            principal.account.id if principal is not None and principal.account is not None else None,
+            principal.grant_id if principal is not None else None,
+            exchange.bytes_in,
+            exchange.bytes_out,
+            seconds,
+        )
+
+    def unread(self, client: Client, fault: RequestRejected, request_id: bytes) -> None:
+        """A request that was refused before it could be read."""
+        lane = client.generation.unmatched
+        status = PROBLEMS[fault.code].status
+        lane.counters.observe(status, fault.code, 0.0)
+        if self.access_log is not None:
+            self.access_log.write(
+                self._clock.now(), request_id.decode("ascii"), client.address, b"", None, lane.label, None,
+                status, fault.code, None, None, 0, 0, 0.0,
+            )  # fmt: skip
+
+    def report(self, error: BaseException) -> None:
+        """A fault of our own: the request was answered with 500."""
+        self._log.error("internal error", exc_info=error)

@@ -1,0 +1,62 @@
+"""Where the metrics that are not counted per route take their values, and what makes a worker unready."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gateway.edge.pool import Upstream
+from gateway.ops.health import Condition
+from gateway.store.sql import Store
+
+if TYPE_CHECKING:
+    from gateway.app.gateway import Gateway
+
+
+def register(gateway: "Gateway") -> None:
+    """Reads through `gateway.core` each time, so that a reload is followed."""
+    read = gateway.metrics_registry.read
+
+    def over(value: Callable[[Upstream], float]) -> Callable[[], Mapping[str, float]]:
+        return lambda: {name: value(upstream) for name, upstream in gateway.core.upstreams.items()}
+
+    read("gateway_connections_open", lambda: len(gateway.edge.clients))
+    read("gateway_connections_accepted", lambda: gateway.edge.accepted)
+    read("gateway_websockets_open", lambda: len(gateway.edge.tunnels))
+    read("gateway_credential_cache", lambda: _cache(gateway))
+    read("gateway_credential_cache_entries", lambda: gateway.core.authenticator.entries)
+    read("gateway_jwks_age_seconds", lambda: {k: v for k, v in gateway.core.jwks.ages().items() if v is not None})
+    read("gateway_profiles_reduced", lambda: _profiles(gateway))
+    read("gateway_upstream_connections", over(lambda upstream: sum(e.open for e in upstream.endpoints)))
+    read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
+    read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live()))
+    read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
+    read("gateway_reloads", lambda: gateway.reloads)
+
+
+def _cache(gateway: "Gateway") -> Mapping[str, float]:
+    authenticator = gateway.core.authenticator
+    return {"hit": authenticator.hits, "miss": authenticator.misses, "refused": authenticator.negative_hits}
+
+
+def _profiles(gateway: "Gateway") -> Mapping[str, float]:
+    counts = gateway.core.profiles.counts
+    return {"urls": counts.urls, "reference": counts.reference, "refused": counts.refused}
+
+
+def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], Awaitable[Iterable[Condition]]]]:
+    """The checks of `/readyz`."""
+
+    async def own() -> list[Condition]:
+        found = [Condition("draining")] if gateway.edge.draining else []
+        for issuer, age in gateway.core.jwks.ages().items():
+            if age is None:
+                found.append(Condition("keys_unavailable", issuer))
+        for name, upstream in gateway.core.upstreams.items():
+            if not upstream.live():
+                found.append(Condition("upstream_unreachable", name))
+        return found
+
+    async def reachable() -> list[Condition]:
+        await store.revocations.latest()
+        return []
+
+    return (own, reachable)

@@ -1,0 +1,73 @@
+"""The gateway's own answers on the data plane: refusals and failures, in the route's error form."""
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+from gateway.edge.generation import Lane
+from gateway.errors import DependencyFailed, GatewayError
+from gateway.wire.problems import PROBLEMS, body
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# after these the bytes that follow cannot be trusted, or are more than anybody wants to read
+CLOSING: Final = frozenset((400, 408, 413, 414, 417, 431))
+
+_PHRASES: Final = {
+    400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
+    408: b"Request Timeout", 413: b"Content Too Large", 414: b"URI Too Long", 417: b"Expectation Failed",
+    431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 502: b"Bad Gateway",
+    503: b"Service Unavailable", 504: b"Gateway Timeout",
+}  # fmt: skip
+
+
+def refusal(
+    fault: GatewayError, lane: Lane, method: bytes, request_id: bytes, keep_alive: bool, allow: bytes = b""
+) -> bytes:
+    """A whole response. Nothing of the request is in it. HEAD gets the head alone."""
+    status = PROBLEMS[fault.code].status
+    content = _FORMS[lane.errors](fault, request_id.decode("ascii"))
+    lines = [
+        b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n"
+        % (status, _PHRASES[status], _TYPES[lane.errors], len(content)),
+        b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nx-mycelium-request-id: ",
+        request_id,
+        b"\r\n",
+    ]
+    if status == 401:
+        lines.append(_challenge(fault))
+    if fault.code == "method_not_allowed":
+        lines.append(b"allow: %s\r\n" % allow)
+    if fault.code == "bad_upgrade":
+        lines.append(b"sec-websocket-version: 13\r\n")
+    if isinstance(fault, DependencyFailed) and fault.retry_after is not None:
+        lines.append(b"retry-after: %d\r\n" % fault.retry_after)
+    if not keep_alive:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"\r\n")
+    if method != b"HEAD":
+        lines.append(content)
+    return b"".join(lines)
+
+
+def _challenge(fault: GatewayError) -> bytes:
+    # RFC 6750 section 3.1: no error attribute where no credential was sent
+    if fault.code == "no_credential":
+        return b"www-authenticate: Bearer\r\n"
+    return b'www-authenticate: Bearer error="invalid_token"\r\n'
+
+
+def _problem(fault: GatewayError, request_id: str) -> bytes:
+    return body(fault.code, fault.detail, request_id)
+
+
+def _mployr(fault: GatewayError, request_id: str) -> bytes:
+    """Seed 2's envelope, with its two texts; it has no place for a reason code or a request id."""
+    problem = PROBLEMS[fault.code]
+    message = _MPLOYR.get(problem.status, f"{problem.title}.")
+    return json.dumps({"success": False, "message": message}, separators=(",", ":")).encode() + b"\n"
+
+
+_MPLOYR: Final = {401: "Unauthenticated.", 403: "This action is unauthorized."}
+_FORMS: Final[dict[str, Callable[[GatewayError, str], bytes]]] = {"problem": _problem, "mployr": _mployr}
+_TYPES: Final = {"problem": b"application/problem+json", "mployr": b"application/json"}

@@ -1,0 +1,141 @@
+"""The listening side of the data plane: accepts clients, watches deadlines, swaps generations, drains."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from gateway.clock import Clock
+from gateway.edge.client import Client
+from gateway.edge.exchange import Exchange
+from gateway.edge.generation import Generation
+from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
+from gateway.errors import RequestRejected
+from gateway.pipeline import Permit
+
+BACKLOG: Final = 4096
+SWEEP_SECONDS: Final = 1.0
+_IDS: Final = 256  # request ids that are made from one read of the system's random bytes
+
+
+class Observer(Protocol):
+    """Counts and logs what is over."""
+
+    def exchange(self, exchange: Exchange) -> None: ...
+    def unread(self, client: Client, fault: RequestRejected, request_id: bytes) -> None: ...
+    def report(self, error: BaseException) -> None: ...
+
+
+class Edge:
+    """All client connections of one worker.
+
+    generation: what new exchanges go by. clients, tunnels: those open now. accepted: connections so far.
+    """
+
+    def __init__(self, generation: Generation, observer: Observer, clock: Clock) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.generation = generation
+        self.clock = clock
+        self.clients: set[Client] = set()
+        self.tunnels: set[Tunnel] = set()
+        self.accepted = 0
+        self.draining = False
+        self.observe = observer.exchange
+        self.observe_unread = observer.unread
+        self.report = observer.report
+        self._ids: list[bytes] = []
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Accepts on a bound socket. tls: the context of the listener's certificate, or None."""
+        self._servers.append(await self.loop.create_server(lambda: Client(self), sock=sock, ssl=tls, backlog=BACKLOG))
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def adopt(self, generation: Generation) -> None:
+        """New exchanges go by this one; those under way keep theirs. Unused connections to old upstreams close."""
+        old, self.generation = self.generation, generation
+        for upstream in {lane.upstream for lane in old.lanes.values()} - {None}:
+            assert upstream is not None
+            upstream.retire()
+
+    def next_id(self) -> bytes:
+        """A request id: a random UUID, version 4 (RFC 9562), as ASCII."""
+        if not self._ids:
+            self._ids = _request_ids()
+        return self._ids.pop()
+
+    def end(self, dead: Callable[[Permit], bool], reason: str = "revoked_credential") -> None:
+        """Ends the tunnels that go by these permits, and the answers that have no declared end."""
+        for tunnel in [tunnel for tunnel in self.tunnels if _holds(tunnel.exchange, dead)]:
+            tunnel.close(POLICY_VIOLATION, reason)
+        for client in [client for client in self.clients if client.active is not None]:
+            active = client.active
+            if active is not None and active.endless and _holds(active, dead):
+                active.fail(RequestRejected(reason))
+
+    async def drain(self, seconds: float) -> None:
+        """Stops accepting, lets exchanges end, then cuts what is left. Idle connections close at once."""
+        self.draining = True
+        for server in self._servers:
+            server.close()
+        for client in tuple(self.clients):
+            client.drain()
+        for tunnel in tuple(self.tunnels):
+            tunnel.close(GOING_AWAY, "draining")
+        until = self.loop.time() + seconds
+        while self.clients and self.loop.time() < until:
+            await asyncio.sleep(0.05)
+        for client in tuple(self.clients):
+            client.cut()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for upstream in {lane.upstream for lane in self.generation.lanes.values()} - {None}:
+            assert upstream is not None
+            upstream.retire()
+        await asyncio.sleep(0)  # connection_lost of what was cut
+
+    def _sweep(self) -> None:
+        """Once per second: deadlines instead of a timer per request."""
+        now = self.loop.time()
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        for client in [client for client in self.clients if client.deadline < now]:
+            client.overdue()
+        for upstream in {lane.upstream for lane in self.generation.lanes.values()}:
+            if upstream is not None:
+                upstream.sweep(now)
+        wall = self.clock.now()
+        self.end(lambda permit: permit.until <= wall, "expired_credential")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening address; raises OSError. Port 0 takes a free one."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+def _holds(exchange: Exchange, dead: Callable[[Permit], bool]) -> bool:
+    permit = exchange.permit
+    return permit is not None and permit.principal is not None and dead(permit)
+
+
+def _request_ids() -> list[bytes]:
+    text = os.urandom(16 * _IDS).hex()
+    return list(_as_uuids(text[at : at + 32] for at in range(0, len(text), 32)))
+
+
+def _as_uuids(digits: Iterable[str]) -> Iterable[bytes]:
+    for d in digits:
+        variant = "89ab"[int(d[16], 16) & 3]
+        yield f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{variant}{d[17:20]}-{d[20:]}".encode("ascii")

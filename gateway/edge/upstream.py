@@ -1,0 +1,195 @@
+"""One connection to an upstream: bytes to a response, for the exchange that holds the connection at the time."""
+
+import asyncio
+from typing import Final, Protocol
+
+import httptools
+
+from gateway.pipeline import Aim
+from gateway.wire.hops import ResponseNames
+from gateway.wire.reader import BadAnswer, ResponseReader
+
+_BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
+
+
+class Home(Protocol):
+    """Where connections come from and go back to: an endpoint."""
+
+    aim: Aim
+
+    async def connect(self, seconds: float) -> "UpstreamConnection": ...
+    def give_back(self, connection: "UpstreamConnection", reusable: bool, now: float) -> None: ...
+    def lost(self, connection: "UpstreamConnection") -> None: ...
+
+
+class Holder(Protocol):
+    """The exchange, as its upstream connection sees it."""
+
+    def on_head(self) -> None: ...
+    def on_read(self) -> None: ...
+    def on_switched(self, early: bytes) -> None: ...
+    def on_upstream_lost(self, clean: bool) -> None: ...
+    def on_bad_answer(self, what: str) -> None: ...
+    def on_upstream_writable(self, writable: bool) -> None: ...
+
+
+class Pipe(Protocol):
+    """A tunnel, as this side sees it."""
+
+    def from_upstream(self, data: bytes) -> None: ...
+    def upstream_lost(self) -> None: ...
+    def upstream_writable(self, writable: bool) -> None: ...
+
+
+class UpstreamConnection(ResponseReader, asyncio.Protocol):
+    """It is its own reader: a callback that is passed on costs a call more per header.
+
+    pieces: body bytes of the last read. done: the response is complete. bodiless: it answers HEAD. started: a byte of
+    it has come. clogged: its write buffer is full. used: it has served an exchange before this one, so it may turn out to be closed.
+    """
+
+    __slots__ = (
+        "_barren",
+        "_opening",
+        "_surplus",
+        "bodiless",
+        "clogged",
+        "done",
+        "home",
+        "holder",
+        "idle_since",
+        "pieces",
+        "pipe",
+        "started",
+        "transport",
+        "used",
+    )
+
+    parser: httptools.HttpResponseParser
+    transport: asyncio.Transport
+
+    def __init__(self, home: Home, names: ResponseNames) -> None:
+        super().__init__(names)
+        self.home = home
+        self.holder: Holder | None = None
+        self.pipe: Pipe | None = None
+        self.pieces: list[bytes] = []
+        self.done = self.started = self.bodiless = self.used = self.clogged = False
+        self.idle_since = 0.0
+        self._barren = 0
+        self._opening = b""
+        self._surplus = False
+
+    def hold(self, holder: Holder, bodiless: bool) -> None:
+        """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
+        self.holder = holder
+        self.bodiless = bodiless
+        self.done = self.started = False
+        self._barren = 0
+
+    def release(self, reusable: bool, now: float) -> None:
+        """The exchange is over. reusable: as far as the exchange knows."""
+        self.holder = None
+        reusable = reusable and self.done and self.keep_alive and not self._surplus
+        if self.bodiless and reusable:
+            self.parser = httptools.HttpResponseParser(self)  # llhttp has no HEAD: it would wait for a body
+        self.used = True
+        self.home.give_back(self, reusable, now)
+
+    @property
+    def until_close(self) -> bool:
+        """Whether only the end of the connection ends the body."""
+        return not self.chunked and self.length is None
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.parser = httptools.HttpResponseParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.pipe is not None:
+            self.pipe.from_upstream(data)
+            return
+        holder = self.holder
+        if holder is None:
+            self.transport.abort()  # bytes that nobody asked for: a desynchronised connection
+            return
+        if not self.started:
+            self.started = True
+            self._opening = data[:9]
+        elif len(self._opening) < 9:
+            self._opening += data[:9]
+        try:
+            self.parser.feed_data(data)
+            self._check(data)
+        except httptools.HttpParserUpgrade as pause:
+            holder.on_switched(data[pause.args[0] :])
+            return
+        except (httptools.HttpParserError, BadAnswer) as error:
+            self._surplus = True
+            if not self.done:
+                holder.on_bad_answer(_told(error))
+                return
+        holder.on_read()
+
+    def eof_received(self) -> bool:
+        return False  # close; connection_lost says the rest
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.home.lost(self)
+        if self.pipe is not None:
+            self.pipe.upstream_lost()
+        elif self.holder is not None:
+            self.holder.on_upstream_lost(exc is None)
+
+    def pause_writing(self) -> None:
+        self._writable(False)
+
+    def resume_writing(self) -> None:
+        self._writable(True)
+
+    # the parser's callbacks
+
+    def on_response(self) -> None:
+        if self.done or self.holder is None:
+            raise BadAnswer("a second answer came after the first")
+        if self.minor == 0 and not self._opening.startswith(b"HTTP/1.0 "):
+            # llhttp reports RTSP/1.0 and ICE/1.0 as version 1.0, and does not say which
+            raise BadAnswer("it does not speak HTTP")
+        self.holder.on_head()
+        self.done = self.bodiless and self.status >= 200
+
+    def on_body(self, data: bytes) -> None:
+        if self.bodiless:
+            self._surplus = True
+        else:
+            self.pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.status >= 200:
+            self.done = True
+
+    def _check(self, data: bytes) -> None:
+        """What the parser does not limit: a head, extensions or trailers without end, and bytes after the end."""
+        if self.done:
+            self._surplus = self._surplus or self.raw is not None
+        elif not self.pieces and (self.raw is not None or self.chunked):
+            self._barren += len(data)
+            if self._barren > _BARREN:
+                raise BadAnswer("its head or its framing has no end")
+        else:
+            self._barren = 0
+
+    def _writable(self, writable: bool) -> None:
+        self.clogged = not writable
+        if self.pipe is not None:
+            self.pipe.upstream_writable(writable)
+        elif self.holder is not None:
+            self.holder.on_upstream_writable(writable)
+
+
+def _told(error: Exception) -> str:
+    cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
+    return str(cause) if isinstance(cause, BadAnswer) else "it is not well-formed HTTP"
