@@ -18,12 +18,19 @@ JWKS_PATH = "/.well-known/jwks.json"
 JWKS_AGE = 60  # seconds: how long a verifier may miss a rotated key
 
 
+def _table(mount: str) -> tuple[tuple[str, str, str], ...]:
+    """Method, path template, handler. The seed's clients send both forms of a path."""
+    rows = (
+        ("GET", f"{mount.rstrip('/')}/beginners/profile", "profile"),
+        ("GET", JWKS_PATH, "jwks"),
+    )
+    return tuple((method, path + slash, name) for method, path, name in rows for slash in ("", "/"))
+
+
 def endpoints(mount: str = MOUNT) -> tuple[tuple[str, str], ...]:
     """(method, path template) of all that is reserved for this application. GET stands for HEAD too."""
     return tuple((method, path) for method, path, _ in _table(mount))
 
-
-ENDPOINTS = endpoints()
 
 
 def build(
@@ -50,15 +57,6 @@ def build(
     return application
 
 
-def _table(mount: str) -> tuple[tuple[str, str, str], ...]:
-    """Method, path template, handler. The seed's clients send both forms of a path."""
-    rows = (
-        ("GET", f"{mount.rstrip('/')}/beginners/profile", "profile"),
-        ("GET", JWKS_PATH, "jwks"),
-    )
-    return tuple((method, path + slash, name) for method, path, name in rows for slash in ("", "/"))
-
-
 def _request_id(request: web.Request) -> str:
     return request.headers.get("x-gateway-request-id", "")
 
@@ -68,3 +66,6 @@ def _jwks(public_keys: Callable[[], Awaitable[Mapping[str, object]]]) -> Endpoin
         return answer(await public_keys(), headers={"Cache-Control": f"public, max-age={JWKS_AGE}"})
 
     return jwks
+
+
+ENDPOINTS = endpoints()
