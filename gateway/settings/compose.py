@@ -25,9 +25,12 @@ class Composed:
     whole: bool
 
 
-def compose(path: Path) -> Composed:
-    """The file and all that it includes. Never raises: what is wrong is in `faults`."""
-    composer = _Composer()
+def compose(path: Path, room: Room | None = None, files: int = MAX_FILES) -> Composed:
+    """The file and all that it includes. Never raises: what is wrong is in `faults`.
+
+    room: values in all files together. files: the most that are read.
+    """
+    composer = _Composer(room or Room(), files)
     top = Place(Source(str(path)), 1, 1)
     composer.add(path, top)
     return Composed(composer.root or Node({}, top), composer.faults, composer.whole)
@@ -35,10 +38,11 @@ def compose(path: Path) -> Composed:
 
 @dataclass(slots=True)
 class _Composer:
+    room: Room
+    files: int
     root: Node | None = None
     faults: list[Fault] = field(default_factory=list)
     whole: bool = True
-    room: Room = field(default_factory=Room)
     seen: dict[str, Place] = field(default_factory=dict)
 
     def add(self, path: Path, named: Place) -> None:
@@ -47,8 +51,8 @@ class _Composer:
         if real in self.seen:
             self._broken(named, "include_loop", f"{quoted(path)} is read already, asked for at {self.seen[real]}")
             return
-        if len(self.seen) >= MAX_FILES:
-            self._broken(named, "too_many_files", f"more than {MAX_FILES} files")
+        if len(self.seen) >= self.files:
+            self._broken(named, "too_many_files", f"more than {self.files} files")
             return
         self.seen[real] = named
         data = self._bytes(path, named)

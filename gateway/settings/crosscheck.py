@@ -62,7 +62,7 @@ def _routes(data: Data) -> Iterator[Finding]:
 
 def _issuers(data: Data) -> Iterator[Finding]:
     """A token is judged by the issuer that its `iss` names, so that must be one, and never ourselves."""
-    ours = {_mapping(data.get("tokens")).get("issuer"), _mapping(data).get("public_url", "http://localhost:8080")}
+    ours = (_mapping(data.get("tokens")).get("issuer"), data.get("public_url", "http://localhost:8080"))
     for key in ("name", "issuer"):
         first: dict[str, int] = {}
         for at, issuer in _listed(data.get("issuers")):

@@ -9,10 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 _SHOWN = 160  # characters of a source line: what a terminal shows without wrapping twice
-_GUARDED_KEY = r"""[\w.-]*(?:token|secret|passw|master)[\w.-]*["']?\s*:"""
-_SECRET = re.compile(rf"({_GUARDED_KEY}\s*)(?![\s{{])([^,}}]*)", re.IGNORECASE)
-_SECRET_BELOW = re.compile(rf"{_GUARDED_KEY}\s*(?:[|>][-+0-9]*)?\s*(?:#.*)?$", re.IGNORECASE)
+# Keys that hold secrets, also misspelt. `tokens` and `secrets` are sections: only a bare value is masked there.
+_GUARDED = r"""[\w.-]*(?:token|secret|passw|master)[\w.-]*["']?"""
+_HOLDS_SECRET = rf"""{_GUARDED}(?<!tokens)(?<!secrets)(?<!s["'])"""
+_REFERENCE = r"\{\s*(?:env|file)\s*:[^,{}]*\}"
+_SECRET = re.compile(rf"({_GUARDED}(?:\s*[:=]\s*|\s+))(?![\s{{:=])([^,}}]*)", re.IGNORECASE)  # a colon may be forgotten
+_BRACED = re.compile(rf"({_HOLDS_SECRET}\s*:\s*)(?!{_REFERENCE})(\{{.*)", re.IGNORECASE)
+_BELOW = r"\s*:\s*(?:[|>][-+0-9]*)?\s*(?:#.*)?$"
+_BELOW_SECTION = re.compile(_GUARDED + _BELOW, re.IGNORECASE)
+_BELOW_SECRET = re.compile(_HOLDS_SECRET + _BELOW, re.IGNORECASE)
 _KEYED = re.compile(r"""\s*["']?[\w.-]+["']?\s*:(?:\s|$)""")
+_KEYED_REFERENCE = re.compile(r"\s*(?:env|file)\s*:\s")
 _USERINFO = re.compile(r"(//)([^/@\s]+)(?=@)")
 
 
@@ -29,9 +36,17 @@ class Source:
             return ""
         text = self.lines[number - 1]
         above = next((line for line in reversed(self.lines[: number - 1]) if line.strip()), "")
-        if _SECRET_BELOW.search(above) and not _KEYED.match(text):
+        if _is_secret_below(above, text):
             return re.sub(r"\S", "*", text)
-        return _USERINFO.sub(_stars, _SECRET.sub(_stars, text))
+        for pattern in (_BRACED, _SECRET, _USERINFO):
+            text = pattern.sub(_stars, text)
+        return text
+
+
+def _is_secret_below(above: str, text: str) -> bool:
+    if _BELOW_SECRET.search(above):
+        return not _KEYED_REFERENCE.match(text)
+    return bool(_BELOW_SECTION.search(above)) and not _KEYED.match(text)
 
 
 def _stars(found: re.Match[str]) -> str:

@@ -32,7 +32,6 @@ _TYPES = {
     "mapping_type": "must be a mapping of names",
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
-    "too_short": "must have at least one entry",
 }
 
 
@@ -58,9 +57,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         data = plain(composed.root)
         settings, wrong = _validate(data, composed.root, Sources(path.absolute().parent, environ))
         faults += wrong
-        faults += [
-            _at(composed.root, finding.path, finding.first, finding.code, finding.message) for finding in findings(data)
-        ]
+        faults += _between(data, composed.root, {_spot(fault) for fault in faults})
     if faults or settings is None:
         raise SettingsInvalid(_ordered(faults))
     return Loaded(settings, composed.root)
@@ -89,9 +86,17 @@ def _child(node: Node, step: str | int) -> Node | None:
     return None
 
 
-def _at(tree: Node, keys: Keys, first: Keys | None, code: str, message: str) -> Fault:
-    text = message if first is None else f"{message}, first at {place(tree, first)}"
-    return place(tree, keys).fault(code, text)
+def _spot(fault: Fault) -> tuple[str, int, int]:
+    return fault.file, fault.line, fault.column
+
+
+def _between(data: Any, tree: Node, told: set[tuple[str, int, int]]) -> list[Fault]:
+    """Faults between keys, but for values that are wrong in themselves: those stand at a place in `told`."""
+    faults = []
+    for finding in findings(data):
+        first = "" if finding.first is None else f", first at {place(tree, finding.first)}"
+        faults.append(place(tree, finding.path).fault(finding.code, finding.message + first))
+    return [fault for fault in faults if _spot(fault) not in told]
 
 
 def _validate(data: Any, tree: Node, sources: Sources) -> tuple[Settings | None, list[Fault]]:
@@ -121,6 +126,8 @@ def _translate(detail: Detail, tree: Node) -> Fault:
         return place(tree, keys, key=True).fault("unknown_key", f"unknown key {quoted(keys[-1])}{hint}")
     if kind == "missing":
         return place(tree, keys).fault("missing_key", f"{quoted(keys[-1])} is needed here")
+    if kind == "too_short":
+        return place(tree, keys).fault("wrong_value", "must have at least one entry")
     if kind in _TYPES:
         return place(tree, keys).fault("wrong_type", _TYPES[kind])
     error = context.get("error")

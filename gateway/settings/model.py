@@ -284,7 +284,7 @@ class Route(Model):
     def _path_can_match(cls, spellings: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         missing = refused_spellings(info.data.get("path", "/")) - set(spellings)
         if missing:
-            raise ValueError(f"must list {', '.join(sorted(missing))}, which the path holds")
+            raise ValueError(f"allow_encoded must list {', '.join(sorted(missing))}, which the path holds")
         return tuple(dict.fromkeys(spellings))
 
 
