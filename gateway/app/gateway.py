@@ -206,11 +206,14 @@ class Gateway:
 
     async def _retire(self, core: Core, own_jwks: bool) -> None:
         """An exchange keeps the generation that it began with; when none is left, its objects end."""
-        while any(c.active is not None and c.active.generation is core.generation for c in self.edge.clients):
+        while self._in_use(core):  # noqa: ASYNC110 - it ends with exchanges, which tell nobody so
             await asyncio.sleep(1.0)
         await core.aclose()
         if own_jwks:
             await core.jwks.aclose()
+
+    def _in_use(self, core: Core) -> bool:
+        return any(c.active is not None and c.active.generation is core.generation for c in self.edge.clients)
 
     def _revoked(self, rows: Sequence[Revocation]) -> None:
         self.core.authenticator.purge(rows)

@@ -1,8 +1,8 @@
 """What is told of an exchange that is over: its counters, and its line in the access log."""
 
 from gateway.clock import Clock
+from gateway.edge.answering import Answering
 from gateway.edge.client import Client
-from gateway.edge.exchange import Exchange
 from gateway.errors import RequestRejected
 from gateway.ops.access_log import AccessLog
 from gateway.ops.logs import Log
@@ -17,7 +17,7 @@ class Observer:
         self._log = log
         self.access_log = access_log
 
-    def exchange(self, exchange: Exchange) -> None:
+    def exchange(self, exchange: Answering) -> None:
         """On the measured path."""
         lane = exchange.lane
         seconds = exchange.client.loop.time() - exchange.began

@@ -1,6 +1,7 @@
 """The listening side of the data plane: accepts clients, watches deadlines, swaps generations, drains."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -8,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from gateway.clock import Clock
+from gateway.edge.answering import Answering
 from gateway.edge.client import Client
-from gateway.edge.exchange import Exchange
 from gateway.edge.generation import Generation
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.errors import RequestRejected
@@ -23,7 +24,7 @@ _IDS: Final = 256  # request ids that are made from one read of the system's ran
 class Observer(Protocol):
     """Counts and logs what is over."""
 
-    def exchange(self, exchange: Exchange) -> None: ...
+    def exchange(self, exchange: Answering) -> None: ...
     def unread(self, client: Client, fault: RequestRejected, request_id: bytes) -> None: ...
     def report(self, error: BaseException) -> None: ...
 
@@ -48,6 +49,7 @@ class Edge:
         self._ids: list[bytes] = []
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accepts on a bound socket. tls: the context of the listener's certificate, or None."""
@@ -61,6 +63,12 @@ class Edge:
         for upstream in {lane.upstream for lane in old.lanes.values()} - {None}:
             assert upstream is not None
             upstream.retire()
+
+    def left(self, client: Client) -> None:
+        """A connection is closed."""
+        self.clients.discard(client)
+        if self.draining and not self.clients:
+            self._empty.set()
 
     def next_id(self) -> bytes:
         """A request id: a random UUID, version 4 (RFC 9562), as ASCII."""
@@ -86,9 +94,10 @@ class Edge:
             client.drain()
         for tunnel in tuple(self.tunnels):
             tunnel.close(GOING_AWAY, "draining")
-        until = self.loop.time() + seconds
-        while self.clients and self.loop.time() < until:
-            await asyncio.sleep(0.05)
+        if self.clients:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
         for client in tuple(self.clients):
             client.cut()
         if self._sweeper is not None:
@@ -125,7 +134,7 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _holds(exchange: Exchange, dead: Callable[[Permit], bool]) -> bool:
+def _holds(exchange: Answering, dead: Callable[[Permit], bool]) -> bool:
     permit = exchange.permit
     return permit is not None and permit.principal is not None and dead(permit)
 

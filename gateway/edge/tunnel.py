@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from gateway.edge.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
+    from gateway.edge.answering import Answering
     from gateway.edge.client import Client
-    from gateway.edge.exchange import Exchange
 
 POLICY_VIOLATION: Final = 1008
 GOING_AWAY: Final = 1001
@@ -71,7 +71,7 @@ class Tunnel:
 
     __slots__ = ("_borders", "_client", "_over", "_upstream", "exchange")
 
-    def __init__(self, client: "Client", upstream: UpstreamConnection, exchange: "Exchange") -> None:
+    def __init__(self, client: "Client", upstream: UpstreamConnection, exchange: "Answering") -> None:
         self._client = client
         self._upstream = upstream
         self._borders = Borders()

@@ -1,7 +1,7 @@
 """One connection to an upstream: bytes to a response, for the exchange that holds the connection at the time."""
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -45,7 +45,8 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
     """It is its own reader: a callback that is passed on costs a call more per header.
 
     pieces: body bytes of the last read. done: the response is complete. bodiless: it answers HEAD. started: a byte of
-    it has come. clogged: its write buffer is full. used: it has served an exchange before this one, so it may turn out to be closed.
+    it has come. clogged: its write buffer is full. used: it has served an exchange before this one, so it may turn out
+    to be closed.
     """
 
     __slots__ = (
@@ -55,8 +56,8 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         "bodiless",
         "clogged",
         "done",
-        "home",
         "holder",
+        "home",
         "idle_since",
         "pieces",
         "pipe",
@@ -104,8 +105,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
     # asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are not registered as such
         self.parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
