@@ -58,8 +58,10 @@ class Jwks:
         fetch: Fetch,
         clock: Clock,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        patience: float = FETCH_SECONDS,
     ) -> None:
-        self._issuers = {source.issuer: _IssuerKeys(source, fetch, clock) for source in sources}
+        """patience: seconds that one fetch may take."""
+        self._issuers = {source.issuer: _IssuerKeys(source, fetch, clock, patience) for source in sources}
         self._sleep = sleep
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -91,10 +93,11 @@ class Jwks:
 
 
 class _IssuerKeys:
-    def __init__(self, source: KeySource, fetch: Fetch, clock: Clock) -> None:
+    def __init__(self, source: KeySource, fetch: Fetch, clock: Clock, patience: float) -> None:
         self._source = source
         self._fetch = fetch
         self._now = clock.monotonic
+        self._patience = patience
         self._keys: Mapping[str, VerifyingKey] = {}
         self._fetched_at: float | None = None
         self._refresh_in = REFRESH_DEFAULT
@@ -144,7 +147,7 @@ class _IssuerKeys:
 
     async def _load(self) -> None:
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
+            async with asyncio.timeout(self._patience):
                 fetched = await self._fetch(self._source.url)
             keys = parse_jwks(fetched.body)
         except (DependencyFailed, KeySetError, TimeoutError):
