@@ -32,7 +32,6 @@ def endpoints(mount: str = MOUNT) -> tuple[tuple[str, str], ...]:
     return tuple((method, path) for method, path, _ in _table(mount))
 
 
-
 def build(
     *,
     authenticator: Authenticator,

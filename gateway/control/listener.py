@@ -1,13 +1,24 @@
 """A TCP listener for an aiohttp application: the admin listener, and the demo's echo upstream."""
 
+from typing import Final
+
 from aiohttp import web
+
+FIELD_LIMIT: Final = 16 * 1024  # bytes: aiohttp's own 8190 is less than the edge forwards
 
 
 class Listener:
     """address: (host, port) as bound, known after start."""
 
     def __init__(self, application: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            max_line_size=FIELD_LIMIT,
+            max_field_size=FIELD_LIMIT,
+        )
         self._host = host
         self._port = port
         self.address: tuple[str, int] = (host, port)

@@ -1,4 +1,4 @@
-"""GET beginners/profile: the caller's own profile as JSON, narrowed to what the credential and the caller ask for."""
+"""GET beginners/profile: the caller's own profile as JSON, of one tenant if they ask for one."""
 
 import dataclasses
 import uuid
@@ -33,16 +33,13 @@ def endpoint(callers: Callers, render: Render) -> Endpoint:
 
 
 def narrow(principal: Principal, tenant_id: str | None) -> Principal:
-    """Keeps what lies in the tenant asked for, and in the tenant and role that a connection string fixes."""
-    tenants = {tenant for tenant in (tenant_id, principal.tenant_id) if tenant is not None}
+    """Keeps what lies in the tenant. What the credential itself leaves is decided where the profile is rendered."""
+    if tenant_id is None:
+        return principal
     return dataclasses.replace(
         principal,
-        licences=tuple(
-            licence
-            for licence in principal.licences
-            if tenants <= {licence.tenant_id} and principal.role in (None, licence.role)
-        ),
-        ownerships=tuple(ownership for ownership in principal.ownerships if tenants <= {ownership.tenant_id}),
+        licences=tuple(licence for licence in principal.licences if licence.tenant_id == tenant_id),
+        ownerships=tuple(ownership for ownership in principal.ownerships if ownership.tenant_id == tenant_id),
     )
 
 

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
 from control.callers import OTHER, TENANT, Kept, Knowing
+from gateway.access.authorize import narrowed, owned
 from gateway.control import application
 from gateway.identity.model import Principal
 
@@ -17,8 +18,8 @@ JWKS = "/.well-known/jwks.json"
 
 
 def render(principal: Principal, with_urls: bool) -> bytes:
-    roles = [f"{licence.tenant_id[-1]}:{licence.role}" for licence in principal.licences]
-    tenants = [ownership.tenant_id[-1] for ownership in principal.ownerships]
+    roles = [f"{licence.tenant_id[-1]}:{licence.role}" for licence in narrowed(principal)]
+    tenants = [ownership.tenant_id[-1] for ownership in owned(principal)]
     return json.dumps({"roles": roles, "tenants": tenants, "urls": with_urls}).encode()
 
 
@@ -89,7 +90,7 @@ async def test_a_tenant_header_that_is_no_uuid_is_refused(client) -> None:
 async def test_a_connection_string_shows_its_own_tenant_and_role_only(client) -> None:
     """The profile says no more than the credential may do."""
     answer = await ask(client, None, x_mycelium_connection_string="acc=1;r=reader")
-    assert await answer.json() == {"roles": ["a:reader"], "tenants": ["a"], "urls": False}
+    assert await answer.json() == {"roles": ["a:reader"], "tenants": [], "urls": False}
 
 
 async def test_a_connection_string_of_one_tenant_shows_nothing_of_another(client) -> None:
