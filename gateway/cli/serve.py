@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,10 +12,13 @@ import click
 import uvloop
 
 from gateway.app.gateway import Gateway, StartFailed, read
+from gateway.cli.check import config_path
+from gateway.cli.demo import ADMIN, GATEWAY, demo
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.ops.logs import adopt_standard_logging, application_log
 from gateway.settings.faults import SettingsInvalid, render
+from gateway.settings.values import Address
 from gateway.store.schema import migrate as migrate_store
 
 
@@ -34,7 +37,7 @@ async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awai
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
         stopped = _signals(gateway)
-        log.info("serving", address="%s:%d" % gateway.address, admin="%s:%d" % gateway.admin_address)
+        log.info("serving", address=str(Address(*gateway.address)), admin=str(Address(*gateway.admin_address)))
         if ready is not None:
             await ready(gateway)
         await stopped.wait()
@@ -63,14 +66,39 @@ async def _reload(gateway: Gateway) -> None:
     await gateway.reload()
 
 
-def serve_until_stopped(work: Awaitable[None]) -> int:
+async def run_demo(gateway: str, admin: str) -> None:
+    """The demo: its own folder, accounts and echo upstream, and lines to paste."""
+    async with demo(gateway, admin) as shown:
+
+        async def greet(running: Gateway) -> None:
+            click.echo(shown.greeting(f"http://{Address(*running.address)}"))
+
+        await run(shown.config, ready=greet)
+
+
+@click.command()
+@click.option("-c", "config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--demo", "as_demo", is_flag=True, help="A temporary store, two accounts, an echo upstream.")
+@click.option("--migrate", is_flag=True, help="Bring the database up to date first; make it if there is none.")
+@click.option("--address", default=GATEWAY, show_default=True, help="Where the demo listens.")
+@click.option("--admin", default=ADMIN, show_default=True, help="Where the demo's admin listener is.")
+@click.option("--json", "as_json", is_flag=True, hidden=True)
+@click.pass_context
+def serve(
+    context: click.Context, config: Path | None, as_demo: bool, migrate: bool, address: str, admin: str, as_json: bool
+) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C; SIGHUP reloads the configuration.
+
+    Exit code: 0 stopped, 1 the configuration is wrong, 2 misuse, 3 a dependency is down or an address is taken.
+    """
+    work = run_demo(address, admin) if as_demo else run(config_path([config], os.environ), migrate)
+    context.exit(serve_until_stopped(work))
+
+
+def serve_until_stopped(work: Coroutine[None, None, None]) -> int:
     """Runs it on uvloop. Exit code: 0, 1 for a wrong configuration, 3 for a dependency that is down."""
-
-    async def main() -> None:
-        await work
-
     try:
-        uvloop.run(main())
+        uvloop.run(work)
     except SettingsInvalid as invalid:
         click.echo("\n".join(map(render, invalid.faults)), err=True)
         return 1
