@@ -15,7 +15,7 @@ from gateway.identity.ports import GrantStore, Keyring
 OPAQUE_PREFIX = "myc_"  # lets a secret scanner recognise one of ours
 OPAQUE_BYTES = 32
 SHOWN = 8  # characters of an opaque token that a list shows: the prefix and 24 bits
-MAX_LIFETIME = 3650 * 86400.0  # seconds
+MAX_LIFETIME = 3650 * 86400.0  # seconds; ten years
 COLLISIONS = 3600  # how far an expiry may be lowered, in seconds
 
 
@@ -63,7 +63,7 @@ def session_claims(grant: Grant, account: Account, issuer: str, audience: str) -
 
 
 class Grants:
-    """max_lifetime: of any credential, seconds. form: in which connection strings are issued."""
+    """form, max_lifetime (seconds): of connection strings."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Grants:
         RequestRejected("invalid_value") for an expiry that is past or too far.
         """
         now = self._clock.now()
-        self._check_lifetime(expires_at - now)
+        check_lifetime(expires_at - now, self._max_lifetime)
         key = await self._newest_mac_key()
         grant = Grant(
             self._clock.uuid4(), account_id, "connection", "connstr", now, int(expires_at), tenant_id, role, name=name
@@ -125,7 +125,7 @@ class Grants:
         return await self._store.revoke(grant_id, reason)
 
     def _issue(self, account_id: str, terms: Terms, blank: Grant) -> Issue:
-        self._check_lifetime(terms.lifetime)
+        check_lifetime(terms.lifetime, MAX_LIFETIME)
         now = self._clock.now()
         grant = replace(
             blank,
@@ -140,11 +140,6 @@ class Grants:
         )
         return Issue(grant, ip=terms.ip, user_agent=terms.user_agent)
 
-    def _check_lifetime(self, seconds: float) -> None:
-        if not 1 <= seconds <= self._max_lifetime:
-            days = self._max_lifetime / 86400
-            raise RequestRejected("invalid_value", f"a credential lives from one second to {days:g} days from now")
-
     async def _newest_mac_key(self) -> MacKey:
         keys = await self._keyring.mac_keys()
         if not keys:
@@ -158,3 +153,8 @@ class Grants:
             )
         except ValueError as error:
             raise RequestRejected("invalid_value", "ids are UUIDs in lower case, a role is a slug") from error
+
+
+def check_lifetime(seconds: float, longest: float) -> None:
+    if not 1 <= seconds <= longest:
+        raise RequestRejected("invalid_value", f"it may live from one second to {longest / 86400:g} days from now")

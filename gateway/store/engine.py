@@ -51,6 +51,14 @@ def inode(path: Path) -> Inode:
     return status.st_dev, status.st_ino
 
 
+def make_file(path: Path) -> None:
+    """An empty file for the gateway's own user alone, unless there is one. Raises DependencyFailed."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise DependencyFailed("store_unavailable", f"{path}: {error.strerror}") from error
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Foreign errors become DependencyFailed. A broken constraint stays what it is: the statement's author knows it."""
@@ -67,17 +75,16 @@ def translated() -> Iterator[None]:
 
 
 class Database:
-    """One file, opened for reading and writing. `create`: make it when it is missing."""
+    """One file, opened for reading and writing. It is there: `make_file` makes one."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._create = create
-        self._engine = make_engine(path, create=create)
+        self._engine = make_engine(path)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that holds the write lock from its start, so that what it read stays true until it commits."""
-        self._require_file()
+        inode(self.path)  # SQLite would say "unable to open", without the path or the reason
         with translated():
             async with self._engine.begin() as connection:
                 yield connection
@@ -85,24 +92,19 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One consistent snapshot; waits for nobody."""
-        self._require_file()
+        inode(self.path)  # SQLite would say "unable to open", without the path or the reason
         with translated():
             async with self._engine.connect() as plain:
                 connection = await plain.execution_options(snapshot=True)
                 async with connection.begin():
                     yield connection
 
-    def _require_file(self) -> None:
-        if not self._create:  # SQLite would say "unable to open", without the path or the reason
-            inode(self.path)
-
     async def aclose(self) -> None:
         await self._engine.dispose()
 
 
-def make_engine(path: Path, *, create: bool) -> AsyncEngine:
-    mode = "rwc" if create else "rw"
-    url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"})
+def make_engine(path: Path) -> AsyncEngine:
+    url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     # an error's text must not carry the bound values: digests and password hashes are among them
     engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=10, hide_parameters=True)
     sync = engine.sync_engine

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from gateway.errors import DependencyFailed
-from gateway.store.engine import Database, database_path
+from gateway.store.engine import Database, database_path, make_file
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -28,9 +28,8 @@ async def migrate(url: str) -> tuple[str | None, str]:
     the old tables. Raises DependencyFailed("store_unavailable").
     """
     path = database_path(url)
-    if not path.parent.is_dir():
-        raise DependencyFailed("store_unavailable", f"{path.parent} is not a folder")
-    database = Database(path, create=True)
+    make_file(path)
+    database = Database(path)
     try:
         async with database.writing() as connection:
             before = await connection.run_sync(current)

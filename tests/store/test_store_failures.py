@@ -57,8 +57,13 @@ async def test_an_absent_file_is_not_made(tmp_path: Path) -> None:
 
 async def test_an_absent_folder_is_told(tmp_path: Path) -> None:
     """Migrating makes a file, not folders."""
-    with pytest.raises(DependencyFailed, match="is not a folder"):
+    with pytest.raises(DependencyFailed, match="No such file"):
         await migrate(f"sqlite:///{tmp_path}/absent/gateway.db")
+
+
+async def test_a_new_database_is_its_owners(url: str) -> None:
+    """It holds digests and sealed keys."""
+    assert os.stat(file_of(url)).st_mode & 0o777 == 0o600
 
 
 async def test_an_empty_database_is_not_opened(tmp_path: Path) -> None:

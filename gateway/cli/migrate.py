@@ -1,0 +1,25 @@
+"""`gateway migrate`: the database in the form that this version needs."""
+
+import asyncio
+
+import click
+
+from gateway.cli.shared import Fields, emit, opened, settings, shared
+from gateway.clock import Clock
+from gateway.settings.model import Settings
+from gateway.store import schema
+
+
+async def prepare(found: Settings) -> Fields:
+    """The tables brought up to date, and the keys that are missing made. `from` is None for a new database."""
+    before, after = await schema.migrate(found.store.url)
+    async with opened(found, Clock()) as session:
+        made = await session.keys.ensure(found.tokens.algorithm)
+    return {"from": before, "to": after, "keysMade": made}
+
+
+@click.command()
+@shared
+def migrate() -> None:
+    """Bring the database up to date; make it, and the first keys, when there are none."""
+    emit(asyncio.run(prepare(settings())))

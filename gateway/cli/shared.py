@@ -1,0 +1,179 @@
+"""What every command has: `-c` and `--json`, the services over an open store, output, exit codes."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from gateway.cli.check import config_path
+from gateway.clock import Clock
+from gateway.errors import DependencyFailed, RequestRejected
+from gateway.identity.accounts import Accounts
+from gateway.identity.grants import Grants
+from gateway.identity.keys import Keys
+from gateway.settings.faults import SettingsInvalid, render
+from gateway.settings.load import load
+from gateway.settings.model import Settings
+from gateway.settings.secrets import Secret, SecretAbsent
+from gateway.store.seal import master_key
+from gateway.store.sql import Store, open_store
+
+T = TypeVar("T")
+Fields = Mapping[str, object]  # one thing, as JSON shows it
+
+_CONFIG, _JSON = "shared_config", "shared_json"  # keys of click's `meta`, which nested contexts share
+
+
+class Failure(click.ClickException):
+    """A line on stderr, and the exit code for "no"."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"gateway: {self.message}", err=True)
+
+
+class Misuse(Failure):
+    exit_code = 2
+
+
+class Down(Failure):
+    exit_code = 3
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """The program's own errors as exit codes."""
+    try:
+        yield
+    except RequestRejected as error:
+        raise Failure(error.detail or error.code) from error
+    except SettingsInvalid as error:
+        raise Misuse("\n".join(["the configuration is not valid", *map(render, error.faults)])) from error
+    except SecretAbsent as error:
+        raise Misuse(str(error)) from error
+    except DependencyFailed as error:
+        raise Down(error.detail or error.code) from error
+
+
+def shared(command: Callable[..., T]) -> Callable[..., T]:
+    """Adds `-c FILE` and `--json`, which count wherever they stand: `gateway --json keys list` as well."""
+    command = click.option(
+        "--json", _JSON, is_flag=True, expose_value=False, callback=_remember, help="JSON on standard output."
+    )(command)
+    return click.option(
+        "-c",
+        _CONFIG,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        expose_value=False,
+        callback=_remember,
+        help="The configuration: ./config.yaml unless given, else $GATEWAY_CONFIG.",
+    )(command)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    if value:
+        context.meta[str(parameter.name)] = value
+
+
+def wants_json(context: click.Context) -> bool:
+    return bool(context.meta.get(_JSON))
+
+
+def chosen_config(context: click.Context) -> Path | None:
+    found = context.meta.get(_CONFIG)
+    return found if isinstance(found, Path) else None
+
+
+def settings() -> Settings:
+    """Of the chosen configuration. Raises SettingsInvalid."""
+    path = config_path([chosen_config(click.get_current_context())], os.environ)
+    return load(path, os.environ).settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The services, over an open store."""
+
+    settings: Settings
+    store: Store
+    accounts: Accounts
+    grants: Grants
+    keys: Keys
+    clock: Clock
+
+
+@asynccontextmanager
+async def opened(found: Settings, clock: Clock) -> AsyncIterator[Session]:
+    store = await open_store(found.store.url, key_of(found.secrets.master_key), clock)
+    strings = found.connection_strings
+    try:
+        yield Session(
+            settings=found,
+            store=store,
+            accounts=Accounts(store.accounts, store.tenants, store.roles, clock),
+            grants=Grants(store.grants, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime),
+            keys=Keys(store.keys, clock),
+            clock=clock,
+        )
+    finally:
+        await store.aclose()
+
+
+def key_of(secret: Secret) -> bytes:
+    try:
+        return master_key(secret.get_secret_value())
+    except ValueError as error:
+        raise Misuse(f"secrets.master_key: {error}") from error
+
+
+def operate(work: Callable[[Session], Awaitable[T]]) -> T:
+    """Run `work` over the store of the chosen configuration."""
+    found = settings()
+
+    async def session() -> T:
+        async with opened(found, Clock()) as services:
+            return await work(services)
+
+    return asyncio.run(session())
+
+
+def emit(value: Fields | Sequence[Fields], columns: Sequence[str] = ()) -> None:
+    """JSON with `--json`; else a mapping as lines and a list as a table. columns: of the table, all by default."""
+    if wants_json(click.get_current_context()):
+        click.echo(json.dumps(value, ensure_ascii=False))
+    elif isinstance(value, Mapping):
+        width = max(map(len, value), default=0)
+        click.echo("\n".join(f"{name:{width}}  {shown(field)}" for name, field in value.items()))
+    elif value:
+        click.echo(table(value, columns or list(value[0])))
+    else:
+        click.echo("none", err=True)
+
+
+def table(rows: Sequence[Fields], columns: Sequence[str]) -> str:
+    cells = [list(columns), *([shown(row[name]) for name in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def shown(field: object) -> str:
+    """One field for people; what could move a terminal's cursor becomes `?`."""
+    if field is None:
+        return "-"
+    text = {True: "yes", False: "no"}[field] if isinstance(field, bool) else str(field)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def moment(at: float | None) -> str | None:
+    """Seconds since the epoch in RFC 3339, whole seconds, UTC."""
+    return None if at is None else f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}"
