@@ -43,7 +43,7 @@ def _listed(value: object) -> list[tuple[int, Any]]:
 
 
 def _routes(data: Data) -> Iterator[Finding]:
-    upstreams = [name for name in _mapping(data.get("upstreams")) if isinstance(name, str)]
+    upstreams = _mapping(data.get("upstreams"))
     issuers = [
         name for _, issuer in _listed(data.get("issuers")) if isinstance(name := _mapping(issuer).get("name"), str)
     ]

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+_READABLE = 4096  # of a longer line nothing is shown: the patterns below would take long over it
 _SHOWN = 160  # characters of a source line: what a terminal shows without wrapping twice
 # Keys that hold secrets, also misspelt. `tokens` and `secrets` are sections: only a bare value is masked there.
-_GUARDED = r"""[\w.-]*(?:token|secret|passw|master)[\w.-]*["']?"""
+_GUARDED = r"""[\w.-]{0,64}(?:token|secret|passw|master)[\w.-]{0,64}["']?"""
 _HOLDS_SECRET = rf"""{_GUARDED}(?<!tokens)(?<!secrets)(?<!s["'])"""
 _REFERENCE = r"\{\s*(?:env|file)\s*:[^,{}]*\}"
 _SECRET = re.compile(rf"({_GUARDED}(?:\s*[:=]\s*|\s+))(?![\s{{:=])([^,}}]*)", re.IGNORECASE)  # a colon may be forgotten
@@ -31,11 +32,13 @@ class Source:
     lines: Sequence[str] = field(default=(), repr=False)
 
     def line(self, number: int) -> str:
-        """Line `number` (from 1), masked, or "" when there is none."""
+        """Line `number` (from 1), masked, or "" when there is none that can be shown."""
         if not 1 <= number <= len(self.lines):
             return ""
         text = self.lines[number - 1]
-        above = next((line for line in reversed(self.lines[: number - 1]) if line.strip()), "")
+        above = next((self.lines[at] for at in range(number - 2, -1, -1) if self.lines[at].strip()), "")
+        if max(len(text), len(above)) > _READABLE:
+            return ""
         if _is_secret_below(above, text):
             return re.sub(r"\S", "*", text)
         for pattern in (_BRACED, _SECRET, _USERINFO):
@@ -109,7 +112,7 @@ def quoted(word: object) -> str:
 
 def suggestion(word: object, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` when one of the known words is near, else what is known if that is short, else ""."""
-    names = {name.lower(): name for name in known if name}
+    names = {name.lower(): name for name in known if 0 < len(name) <= 64}
     near = difflib.get_close_matches(str(word)[:64].lower(), names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {names[near[0]]!r}?"

@@ -149,11 +149,13 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
 def _unnamed(default: Secret, sources: Sources | None) -> Secret:
     """The default file, if it is there: a gateway that needs no such secret starts without it."""
     name = default.reference.removeprefix("file ")
-    if sources is None or not (sources.folder / name).exists():
-        return Secret(f"file {sources.folder / name}") if sources else default
+    if sources is None:
+        return default
     try:
         return from_file(name, sources)
     except SecretAbsent as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return Secret(f"file {sources.folder / name}")
         raise Unfit("secret_missing", str(error)) from error
 
 

@@ -31,6 +31,12 @@ def test_a_long_line_is_cut_around_the_column() -> None:
     assert (len(text), text[caret.index("^")]) == (162, "X")
 
 
+@pytest.mark.parametrize(("length", "expected"), [(4096, 4096), (4097, 0)])
+def test_a_very_long_line_is_not_shown(length: int, expected: int) -> None:
+    """Looking for secrets in it could take long, and showing it unmasked is no choice."""
+    assert len(shown("a" * length)) == expected
+
+
 def test_terminal_sequences_are_not_printed() -> None:
     """A file from elsewhere cannot drive the operator's terminal."""
     assert "\x1b" not in render(Fault("f", 1, 1, "c", "m", "a: \x1b[2J\x9b1m"))

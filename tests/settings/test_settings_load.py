@@ -13,7 +13,8 @@ from gateway.settings.faults import Fault, SettingsInvalid, render
 from gateway.settings.load import load
 from gateway.settings.secrets import MAX_SECRET, SecretAbsent
 from gateway.settings.values import Endpoint
-from tests.settings.conftest import Faults, Load
+
+from .conftest import Faults, Load
 
 UPSTREAMS = "upstreams: { orders: { endpoints: [http://127.0.0.1:9001] } }\n"
 ISSUER = (
@@ -93,6 +94,11 @@ FAULTS = [  # text with a ^ before the place, code, part of the message
     ("listen: { ^adress: x }", "unknown_key", "did you mean 'address'?"),
     ("^rutes: []", "unknown_key", "did you mean 'routes'?"),
     ("login: { ^mployr: { mount: /v1 } }", "unknown_key", "known: mycelium"),
+    (route(access="{ kind: protected, ^rols: [] }"), "unknown_key", "did you mean 'roles'?"),
+    (route(access="{ roles: [{ role: a, ^permision: read }] }"), "unknown_key", "did you mean 'permission'?"),
+    (route("timeouts: { ^idel: 1s }"), "unknown_key", "did you mean 'idle'?"),
+    (issuer("[RS256]", "[RS256], ^leway: 1s"), "unknown_key", "did you mean 'leeway'?"),
+    ("upstreams: { a: { endpoints: [https://h], tls: { ^verifi: true } } }", "unknown_key", "did you mean 'verify'?"),
     ("listen: { ^workers: 2 }", "unknown_key", "unknown key 'workers'"),
     ("listen: ^[x]", "wrong_type", "must be a mapping"),
     ("routes: ^{ a: b }", "wrong_type", "must be a list"),
