@@ -41,18 +41,19 @@ class Readiness:
 Check = Callable[[], Awaitable[Iterable[Condition]]]
 
 
-async def readiness(checks: Sequence[Check]) -> Readiness:
-    """Run all checks at once. One that raises DependencyFailed has found that code; one that hangs is fatal."""
-    found = [condition for group in await asyncio.gather(*map(_run, checks)) for condition in group]
+async def readiness(checks: Sequence[Check], seconds: float = CHECK_SECONDS) -> Readiness:
+    """Run all checks at once. One that raises DependencyFailed has found that code; one that takes longer is fatal."""
+    groups = await asyncio.gather(*(_run(check, seconds) for check in checks))
+    found = [condition for group in groups for condition in group]
     return Readiness(
         reasons=tuple(str(condition) for condition in found if FATAL.get(condition.code, True)),
         warnings=tuple(str(condition) for condition in found if not FATAL.get(condition.code, True)),
     )
 
 
-async def _run(check: Check) -> tuple[Condition, ...]:
+async def _run(check: Check, seconds: float) -> tuple[Condition, ...]:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(seconds):
             return tuple(await check())
     except DependencyFailed as failure:
         return (Condition(failure.code, failure.detail),)

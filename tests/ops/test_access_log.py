@@ -1,0 +1,211 @@
+"""The access log: what a line says, and that a sink which is slow, full or gone costs lines and nothing else."""
+
+import asyncio
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.ops.access_log import BLOCK, AccessLog, open_access_log
+
+LINE = (
+    1_700_000_000.0425, "an-id", "192.0.2.1", b"GET", b"/orders/7", "/orders/**", "orders", 200, None, "acc", "grant",
+    3, 5, 0.0012345,
+)  # fmt: skip
+NAMES = (
+    "now", "id", "client", "method", "path", "route", "upstream", "status", "reason", "account", "grant",
+    "bytes_in", "bytes_out", "seconds",
+)  # fmt: skip
+
+
+def changed(**values: object) -> tuple[object, ...]:
+    return tuple(values.get(name, old) for name, old in zip(NAMES, LINE, strict=True))
+
+
+def ignore(error: OSError) -> None: ...
+
+
+async def written(tmp_path: Path, *lines: tuple[object, ...]) -> str:
+    log = open_access_log(tmp_path / "access.log", ignore)
+    for line in lines:
+        log.write(*line)  # type: ignore[arg-type]
+    await log.aclose()
+    return (tmp_path / "access.log").read_text()
+
+
+async def test_a_line_tells_the_exchange(tmp_path: Path) -> None:
+    """Every field under its name, the time in RFC 3339 with milliseconds."""
+    assert json.loads(await written(tmp_path, LINE)) == {
+        "time": "2023-11-14T22:13:20.042Z",
+        "id": "an-id",
+        "client": "192.0.2.1",
+        "method": "GET",
+        "route": "/orders/**",
+        "path": "/orders/7",
+        "upstream": "orders",
+        "status": 200,
+        "reason": None,
+        "account": "acc",
+        "grant": "grant",
+        "bytes_in": 3,
+        "bytes_out": 5,
+        "seconds": 0.001234,
+    }
+
+
+@pytest.mark.parametrize("name", ["path", "upstream", "reason", "account", "grant"])
+async def test_what_is_not_known_is_null(tmp_path: Path, name: str) -> None:
+    """Not the text "None"."""
+    assert json.loads(await written(tmp_path, changed(**{name: None})))[name] is None
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (1_700_000_000.0, "2023-11-14T22:13:20.000Z"),
+        (1_700_000_000.9999, "2023-11-14T22:13:20.999Z"),
+        (1_700_000_001.0, "2023-11-14T22:13:21.000Z"),
+    ],
+)
+async def test_the_time_is_cut_to_milliseconds(tmp_path: Path, now: float, text: str) -> None:
+    """Rounding up would need the next second."""
+    assert json.loads(await written(tmp_path, changed(now=now)))["time"] == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("path", b'/a"b', '/a"b'),
+        ("path", b"/a\\b", "/a\\b"),
+        ("path", b'/\n{"forged":1}', '/\n{"forged":1}'),
+        ("path", b"/\x00\x1b[31m", "/\x00\x1b[31m"),
+        ("path", b"/\xff\xe2\x80\xa8", "/\xff\xe2\x80\xa8"),
+        ("method", b'G"T', 'G"T'),
+        ("client", '1"\n2', '1"\n2'),
+        ("id", '"', '"'),
+        ("route", '/a"', '/a"'),
+        ("account", '"', '"'),
+    ],
+)
+async def test_client_controlled_text_stays_inside_its_string(
+    tmp_path: Path, name: str, value: object, text: str
+) -> None:
+    """One line, valid JSON, ASCII: nobody forges a line or writes to the terminal of who reads it."""
+    line = await written(tmp_path, changed(**{name: value}))
+    assert (json.loads(line)[name], line.count("\n"), line.isascii(), "\x1b" in line) == (text, 1, True, False)
+
+
+async def test_lines_keep_their_order(tmp_path: Path) -> None:
+    """Over several blocks."""
+    text = await written(tmp_path, *(changed(status=100 + number % 900, bytes_in=number) for number in range(2000)))
+    assert [json.loads(line)["bytes_in"] for line in text.splitlines()] == list(range(2000))
+
+
+async def test_a_file_is_appended_to(tmp_path: Path) -> None:
+    """A restart loses nothing."""
+    await written(tmp_path, LINE)
+    assert (await written(tmp_path, LINE)).count("\n") == 2
+
+
+async def test_a_file_is_not_for_everybody(tmp_path: Path) -> None:
+    """It tells who did what."""
+    await written(tmp_path)
+    assert (tmp_path / "access.log").stat().st_mode & 0o007 == 0
+
+
+class Pipe:
+    """A sink that a test can leave unread: it blocks once the pipe's buffer is full."""
+
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe()
+
+    def drain(self) -> threading.Thread:
+        def run() -> None:
+            while os.read(self.read_end, 1 << 16):
+                pass
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+
+async def test_a_sink_that_blocks_costs_lines_beyond_the_bound() -> None:
+    """They are counted, memory stays bounded, and nobody waits."""
+    pipe = Pipe()
+    log = AccessLog(pipe.write_end, ignore, owned=True, bound=4 * BLOCK)
+    for _ in range(4000):  # about 1 MiB; the bound and the pipe's buffer hold 320 KiB
+        log.write(*LINE)
+    assert 0 < log.dropped < 4000
+    reader = pipe.drain()
+    await log.aclose()
+    reader.join()
+    os.close(pipe.read_end)
+
+
+async def test_below_the_bound_nothing_is_lost() -> None:
+    """What waits is written once the sink reads again."""
+    pipe = Pipe()
+    log = AccessLog(pipe.write_end, ignore, owned=True, bound=8 * BLOCK)
+    for _ in range(1000):  # about 260 KiB
+        log.write(*LINE)
+    reader = pipe.drain()
+    await log.aclose()
+    reader.join()
+    os.close(pipe.read_end)
+    assert log.dropped == 0
+
+
+async def test_a_sink_that_is_gone_is_reported_once() -> None:
+    """Every line is counted as lost; the log goes on."""
+    failures: list[OSError] = []
+    reported = threading.Event()
+
+    def failed(error: OSError) -> None:
+        failures.append(error)
+        reported.set()
+
+    pipe = Pipe()
+    os.close(pipe.read_end)
+    log = AccessLog(pipe.write_end, failed, owned=True)
+    log.write(*LINE)
+    await asyncio.to_thread(reported.wait, 10)
+    log.write(*LINE)
+    await log.aclose()
+    assert (log.dropped, [type(error) for error in failures]) == (2, [BrokenPipeError])
+
+
+async def test_a_full_disk_is_reported_and_survived() -> None:
+    """/dev/full answers every write as a full disk does."""
+    failures: list[OSError] = []
+    log = open_access_log(Path("/dev/full"), failures.append)
+    log.write(*LINE)
+    await log.aclose()
+    assert (log.dropped, [error.errno for error in failures]) == (1, [errno.ENOSPC])
+
+
+async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
+    """Somebody else may have made stdout so."""
+    pipe = Pipe()
+    os.set_blocking(pipe.write_end, False)
+    log = AccessLog(pipe.write_end, ignore, owned=True)
+    for _ in range(1000):
+        log.write(*LINE)
+    reader = pipe.drain()
+    await log.aclose()
+    reader.join()
+    os.close(pipe.read_end)
+    assert log.dropped == 0
+
+
+async def test_a_quiet_log_is_flushed_without_being_closed() -> None:
+    """At least twice a second: who watches sees a single request."""
+    pipe = Pipe()
+    log = AccessLog(pipe.write_end, ignore, owned=True)
+    log.write(*LINE)
+    line = await asyncio.to_thread(os.read, pipe.read_end, 4096)
+    await log.aclose()
+    os.close(pipe.read_end)
+    assert line.endswith(b"}\n")
