@@ -1,4 +1,4 @@
-"""The nouns: account, grant, licence, principal. Immutable; times are seconds since the epoch (float), ids are UUIDs."""
+"""The nouns: account, grant, licence, principal. Immutable; times are seconds since the epoch, ids are UUIDs."""
 
 from dataclasses import dataclass
 from typing import Literal

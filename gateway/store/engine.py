@@ -16,9 +16,10 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gateway.errors import DependencyFailed
 
-# on each connection; busy_timeout first, because switching to WAL may itself have to wait
+PATIENCE = 5.0  # seconds that a write waits for another one
+
+# on each connection, after busy_timeout: switching to WAL may itself have to wait
 PRAGMAS = (
-    "PRAGMA busy_timeout = 5000",
     "PRAGMA journal_mode = WAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = NORMAL",
@@ -75,11 +76,14 @@ def translated() -> Iterator[None]:
 
 
 class Database:
-    """One file, opened for reading and writing. It is there: `make_file` makes one."""
+    """One file, opened for reading and writing. It is there: `make_file` makes one.
 
-    def __init__(self, path: Path) -> None:
+    patience: seconds that a transaction may wait for a lock.
+    """
+
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         self.path = path
-        self._engine = make_engine(path)
+        self._engine = make_engine(path, patience)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -103,7 +107,7 @@ class Database:
         await self._engine.dispose()
 
 
-def make_engine(path: Path) -> AsyncEngine:
+def make_engine(path: Path, patience: float) -> AsyncEngine:
     url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     # an error's text must not carry the bound values: digests and password hashes are among them
     engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=10, hide_parameters=True)
@@ -113,7 +117,7 @@ def make_engine(path: Path) -> AsyncEngine:
     def prepare(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         cursor = connection.cursor()
-        for pragma in PRAGMAS:
+        for pragma in (f"PRAGMA busy_timeout = {patience * 1000:.0f}", *PRAGMAS):
             cursor.execute(pragma)
         cursor.close()
         entry.info["inode"] = inode(path)

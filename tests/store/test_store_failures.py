@@ -1,5 +1,6 @@
 """What the store says when the file is missing, replaced, locked, full, or of another key."""
 
+import asyncio
 import os
 import sqlite3
 import time
@@ -17,7 +18,7 @@ from gateway.store.engine import Database, database_path
 from gateway.store.schema import migrate, newest
 from gateway.store.seal import Sealer, master_key
 from gateway.store.sql import open_store
-from gateway.store.sqlite import BY_GRANT, Reader
+from gateway.store.sqlite import BY_GRANT, PATIENT, Reader
 from gateway.store.tables import metadata
 
 from .world import HOUR, MASTER_KEY, World
@@ -154,6 +155,33 @@ async def test_a_database_that_was_locked_is_read_again(url: str) -> None:
         await reader.rows(BY_GRANT, ("x",))
     holder.close()
     assert await reader.rows(BY_GRANT, ("x",)) == []
+    reader.shutdown()
+
+
+async def test_a_write_waits_for_a_lock_in_vain(url: str) -> None:
+    """When the lock stays, the write fails within its patience; when it is gone, the next one succeeds."""
+    holder = lock(file_of(url))
+    database = Database(file_of(url), patience=0.05)
+
+    async def write() -> None:
+        async with database.writing() as connection:
+            await connection.exec_driver_sql("INSERT INTO revocation (at, kind, subject) VALUES (1, 'all', '')")
+
+    with pytest.raises(DependencyFailed, match="locked"):
+        await write()
+    holder.close()
+    await write()
+    await database.aclose()
+
+
+async def test_only_so_many_reads_wait_for_a_lock(url: str) -> None:
+    """One more is refused at once: each holds a client's connection."""
+    holder = lock(file_of(url))
+    reader = Reader(file_of(url), patience=0.2)
+    reads = [reader.rows(BY_GRANT, ("x",)) for _ in range(PATIENT + 1)]
+    answers = [str(answer) for answer in await asyncio.gather(*reads, return_exceptions=True)]
+    assert sum("too many reads" in answer for answer in answers) == 1
+    holder.close()
     reader.shutdown()
 
 
