@@ -1,0 +1,505 @@
+"""One check per form of credential: what makes a principal, and with which code the rest is refused."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from identity.forge import AUDIENCE, CLAIMS, ISSUER, NOW, jwk, private_key, rsa_key, signing_key, token
+
+from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
+from gateway.errors import DependencyFailed, RequestRejected
+from gateway.identity.model import Account, MacKey, Principal, SigningKey, Standing
+from gateway.identity.tokens import mint
+from gateway.wire.credentials import Presented
+
+from .world import ACCOUNT, ALICE, EXTERNAL, GRANT, HOUR, LICENCES, MAC, OWNERSHIPS, PUBLIC_URL, TENANT, World
+
+RS256 = private_key("RS256")
+OWN = {"iss": PUBLIC_URL, "aud": PUBLIC_URL, "sub": ACCOUNT, "sid": GRANT, "exp": int(NOW) + 600, "iat": int(NOW)}
+
+DEAD = [
+    replace(ALICE, status="disabled"),
+    replace(ALICE, status="pending"),
+    replace(ALICE, status="deleted"),
+    replace(ALICE, deleted=True),
+    replace(ALICE, archived=True),
+]
+
+
+async def refused(world: World, presented: Presented, now: float = NOW) -> str:
+    with pytest.raises(RequestRejected) as caught:
+        await world.verifiers.principal(presented, now)
+    assert presented.raw.decode() not in str(caught.value)
+    return caught.value.code
+
+
+async def accepted(world: World, presented: Presented, now: float = NOW) -> Principal:
+    return await world.verifiers.principal(presented, now)
+
+
+def external(claims: Mapping[str, object] | None = None, **changes: object) -> Presented:
+    return Presented("jwt", token(RS256, claims={**CLAIMS, **(claims or {}), **changes}))
+
+
+def own(key: SigningKey | None = None, typ: str = "JWT", **changes: object) -> Presented:
+    claims = {name: value for name, value in {**OWN, **changes}.items() if value is not None}
+    return Presented("jwt", mint(claims, key or signing_key("EdDSA"), typ).encode())
+
+
+async def test_a_session_token_gives_the_account_of_its_grant() -> None:
+    """Everything comes from the store; the token only names the grant."""
+    world = World()
+    found = await accepted(world, world.session(aal=2, scopes=frozenset({"a"})))
+    assert found == Principal(
+        subject=ACCOUNT,
+        email="ada@example.org",
+        issuer="internal",
+        expires_at=NOW + HOUR,
+        account=ALICE,
+        grant_id=GRANT,
+        licences=LICENCES,
+        ownerships=OWNERSHIPS,
+        scopes=frozenset({"a"}),
+        aal=2,
+    )
+
+
+async def test_a_connection_string_fixes_tenant_and_role() -> None:
+    """As its grant says."""
+    world = World()
+    found = await accepted(world, world.connection())
+    assert (found.tenant_id, found.role, found.issuer) == (TENANT, "manager", "internal")
+
+
+async def test_a_connection_string_for_reading_leaves_no_write_permission() -> None:
+    """A grant fixed to `read` narrows what the account may write."""
+    world = World()
+    found = await accepted(world, world.connection(permission="read"))
+    assert {licence.permission for licence in found.licences} == {"read"}
+
+
+async def test_an_opaque_token_gives_the_account_of_its_grant() -> None:
+    """Found by its digest alone."""
+    world = World()
+    assert (await accepted(world, world.opaque())).grant_id == GRANT
+
+
+@pytest.mark.parametrize("form", ["session", "opaque", "connection"])
+async def test_a_restricted_grant_makes_a_restricted_principal(form: str) -> None:
+    """S-46: authorization refuses it everywhere."""
+    world = World()
+    assert (await accepted(world, getattr(world, form)(restricted=True))).restricted
+
+
+@pytest.mark.parametrize("form", ["session", "opaque", "connection"])
+async def test_a_revoked_grant_is_refused(form: str) -> None:
+    """Whatever the signature says."""
+    world = World()
+    assert await refused(world, getattr(world, form)(revoked_at=NOW - 1)) == "revoked_credential"
+
+
+@pytest.mark.parametrize("account", DEAD, ids=lambda account: f"{account.status} {account.deleted}")
+@pytest.mark.parametrize("form", ["session", "opaque"])
+async def test_the_credential_of_a_dead_account_is_refused(form: str, account: Account) -> None:
+    """Disabled, pending, deleted or archived: not live."""
+    world = World()
+    assert await refused(world, getattr(world, form)(account=account)) == "revoked_credential"
+
+
+@pytest.mark.parametrize("form", ["session", "opaque", "connection"])
+async def test_an_expired_grant_is_refused(form: str) -> None:
+    """It may end before the credential does."""
+    world = World()
+    assert await refused(world, getattr(world, form)(expires_at=NOW)) == "expired_credential"
+
+
+@pytest.mark.parametrize("form", ["session", "opaque", "connection"])
+async def test_the_earlier_end_counts(form: str) -> None:
+    """Of the grant and the credential."""
+    world = World()
+    assert (await accepted(world, getattr(world, form)(expires_at=NOW + 1))).expires_at == NOW + 1
+
+
+@pytest.mark.parametrize(
+    ("form", "presentation"), [("session", "opaque"), ("opaque", "connstr"), ("connection", "jwt")]
+)
+async def test_a_grant_is_good_in_its_own_form_only(form: str, presentation: str) -> None:
+    """A session's id in an API key's place opens nothing."""
+    world = World()
+    assert await refused(world, getattr(world, form)(presentation=presentation)) == "invalid_credential"
+
+
+async def test_an_unknown_opaque_token_is_invalid() -> None:
+    """There is nothing to say about it."""
+    assert await refused(World(), Presented("opaque", b"myc_unknown")) == "invalid_credential"
+
+
+async def test_a_connection_string_as_bearer_is_invalid() -> None:
+    """Its digest is another one, by its domain."""
+    world = World()
+    assert await refused(world, Presented("opaque", world.connection().raw)) == "invalid_credential"
+
+
+async def test_a_signed_connection_string_without_grant_is_revoked() -> None:
+    """We made it once; now it is gone."""
+    world = World()
+    presented = world.connection()
+    world.store.standings.clear()
+    assert await refused(world, presented) == "revoked_credential"
+
+
+async def test_a_connection_string_of_an_unknown_mac_key_is_invalid() -> None:
+    """And the store is not asked about it."""
+    world = World()
+    assert await refused(world, world.connection(key=MacKey(1, b"x" * 64))) == "invalid_credential"
+    assert "by_secret" not in world.store.log
+
+
+async def test_a_connection_string_of_an_older_mac_key_is_accepted() -> None:
+    """Every live key is tried."""
+    world = World()
+    world.store.macs = [MacKey(2, b"n" * 64), MAC]
+    assert (await accepted(world, world.connection())).grant_id == GRANT
+
+
+@pytest.mark.parametrize("raw", [b"", b"acc=1", b"acc=;tid=;r=;edt=;sig=", b"AAAA", b"\xff"])
+async def test_what_is_no_connection_string_is_invalid(raw: bytes) -> None:
+    """401, whatever the bytes."""
+    with pytest.raises(RequestRejected, match="invalid_credential"):
+        await World().verifiers.principal(Presented("connection_string", raw), NOW)
+
+
+@pytest.mark.parametrize(("now", "code"), [(NOW + 10, "expired_credential"), (NOW + 9.999, None)])
+async def test_a_connection_string_ends_on_its_expiry(now: float, code: str | None) -> None:
+    """Both sides of it."""
+    world = World()
+    presented = world.connection(until=NOW + 10)
+    if code is None:
+        assert (await accepted(world, presented, now)).expires_at == NOW + 10
+    else:
+        assert await refused(world, presented, now) == code
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "gateway"},
+        {"aud": None},
+        {"exp": None},
+        {"sid": None},
+        {"sid": 1},
+        {"sid": "not-a-uuid"},
+        {"sub": None},
+        {"sub": "ac000000-0000-4000-8000-000000000009"},
+        {"typ": "assertion+jwt"},
+        {"typ": "at+jwt"},
+        {"typ": ""},
+        {"key": signing_key("EdDSA", "unknown")},
+        {"key": signing_key("ES256", "k1")},
+        {"key": signing_key("EdDSA", "a1", purpose="assertion")},
+    ],
+    ids=str,
+)
+async def test_an_internal_token_that_does_not_fit_is_invalid(changes: dict[str, object]) -> None:
+    """Another audience, no grant, another account, another type, a key that is not for tokens."""
+    world = World()
+    world.session()
+    assert await refused(world, own(**changes)) == "invalid_credential"  # type: ignore[arg-type]
+
+
+async def test_an_assertion_is_no_credential() -> None:
+    """Its issuer is not ours, so nothing about it is even looked up."""
+    world = World()
+    presented = own(signing_key("EdDSA", "a1", purpose="assertion"), "assertion+jwt", iss=PUBLIC_URL + "/assertion")
+    assert await refused(world, presented) == "unknown_issuer"
+
+
+async def test_an_internal_token_whose_grant_is_gone_is_revoked() -> None:
+    """It was signed by us."""
+    assert await refused(World(), own()) == "revoked_credential"
+
+
+async def test_an_expired_internal_token_is_expired() -> None:
+    """Before the store is asked."""
+    world = World()
+    assert await refused(world, own(exp=int(NOW) - 1)) == "expired_credential"
+    assert "by_grant" not in world.store.log
+
+
+async def test_a_token_of_hs512_is_accepted_when_the_key_is_ours() -> None:
+    """The option for clients that expect what Mycelium issues."""
+    world = World()
+    world.store.signing = [signing_key("HS512")]
+    assert (await accepted(world, world.session())).grant_id == GRANT
+
+
+async def test_our_own_keys_are_read_once() -> None:
+    """Not for each credential."""
+    world = World()
+    for _ in range(3):
+        await accepted(world, world.session())
+    assert world.store.log.count("signing_keys") == 1
+
+
+@pytest.mark.parametrize(("seconds", "loads"), [(0.999, 1), (1.0, 2)])
+async def test_an_unknown_kid_of_ours_reads_the_keys_again_once_a_second(seconds: float, loads: int) -> None:
+    """Another node may have rotated them; a flood of random ones costs one read a second."""
+    world = World()
+    await accepted(world, world.session())
+    world.time.pass_(seconds)
+    for number in range(10):
+        await refused(world, own(signing_key("EdDSA", f"random-{number}")))
+    assert world.store.log.count("signing_keys") == loads
+
+
+async def test_a_new_key_of_ours_is_accepted_after_the_reload() -> None:
+    """The other half of the rule."""
+    world = World()
+    await accepted(world, world.session())
+    world.store.signing = [signing_key("ES256", "k2")]
+    world.time.pass_(1)
+    assert (await accepted(world, world.session())).grant_id == GRANT
+
+
+async def test_keys_that_change_while_they_are_read_are_read_again() -> None:
+    """Else the old ones would be kept for good."""
+    world = World()
+
+    def rotate() -> None:
+        world.store.during = lambda: None
+        world.store.signing = [signing_key("ES256", "k2")]
+        world.verifiers.forget_keys()
+
+    world.store.during = rotate
+    await world.verifiers.reload_keys()
+    assert await refused(world, own()) == "invalid_credential"
+
+
+async def test_a_stored_key_that_cannot_be_used_is_our_failure() -> None:
+    """S-26: 503, and nobody is let in or turned away for it."""
+    world = World()
+    world.store.signing = [SigningKey("k1", "EdDSA", b"broken", "active")]
+    with pytest.raises(DependencyFailed, match="store_unavailable"):
+        await accepted(world, own())
+
+
+async def test_whoever_signs_is_told_of_the_keys() -> None:
+    """All of them, at each load."""
+    told: list[object] = []
+    world = World()
+    verifiers = Verifiers(
+        world.store, world.store, world.jwks, OwnTokens("a", "a"), (), world.time.clock, on_keys=told.append
+    )
+    await verifiers.reload_keys()
+    assert told == [tuple(world.store.signing)]
+
+
+@pytest.mark.parametrize("port", ["by_grant", "signing_keys", "mac_keys"])
+async def test_a_store_that_is_down_is_our_failure_for_a_session(port: str) -> None:
+    """S-26: fault injection at every await; never a 401, never a pass."""
+    world = World()
+    presented = world.session()
+    world.store.down = {port}
+    with pytest.raises(DependencyFailed, match="store_unavailable"):
+        await accepted(world, presented)
+
+
+@pytest.mark.parametrize("port", ["by_secret", "signing_keys", "mac_keys"])
+async def test_a_store_that_is_down_is_our_failure_for_a_connection_string(port: str) -> None:
+    """S-26: as above."""
+    world = World()
+    presented = world.connection()
+    world.store.down = {port}
+    with pytest.raises(DependencyFailed, match="store_unavailable"):
+        await accepted(world, presented)
+
+
+async def test_a_store_that_is_down_is_our_failure_for_an_opaque_token() -> None:
+    """S-26: as above."""
+    world = World()
+    world.store.down = {"by_secret"}
+    with pytest.raises(DependencyFailed, match="store_unavailable"):
+        await accepted(world, world.opaque())
+
+
+@pytest.mark.parametrize("port", ["by_subject", "provision"])
+async def test_a_store_that_is_down_is_our_failure_for_an_external_token(port: str) -> None:
+    """S-26: as above."""
+    world = World(replace(EXTERNAL, provision=True))
+    world.store.down = {port}
+    with pytest.raises(DependencyFailed, match="store_unavailable"):
+        await accepted(world, external())
+
+
+async def test_an_issuer_that_is_down_is_our_failure() -> None:
+    """S-26: 503 keys_unavailable."""
+    world = World()
+    world.site.fails = True
+    with pytest.raises(DependencyFailed, match="keys_unavailable"):
+        await accepted(world, external())
+
+
+async def test_an_external_caller_without_account_is_a_principal_without_one() -> None:
+    """Named by its own subject; authorization decides where that is enough."""
+    found = await accepted(World(), external())
+    assert found == Principal("alice", "", "acme", NOW + 600)
+
+
+async def test_an_external_caller_is_the_account_linked_to_issuer_and_subject() -> None:
+    """S-41: the pair, never the address."""
+    world = World()
+    world.store.standings[(ISSUER, "alice")] = Standing(ALICE, None, LICENCES, OWNERSHIPS)
+    found = await accepted(world, external())
+    assert (found.subject, found.account, found.licences, found.issuer) == (ACCOUNT, ALICE, LICENCES, "acme")
+
+
+@pytest.mark.parametrize("account", DEAD, ids=lambda account: f"{account.status} {account.deleted}")
+async def test_an_external_caller_with_a_dead_account_is_refused(account: Account) -> None:
+    """A good token of a good issuer does not revive it."""
+    world = World()
+    world.store.standings[(ISSUER, "alice")] = Standing(account, None)
+    assert await refused(world, external()) == "revoked_credential"
+
+
+@pytest.mark.parametrize(("provision", "accounts"), [(False, 0), (True, 1)])
+async def test_an_account_is_made_on_first_sight_only_if_configured(provision: bool, accounts: int) -> None:
+    """provision: true."""
+    world = World(replace(EXTERNAL, provision=provision))
+    found = await accepted(world, external())
+    assert len(world.store.provisioned) == accounts
+    assert (found.account is not None) is provision
+
+
+@pytest.mark.parametrize(
+    ("claims", "trusted", "email"),
+    [
+        ({"email": "a@b.example", "email_verified": True}, True, "a@b.example"),
+        ({"email": "a@b.example", "email_verified": True}, False, ""),
+        ({"email": "a@b.example", "email_verified": "true"}, True, ""),
+        ({"email": "a@b.example", "email_verified": 1}, True, ""),
+        ({"email": "a@b.example", "email_verified": False}, True, ""),
+        ({"email": "a@b.example"}, True, ""),
+        ({"email": ["a@b.example"], "email_verified": True}, True, ""),
+        ({"email": "a@b@c.example", "email_verified": True}, True, ""),
+        ({"email": "a\r\nx: y@b.example", "email_verified": True}, True, ""),
+        ({"email": "a＠b.example", "email_verified": True}, True, ""),
+        ({"email": "a@b.example\x00", "email_verified": True}, True, ""),
+        ({"email": "a" * 65 + "@b.example", "email_verified": True}, True, ""),
+        ({"email": "a" * 64 + "@b.example", "email_verified": True}, True, "a" * 64 + "@b.example"),
+        ({"email": "", "email_verified": True}, True, ""),
+    ],
+)
+async def test_an_address_counts_only_if_verified_by_an_issuer_that_may(
+    claims: Mapping[str, object], trusted: bool, email: str
+) -> None:
+    """S-41: email_verified is the boolean true, and the configuration believes this issuer."""
+    world = World(replace(EXTERNAL, provision=True, email_verified=trusted))
+    await accepted(world, external(claims, name="Ada"))
+    assert world.store.provisioned == [(ISSUER, "alice", email, "Ada")]
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"), [("Ada", "Ada"), ("Zoë", "Zoë"), ("a\nb", ""), ("\ud800", ""), (7, ""), ("n" * 257, "")]
+)
+async def test_a_name_is_taken_only_if_it_is_a_short_text(name: object, stored: str) -> None:
+    """It ends up in a database and in pages."""
+    world = World(replace(EXTERNAL, provision=True))
+    await accepted(world, external(name=name))
+    assert world.store.provisioned[0][3] == stored
+
+
+@pytest.mark.parametrize("subject", [None, "", 7, True, ["alice"], "a" * 256, "a\nb", "\ud800"], ids=repr)
+async def test_an_external_token_without_a_usable_subject_is_invalid(subject: object) -> None:
+    """Nobody could be linked to it."""
+    assert await refused(World(), external(sub=subject)) == "invalid_credential"
+
+
+@pytest.mark.parametrize(("subject", "read"), [("a" * 255, "a" * 255), ("auth0|x y", "auth0|x y")])
+async def test_a_subject_is_kept_as_it_is(subject: str, read: str) -> None:
+    """Case-sensitive, up to 255 characters."""
+    assert (await accepted(World(), external(sub=subject))).subject == read
+
+
+@pytest.mark.parametrize(("subject", "code"), [(7, None), (True, "invalid_credential"), (7.5, "invalid_credential")])
+async def test_a_number_is_a_subject_only_where_configured(subject: object, code: str | None) -> None:
+    """verify_sub: false."""
+    world = World(replace(EXTERNAL, verify_sub=False))
+    if code is None:
+        assert (await accepted(world, external(sub=subject))).subject == "7"
+    else:
+        assert await refused(world, external(sub=subject)) == code
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "a b"}, {"a", "b"}),
+        ({"scope": ""}, set()),
+        ({"scp": ["a", "b", 1]}, {"a", "b"}),
+        ({"scp": "a"}, {"a"}),
+        ({"scope": "a", "scp": "b"}, {"a"}),
+        ({"scope": {"a": 1}}, set()),
+        ({}, set()),
+    ],
+)
+async def test_scopes_are_read_as_issuers_write_them(claims: Mapping[str, object], scopes: set[str]) -> None:
+    """Text with spaces, or a list."""
+    assert (await accepted(World(), external(claims))).scopes == scopes
+
+
+async def test_an_external_issuers_word_on_second_factors_does_not_count() -> None:
+    """No setting says whom to believe."""
+    assert (await accepted(World(), external(acr="aal2", amr=["mfa", "otp"]))).aal == 1
+
+
+@pytest.mark.parametrize("issuer", [ISSUER + "/", ISSUER.upper(), "https://evil.example", "", "internal", "acme"])
+async def test_an_issuer_is_known_by_its_exact_name(issuer: str) -> None:
+    """S-30: no trailing slash, no other case; and nothing is fetched for a stranger."""
+    world = World()
+    assert await refused(world, external(iss=issuer)) == "unknown_issuer"
+    assert world.site.fetches == 0
+
+
+SECOND = ExternalIssuer("other", "https://other.example", (AUDIENCE,), frozenset({"RS256"}), leeway=0)
+
+
+async def test_a_token_of_one_issuer_does_not_pass_for_another() -> None:
+    """S-30: issuer A's key under issuer B's name is a wrong signature, though the kid is the same."""
+    world = World(EXTERNAL, SECOND)
+    await accepted(world, external())
+    world.site.publish(jwk(rsa_key(name="other")))
+    assert await refused(world, external(iss=SECOND.issuer)) == "invalid_credential"
+
+
+async def test_an_external_token_signed_with_our_own_name_is_invalid() -> None:
+    """Our own issuer has our own keys only."""
+    assert await refused(World(), external(iss=PUBLIC_URL)) == "invalid_credential"
+
+
+@pytest.mark.parametrize("header", [{"kid": None}, {"alg": "PS256"}, {"alg": "HS256"}, {"alg": "none"}], ids=str)
+async def test_a_token_that_no_key_could_verify_causes_no_fetch(header: dict[str, object]) -> None:
+    """Without a kid, or with an algorithm that the issuer does not use."""
+    world = World()
+    assert await refused(world, Presented("jwt", token(RS256, **header))) == "invalid_credential"
+    assert world.site.fetches == 0
+
+
+async def test_an_unknown_kid_is_invalid_when_the_issuer_says_so() -> None:
+    """It was asked, and does not have it."""
+    assert await refused(World(), Presented("jwt", token(RS256, kid="gone"))) == "invalid_credential"
+
+
+@pytest.mark.parametrize(
+    "issuers",
+    [
+        (EXTERNAL, replace(SECOND, name="acme")),
+        (EXTERNAL, replace(SECOND, issuer=ISSUER)),
+        (replace(EXTERNAL, name="internal"),),
+        (replace(EXTERNAL, issuer=PUBLIC_URL),),
+    ],
+    ids=["same name", "same iss", "our name", "our iss"],
+)
+def test_issuers_that_could_be_mistaken_for_each_other_are_refused(issuers: tuple[ExternalIssuer, ...]) -> None:
+    """At start, not on the first token."""
+    with pytest.raises(ValueError, match="two issuers"):
+        World(*issuers)
