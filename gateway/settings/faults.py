@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+MAX_FAULTS = 500  # more are a wrong file, not mistakes in one; each costs a search for what was meant
+_NAMES = 1000  # names that a misspelt one is compared with: 3 us each
 _READABLE = 4096  # of a longer line nothing is shown: the patterns below would take long over it
 _SHOWN = 160  # characters of a source line: what a terminal shows without wrapping twice
 # Keys that hold secrets, also misspelt. `tokens` and `secrets` are sections: only a bare value is masked there.
@@ -113,6 +115,8 @@ def quoted(word: object) -> str:
 def suggestion(word: object, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` when one of the known words is near, else what is known if that is short, else ""."""
     names = {name.lower(): name for name in known if 0 < len(name) <= 64}
+    if len(names) > _NAMES:
+        return ""
     near = difflib.get_close_matches(str(word)[:64].lower(), names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {names[near[0]]!r}?"

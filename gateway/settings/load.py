@@ -6,7 +6,8 @@ Reads the configuration's files and the secret files that they name, and nothing
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.settings.compose import compose
 from gateway.settings.crosscheck import findings
-from gateway.settings.faults import Fault, Place, SettingsInvalid, quoted, suggestion
+from gateway.settings.faults import MAX_FAULTS, Fault, Place, SettingsInvalid, quoted, suggestion
 from gateway.settings.model import Settings
 from gateway.settings.secrets import Sources
 from gateway.settings.values import Unfit
@@ -46,7 +47,7 @@ class Loaded:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """The settings of one file and its includes. Raises SettingsInvalid with every fault.
+    """The settings of one file and its includes. Raises SettingsInvalid with every fault, 500 at most.
 
     environ: where `{env: NAME}` is looked up. Relative paths are relative to the folder of `path`.
     """
@@ -93,7 +94,7 @@ def _spot(fault: Fault) -> tuple[str, int, int]:
 def _between(data: Any, tree: Node, told: set[tuple[str, int, int]]) -> list[Fault]:
     """Faults between keys, but for values that are wrong in themselves: those stand at a place in `told`."""
     faults = []
-    for finding in findings(data):
+    for finding in islice(findings(data), MAX_FAULTS + 1):
         first = "" if finding.first is None else f", first at {place(tree, finding.first)}"
         faults.append(place(tree, finding.path).fault(finding.code, finding.message + first))
     return [fault for fault in faults if _spot(fault) not in told]
@@ -103,7 +104,7 @@ def _validate(data: Any, tree: Node, sources: Sources) -> tuple[Settings | None,
     try:
         return Settings.model_validate(data, context=sources), []
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)[: MAX_FAULTS + 1]
         return None, [_translate(detail, tree) for detail in details if not _follows(detail, details, tree)]
 
 
@@ -164,4 +165,8 @@ def _model(kind: Any) -> type[BaseModel] | None:
 def _ordered(faults: Sequence[Fault]) -> list[Fault]:
     """By line within a file, files in the order in which they were read or first complained of."""
     files = {name: number for number, name in enumerate(dict.fromkeys(fault.file for fault in faults))}
-    return sorted(dict.fromkeys(faults), key=lambda fault: (files[fault.file], fault.line, fault.column))
+    ordered = sorted(dict.fromkeys(faults), key=lambda fault: (files[fault.file], fault.line, fault.column))
+    if len(ordered) <= MAX_FAULTS:
+        return ordered
+    last = ordered[MAX_FAULTS]
+    return [*ordered[:MAX_FAULTS], replace(last, code="too_many_faults", message="there are more faults from here on")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gateway.settings.faults import Fault, Place, Source, quoted
+from gateway.settings.faults import MAX_FAULTS, Fault, Place, Source, quoted
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 1_000_000  # after aliases are expanded; ten thousand full routes are a third of it
@@ -149,6 +149,8 @@ class _Builder:
     def take(self, event: yaml.Event) -> None:
         mark = event.start_mark
         place = Place(self.source, mark.line + 1, mark.column + 1) if mark else Place(self.source, 1, 1)
+        if len(self.faults) > MAX_FAULTS:
+            self._stop(place, "too_many_faults", "there are too many faults above to read on")
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event, place)

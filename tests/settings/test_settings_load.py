@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.settings.faults import Fault, SettingsInvalid, render
+from gateway.settings.faults import MAX_FAULTS, Fault, SettingsInvalid, render
 from gateway.settings.load import load
 from gateway.settings.secrets import MAX_SECRET, SecretAbsent
 from gateway.settings.values import Endpoint
@@ -224,6 +224,17 @@ def test_all_faults_come_at_once_in_the_order_of_lines(faults: Faults) -> None:
     assert [(fault.code, fault.line) for fault in faults(text)] == [
         ("wrong_value", 1), ("empty_value", 2), ("duplicate_key", 3), ("unknown_upstream", 6), ("wrong_value", 6),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [(MAX_FAULTS, MAX_FAULTS), (MAX_FAULTS + 1, MAX_FAULTS + 1), (5000, MAX_FAULTS + 1)]
+)
+@pytest.mark.parametrize("entry", ["x", "~", "{ path: /x, upstream: nope, access: public }"])
+def test_the_number_of_faults_is_bounded(faults: Faults, entry: str, wrong: int, told: int) -> None:
+    """A wrong file is told from mistakes in one; the last fault says that there are more."""
+    got = faults(f"routes: [{', '.join([entry] * wrong)}]")
+    assert len(got) == told
+    assert (got[-1].code == "too_many_faults") == (wrong > MAX_FAULTS)
 
 
 def test_an_unreadable_include_does_not_make_names_unknown(faults: Faults, tmp_path: Path) -> None:
