@@ -1,0 +1,48 @@
+"""One home, made once; one service behind one gateway, shared by the tests that only send requests."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from . import upstream, world
+from .world import Gateway, Home
+
+STATIC_BYTES = 3 * 1024 * 1024 + 17
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """What others copy; no gateway runs in it."""
+    return world.found(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def service_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Static files."""
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "file.bin").write_bytes(upstream.pattern(STATIC_BYTES))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(service_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of an aiohttp server."""
+    logs = tmp_path_factory.mktemp("aiohttp")
+    with world.serving(logs, "aiohttp", sys.executable, Path(upstream.__file__), service_folder) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def gateway(template: Home, service: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """In front of the aiohttp server, as upstream `app`."""
+    home = template.copy(tmp_path_factory.mktemp("shared"))
+    with world.running(home, world.configuration({"app": service})) as running:
+        yield running
+
+
+@pytest.fixture
+def home(template: Home, tmp_path: Path) -> Home:
+    """For a test that needs a gateway of its own."""
+    return template.copy(tmp_path / "home")
