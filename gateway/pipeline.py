@@ -26,6 +26,7 @@ __all__ = [
     "Admitted",
     "Aim",
     "Framing",
+    "Memo",
     "Permit",
     "Pipeline",
     "Refused",
@@ -40,19 +41,57 @@ __all__ = [
 
 
 class Gate(Protocol):
-    """Authentication, as far as this module needs it."""
+    """Authentication, as far as this module needs it. hits: look-ups that the cache has answered."""
+
+    hits: int
 
     def recall(self, presented: Presented, now: float) -> Verified | RequestRejected | None: ...
 
     def verify(self, presented: Presented, now: float) -> Awaitable[Verified]: ...
 
 
-@dataclass(frozen=True, slots=True)
 class Admitted:
-    """The request may go on. injected: whole field lines for the upstream; None towards our own application."""
+    """The request may go on. Plain and slotted: made on the measured path, and never written to.
 
-    permit: Permit
-    injected: Injected | None
+    injected: whole field lines for the upstream; None towards our own application. until: seconds since the epoch.
+    """
+
+    __slots__ = ("injected", "permit", "until")
+
+    def __init__(self, permit: Permit, injected: Injected | None) -> None:
+        self.permit = permit
+        self.injected = injected
+        self.until = permit.until if injected is None else min(permit.until, injected.until)
+
+
+class Memo:
+    """What the last request on a connection presented and got: the next one mostly presents the same.
+
+    It is believed only for the very same bytes, while the cache itself still would: `Verified.until` ends with a purge.
+    """
+
+    __slots__ = ("admitted", "authorization", "connection_string", "gate", "verified")
+
+    def __init__(self) -> None:
+        self.gate: Gate | None = None
+        self.verified: Verified | None = None
+        self.admitted: Admitted | None = None
+        self.authorization: bytes | None = None
+        self.connection_string: bytes | None = None
+
+    def holds(self, request: Request, gate: "Gate", now: float) -> bool:
+        verified = self.verified
+        return (
+            verified is not None
+            and verified.since <= now < verified.until
+            and self.authorization == request.authorization
+            and self.connection_string == request.connection_string
+            and self.gate is gate
+        )
+
+    def keep(self, request: Request, gate: "Gate", verified: Verified) -> None:
+        self.gate, self.verified, self.admitted = gate, verified, None
+        self.authorization, self.connection_string = request.authorization, request.connection_string
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +114,19 @@ class Unverified:
 class Pipeline:
     """The stages, bound to one generation of the configuration. An exchange keeps the one that it began with."""
 
-    def __init__(self, routes: Table, builtins: Table, gate: Gate, injector: Injector) -> None:
+    def __init__(
+        self, routes: Table, builtins: Table, reserved: frozenset[bytes], gate: Gate, injector: Injector
+    ) -> None:
+        """reserved: the first segments of built-in paths."""
         self._routes = routes
         self._builtins = builtins
+        self._reserved = reserved
+        self._open: dict[Route, Admitted] = {}
         self._gate = gate
         self._injector = injector
 
-    def decide(self, request: Request, now: float) -> Admitted | Refused | Unverified:
-        """now: seconds since the epoch. Never waits; never raises what a request can cause."""
+    def decide(self, request: Request, memo: Memo, now: float) -> Admitted | Refused | Unverified:
+        """memo: of the connection. now: seconds since the epoch. Never waits; never raises what a request can cause."""
         route = self._match(request)
         if isinstance(route, Refused):
             return route
@@ -90,16 +134,25 @@ class Pipeline:
             if request.target.oddities and not request.target.oddities <= route.allow_encoded:
                 raise RequestRejected("ambiguous_path", "This route does not list that spelling in allow_encoded.")
             if route.builtin or route.access.kind is AccessKind.PUBLIC:
-                return self._admit(None, route, now)
-            presented = present(request.connection_string, request.authorization)
-            if presented is None:
-                raise RequestRejected("no_credential")
-            found = self._gate.recall(presented, now)
-            if found is None:
-                return Unverified(route, presented)
-            if isinstance(found, RequestRejected):
-                return Refused(found, route)
-            return self._admit(found, route, now)
+                return self._public(route, now)
+            if not memo.holds(request, self._gate, now):
+                presented = present(request.connection_string, request.authorization)
+                if presented is None:
+                    raise RequestRejected("no_credential")
+                found = self._gate.recall(presented, now)
+                if found is None:
+                    return Unverified(route, presented)
+                if isinstance(found, RequestRejected):
+                    return Refused(found, route)
+                memo.keep(request, self._gate, found)
+            else:
+                self._gate.hits += 1
+                admitted = memo.admitted
+                if admitted is not None and admitted.permit.route is route and now < admitted.until:
+                    return admitted
+            assert memo.verified is not None
+            memo.admitted = self._admit(memo.verified, route, now)
+            return memo.admitted
         except GatewayError as fault:
             return Refused(fault, route)
 
@@ -113,9 +166,11 @@ class Pipeline:
 
     def _match(self, request: Request) -> Route | Refused:
         method, host, target = request.method, request.host, request.target
-        own = self._builtins.match(method, host, target)
-        if isinstance(own, Route):
-            return own
+        own = None
+        if target.segments and target.segments[0] in self._reserved:
+            own = self._builtins.match(method, host, target)
+            if isinstance(own, Route):
+                return own
         found = self._routes.match(method, host, target)
         if isinstance(found, Route):
             return found
@@ -126,6 +181,15 @@ class Pipeline:
             return Refused(RequestRejected("method_not_allowed"), allow=refusal.allow)
         return Refused(RequestRejected("no_route"))
 
-    def _admit(self, verified: Verified | None, route: Route, now: float) -> Admitted:
-        permit = authorize(verified.principal if verified else None, route, now)
-        return Admitted(permit, None if route.builtin else self._injector.lines(verified, permit, now))
+    def _public(self, route: Route, now: float) -> Admitted:
+        """Whoever asks: public routes, and our own endpoints, which authenticate their callers themselves."""
+        admitted = self._open.get(route)
+        if admitted is None:
+            permit = authorize(None, route, now)
+            injected = None if route.builtin else self._injector.lines(None, permit, now)
+            admitted = self._open[route] = Admitted(permit, injected)
+        return admitted
+
+    def _admit(self, verified: Verified, route: Route, now: float) -> Admitted:
+        permit = verified.permit(route, now)
+        return Admitted(permit, self._injector.lines(verified, permit, now))

@@ -217,6 +217,7 @@ class Authenticator:
         verified = self._entries.pop(key, None)
         if verified is None:
             return
+        verified.until = 0.0  # a connection may hold on to it
         if verified.principal.grant_id is not None:
             _discard(self._by_grant, verified.principal.grant_id, key)
         _discard(self._by_account, _account_id(verified.principal), key)

@@ -70,7 +70,11 @@ class Core:
         routes = [compile.to_route(route) for route in settings.routes]
         reserved = compile.builtin_routes(application.endpoints(mount))
         pipeline = Pipeline(
-            Table(routes), Table(reserved), self.authenticator, Injector(self.profiles, self._assertions)
+            Table(routes),
+            Table(reserved),
+            frozenset(route.path.split("/")[1].encode() for route in reserved),
+            self.authenticator,
+            Injector(self.profiles, self._assertions),
         )
         listen = settings.listen
         self.generation = Generation(

@@ -20,7 +20,7 @@ class Observer:
     def exchange(self, exchange: Answering) -> None:
         """On the measured path."""
         lane = exchange.lane
-        seconds = exchange.client.loop.time() - exchange.began
+        seconds = self._clock.monotonic() - exchange.began
         counters = lane.counters
         counters.observe(exchange.status, exchange.reason, seconds)
         counters.bytes_in += exchange.bytes_in

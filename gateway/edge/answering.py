@@ -24,61 +24,35 @@ class Answering:
     received: the request is complete. status: of the answer, 0 while none has begun. began: monotonic seconds.
     """
 
-    __slots__ = (
-        "_again",
-        "_begun",
-        "_connection",
-        "_expected",
-        "_framing",
-        "_keep",
-        "_out",
-        "_pieces",
-        "_sent",
-        "_task",
-        "began",
-        "bytes_in",
-        "bytes_out",
-        "client",
-        "generation",
-        "held",
-        "lane",
-        "over",
-        "peer",
-        "permit",
-        "reason",
-        "received",
-        "request",
-        "request_id",
-        "status",
-    )
+    # What most exchanges never need has its default here and not in a slot: an exchange is made in half of the time.
+    permit: Permit | None = None
+    received = False
+    over = False
+    status = 0
+    reason: str | None = None
+    bytes_in = 0
+    bytes_out = 0
+    held = 0
+    _framing = Framing.NONE
+    _keep = False
+    _again: bytes | None = None  # the whole request as it was sent, while it may be sent once more
+    _task: asyncio.Task[None] | None = None
+    _connection: UpstreamConnection | None = None
+    _sent = False  # the whole request has gone out
+    _continued = False  # 100 Continue has been sent, or is not wanted any more
+    _begun = False  # a byte of the answer has gone out
 
     def __init__(
-        self, client: "Client", request: Request, generation: Generation, peer: Peer, request_id: bytes
+        self, client: "Client", request: Request, generation: Generation, peer: Peer, request_id: bytes, began: float
     ) -> None:
         self.client = client
         self.request = request
         self.generation = generation
         self.peer = peer
         self.request_id = request_id
-        self.began = client.loop.time()
+        self.began = began
         self.lane: Lane = generation.unmatched
-        self.permit: Permit | None = None
-        self.received = False
-        self.over = False
-        self.status = 0
-        self.reason: str | None = None
-        self.bytes_in = self.bytes_out = 0
-        self.held = 0
         self._pieces: list[bytes] = []
-        self._out: list[bytes] = []
-        self._framing = Framing.NONE
-        self._keep = False
-        self._expected = request.expects_continue
-        self._again: bytes | None = None  # the whole request as it was sent, while it may be sent once more
-        self._task: asyncio.Task[None] | None = None
-        self._connection: UpstreamConnection | None = None
-        self._sent = False  # the whole request has gone out
-        self._begun = False  # a byte of the answer has gone out
 
     @property
     def endless(self) -> bool:
@@ -92,38 +66,40 @@ class Answering:
 
     # the answer's side: called by the connection that is held
 
-    def on_head(self) -> None:
-        connection = self._connection
-        assert connection is not None
-        status = connection.status
-        if status < 200:
-            self._on_informational(connection, status)
-            return
-        self._again = None
-        self.status = status
-        keep = self.request.keep_alive and self.received and not self.client.edge.draining
-        keep = keep and not self.request.websocket  # frames may be on their way already
-        head, self._framing, self._keep = finish(connection, self.request, keep, self.request_id)
-        self._out.append(head)
-
     def on_read(self) -> None:
+        """The upstream has sent something: its head, parts of the body, the end, or all of it."""
         connection = self._connection
         assert connection is not None
-        if not self.status:
+        if self.status:
+            out: list[bytes] = []
+        elif connection.ready:
+            out = [self._head_of_answer(connection)]
+        else:
             self.client.wait_answer(self._idle)
             return
         if connection.pieces:
-            self._frame(connection)
-        if connection.done:
-            self._complete(connection)
-            return
-        self._flush()
-        self.client.wait_idle(self._idle)
+            self._frame(connection, out)
+        if not connection.done:
+            self._write(out)
+            self.client.wait_idle(self._idle)
+        else:
+            self._complete(connection, out)
+
+    def _head_of_answer(self, connection: UpstreamConnection) -> bytes:
+        self._again = None
+        self.status = connection.status
+        request = self.request
+        # an answer before the end of the request ends the connection; after an upgrade frames may be on their way
+        keep = request.keep_alive and self.received and not request.websocket and not self.client.edge.draining
+        head, self._framing, self._keep = finish(connection, request, keep, self.request_id)
+        return head
 
     def on_switched(self, early: bytes) -> None:
         """The upstream has answered 101; early: its first bytes after that."""
         client, connection = self.client, self._connection
         assert connection is not None
+        self.status = connection.status
+        self._begun = True
         client.transport.write(switching(connection, self.request_id))
         tunnel = Tunnel(client, connection, self)
         client.tunnel = connection.pipe = tunnel
@@ -142,7 +118,7 @@ class Answering:
         assert connection is not None
         if self.status and connection.until_close and clean:
             connection.done = True
-            self._complete(connection)
+            self._complete(connection, [])
         elif self._again is not None and not connection.started:
             self._once_more(connection)
         else:
@@ -159,39 +135,40 @@ class Answering:
         if self.status and not self.over:
             self.client.wait_idle(self._idle)
 
-    def _on_informational(self, connection: UpstreamConnection, status: int) -> None:
-        if status == 101:
+    def on_informational(self) -> None:
+        """A 1xx has come: it is relayed, or switches protocols."""
+        connection = self._connection
+        assert connection is not None
+        if connection.status == 101:
             if not self.request.websocket or connection.upgrade != b"websocket":
                 raise BadAnswer("it switches to a protocol that was not asked for")
-            self.status = status
-        elif status != 100 and self.request.minor:  # 100 is the gateway's own to send
+        elif connection.status != 100 and self.request.minor:  # 100 is the gateway's own to send
             self.client.transport.write(informational(connection))
 
-    def _frame(self, connection: UpstreamConnection) -> None:
+    def _frame(self, connection: UpstreamConnection, out: list[bytes]) -> None:
         pieces, connection.pieces = connection.pieces, []
-        out = self._out
+        if self._framing is Framing.NONE:
+            return
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        self.bytes_out += size
         if self._framing is Framing.CHUNKED:
-            size = sum(map(len, pieces))
-            out.append(b"%x\r\n" % size)
+            out += (b"%x\r\n" % size, *pieces, b"\r\n")
+        else:
             out += pieces
-            out.append(b"\r\n")
-            self.bytes_out += size
-        elif self._framing is not Framing.NONE:
-            out += pieces
-            self.bytes_out += sum(map(len, pieces))
 
-    def _flush(self) -> None:
-        if self._out:
-            out, self._out = self._out, []
+    def _write(self, out: list[bytes]) -> None:
+        if out:
             self._begun = True
             self.client.transport.write(b"".join(out))
 
-    def _complete(self, connection: UpstreamConnection) -> None:
+    def _complete(self, connection: UpstreamConnection, out: list[bytes]) -> None:
         if self._framing is Framing.CHUNKED:
-            self._out.append(b"0\r\n\r\n")
-        self._flush()
-        self._release(self.received and not self.request.websocket)
-        self._end(self._keep and self.received)
+            out.append(b"0\r\n\r\n")
+        self._write(out)
+        self._connection = None
+        received = self.received
+        connection.release(received and not self.request.websocket, self.client.edge.monotonic())
+        self._end(self._keep and received)
 
     def _once_more(self, connection: UpstreamConnection) -> None:
         """The connection was closed before it took the request, which may be sent once more."""
@@ -205,7 +182,6 @@ class Answering:
         self._cancel()
         self._release(False)
         self.reason = fault.code  # also where an answer is cut off
-        self._out.clear()
         if self._begun:
             self.client.cut()
             self._end(False)
@@ -248,7 +224,7 @@ class Answering:
     def _release(self, reusable: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.release(reusable, self.client.loop.time())
+            connection.release(reusable, self.client.edge.monotonic())
 
     def _end(self, keep_alive: bool) -> None:
         self.over = True

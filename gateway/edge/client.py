@@ -11,6 +11,7 @@ from gateway.edge.answering import Answering
 from gateway.edge.intake import SLICE, Intake, State
 from gateway.edge.tunnel import Tunnel
 from gateway.errors import DependencyFailed, RequestRejected
+from gateway.pipeline import Memo
 from gateway.wire.peer import Peer, forwarded_fields
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Client(Intake, asyncio.Protocol):
         "_wait",
         "deadline",
         "loop",
+        "memo",
         "transport",
         "tunnel",
     )
@@ -54,6 +56,7 @@ class Client(Intake, asyncio.Protocol):
         super().__init__(edge)
         self.loop = edge.loop
         self.tunnel: Tunnel | None = None
+        self.memo = Memo()
         self.deadline = _NEVER
         self._wait = Wait.NOTHING
         self._lingered = 0
@@ -72,12 +75,13 @@ class Client(Intake, asyncio.Protocol):
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
-        if self.tunnel is not None:
+        if self._state is _OPEN:
+            if self._backlog:
+                self._backlog.append(data)  # reading is paused; this was on its way
+            else:
+                self.feed(data)
+        elif self.tunnel is not None:
             self.tunnel.from_client(data)
-        elif self._backlog:
-            self._backlog.append(data)  # reading is paused; this was on its way
-        elif self._state is State.OPEN:
-            self._feed(data)
         elif self._state is State.LINGERING:
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES:
@@ -124,7 +128,7 @@ class Client(Intake, asyncio.Protocol):
         if self._turning:
             return
         self._turning = True
-        while self.active is None and self._state in _ANSWERING:
+        while self.active is None and (self._state is _OPEN or self._state is State.LAST):
             if self._queue:
                 exchange = self.active = self._queue.popleft()
                 try:
@@ -135,7 +139,7 @@ class Client(Intake, asyncio.Protocol):
             elif self._backlog:
                 data = b"".join(self._backlog)
                 self._backlog.clear()
-                self._feed(data)
+                self.feed(data)
             else:
                 break
         self._turning = False
@@ -148,7 +152,7 @@ class Client(Intake, asyncio.Protocol):
     def on_exchange_over(self, exchange: Answering, keep_alive: bool) -> None:
         """keep_alive: whether the answer has left the connection usable."""
         self.active = None
-        if self._state not in _ANSWERING:
+        if self._state is not _OPEN and self._state is not State.LAST:
             return
         if not keep_alive:
             if exchange.received and not self.early:
@@ -200,7 +204,8 @@ class Client(Intake, asyncio.Protocol):
             (self.transport.resume_reading if wanted else self.transport.pause_reading)()
 
     def wait_answer(self, seconds: float) -> None:
-        self._await(Wait.ANSWER, seconds)
+        self._wait = _ANSWER
+        self.deadline = self.edge.monotonic() + seconds
 
     def wait_idle(self, seconds: float) -> None:
         self._await(Wait.IDLE, seconds)
@@ -220,13 +225,14 @@ class Client(Intake, asyncio.Protocol):
             self.close()
             return
         if self.raw is None:
-            self._await(Wait.REQUEST, self.generation.waits.keep_alive)
+            self._wait = _REQUEST
+            self.deadline = self.edge.monotonic() + self.generation.waits.keep_alive
         else:
             self._await(Wait.HEAD, self.generation.waits.head)
 
     def _await(self, wait: Wait, seconds: float) -> None:
         self._wait = wait
-        self.deadline = self.loop.time() + seconds
+        self.deadline = self.edge.monotonic() + seconds
 
     def overdue(self) -> None:
         """The deadline has passed."""
@@ -269,3 +275,6 @@ class Client(Intake, asyncio.Protocol):
 
 
 _ANSWERING: Final = frozenset((State.OPEN, State.LAST))
+_OPEN: Final = State.OPEN  # a global is found faster than a member of an Enum
+_ANSWER: Final = Wait.ANSWER
+_REQUEST: Final = Wait.REQUEST

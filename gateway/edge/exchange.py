@@ -20,11 +20,9 @@ _REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 class Exchange(Answering):
     """Made with the request's head; over when the answer has gone out, or cannot. Here is the request's side."""
 
-    __slots__ = ()
-
     def start(self, now: float) -> None:
         """now: seconds since the epoch."""
-        outcome = self.generation.pipeline.decide(self.request, now)
+        outcome = self.generation.pipeline.decide(self.request, self.client.memo, now)
         if isinstance(outcome, Admitted):
             self._admitted(outcome)
         elif isinstance(outcome, Refused):
@@ -79,8 +77,7 @@ class Exchange(Answering):
             return
         upstream = lane.upstream
         assert upstream is not None
-        endpoint = upstream.choose(self.client.loop.time())
-        connection = endpoint.take()
+        connection = upstream.take(self.client.edge.monotonic)
         if connection is None:
             self._task = self.client.loop.create_task(self._connect(upstream, admitted))
         else:
@@ -110,14 +107,19 @@ class Exchange(Answering):
         else:
             self._sent = self.received
         connection.transport.write(data)
-        if self.received:
-            if connection.used and request.method in _REPEATABLE:
-                self._again = data
-        elif self._expected:
-            self._expected = False
-            if not self.bytes_in:
-                self.client.transport.write(answers.CONTINUE)
-        self._await_next()
+        if not self.received:
+            self._continue()
+            self._await_next()
+            return
+        if connection.used and request.method in _REPEATABLE:
+            self._again = data
+        self.client.wait_answer(admitted.permit.route.timeouts.first_byte)
+
+    def _continue(self) -> None:
+        """100 Continue, once: the request is authorized and an upstream connection stands."""
+        if self.request.expects_continue and not self._continued and not self.bytes_in:
+            self.client.transport.write(answers.CONTINUE)
+        self._continued = True
 
     def _head(self, connection: UpstreamConnection, admitted: Admitted) -> bytes:
         client, request = self.client, self.request

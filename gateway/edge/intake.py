@@ -89,7 +89,7 @@ class Intake(RequestReader):
         if generation is not self.generation:
             self.generation, self.names, self.limits = generation, generation.names, generation.limits
         peer = generation.trusted.resolve(self.address, request.forwarding)
-        exchange = Exchange(cast("Client", self), request, generation, peer, edge.next_id())
+        exchange = Exchange(cast("Client", self), request, generation, peer, edge.next_id(), edge.monotonic())
         if request.request_id is not None and len(peer.chain) > 1 and _UUID(request.request_id):
             exchange.request_id = request.request_id
         self._incoming = exchange
@@ -117,11 +117,23 @@ class Intake(RequestReader):
 
     # from bytes to exchanges
 
-    def _feed(self, data: bytes) -> None:
-        """Parses, slice by slice, until more requests wait than the one under way; the rest is kept as it is."""
-        active, at = self.active, 0
+    def feed(self, data: bytes) -> None:
+        """Parses, and starts what may start."""
+        if self.active is not None or len(data) > SLICE:
+            self._feed_slices(data)
+            return
+        self._parse(data)
+        if self._queue:
+            self.turn()
+        if self._queue or self._incoming is not None or not self._reading:
+            self.regulate()
+
+    def _feed_slices(self, data: bytes) -> None:
+        """Slice by slice, until more requests wait than the one under way; the rest is kept as it is."""
+        at = 0
         while at < len(data) and self._state is State.OPEN:
-            if self._queue and self.active is not None:
+            active = self.active
+            if self._queue and active is not None:
                 self._backlog.append(data[at:])
                 break
             size = max(SLICE, self._body_left)
@@ -132,11 +144,11 @@ class Intake(RequestReader):
                 active.on_body()
             if self.active is None:
                 self.turn()
-        if self._queue or self._backlog or not self._reading or self._incoming is not None:
-            self.regulate()
+        self.regulate()
 
     def _parse(self, data: bytes) -> None:
         self._feeding = data
+        self.bulky = len(data) > self.limits.least or self._partial != b""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as pause:
@@ -145,7 +157,8 @@ class Intake(RequestReader):
             if self._state is State.OPEN:  # else it only says that bytes follow after the last request
                 self._broken(self.fault or self._unforeseen(error))
         else:
-            self._measure(data)
+            if self.raw is not None or self._partial or self._incoming is not None:
+                self._measure(data)
         self._feeding = b""
 
     def _measure(self, data: bytes) -> None:

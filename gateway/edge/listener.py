@@ -39,6 +39,7 @@ class Edge:
         self.loop = asyncio.get_running_loop()
         self.generation = generation
         self.clock = clock
+        self.monotonic = clock.monotonic
         self.clients: set[Client] = set()
         self.tunnels: set[Tunnel] = set()
         self.accepted = 0
@@ -109,7 +110,7 @@ class Edge:
 
     def _sweep(self) -> None:
         """Once per second: deadlines instead of a timer per request."""
-        now = self.loop.time()
+        now = self.monotonic()
         self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
         for client in [client for client in self.clients if client.deadline < now]:
             client.overdue()

@@ -106,6 +106,10 @@ class Upstream:
         """now: monotonic seconds."""
         return self._only or self._choose(self.endpoints, now)
 
+    def take(self, monotonic: Callable[[], float]) -> UpstreamConnection | None:
+        """An idle connection to the endpoint that is next, or None: then `connect`."""
+        return (self._only or self._choose(self.endpoints, monotonic())).take()
+
     async def connect(self, seconds: float) -> UpstreamConnection:
         """To the chosen endpoint, or to the next ones where that fails. Raises the last DependencyFailed.
 

@@ -25,7 +25,7 @@ class Home(Protocol):
 class Holder(Protocol):
     """The exchange, as its upstream connection sees it."""
 
-    def on_head(self) -> None: ...
+    def on_informational(self) -> None: ...
     def on_read(self) -> None: ...
     def on_switched(self, early: bytes) -> None: ...
     def on_upstream_lost(self, clean: bool) -> None: ...
@@ -44,9 +44,9 @@ class Pipe(Protocol):
 class UpstreamConnection(ResponseReader, asyncio.Protocol):
     """It is its own reader: a callback that is passed on costs a call more per header.
 
-    pieces: body bytes of the last read. done: the response is complete. bodiless: it answers HEAD. started: a byte of
-    it has come. clogged: its write buffer is full. used: it has served an exchange before this one, so it may turn out
-    to be closed.
+    pieces: body bytes of the last read. ready: the response's head is there. done: the response is complete. bodiless:
+    it answers HEAD. started: a byte of it has come. clogged: the write buffer is full. used: it has served an exchange
+    before this one, so it may turn out to be closed.
     """
 
     __slots__ = (
@@ -61,6 +61,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         "idle_since",
         "pieces",
         "pipe",
+        "ready",
         "started",
         "transport",
         "used",
@@ -75,7 +76,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         self.holder: Holder | None = None
         self.pipe: Pipe | None = None
         self.pieces: list[bytes] = []
-        self.done = self.started = self.bodiless = self.used = self.clogged = False
+        self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = False
         self.idle_since = 0.0
         self._barren = 0
         self._opening = b""
@@ -85,7 +86,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
         self.holder = holder
         self.bodiless = bodiless
-        self.done = self.started = False
+        self.done = self.started = self.ready = False
         self._barren = 0
 
     def release(self, reusable: bool, now: float) -> None:
@@ -119,11 +120,13 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         if not self.started:
             self.started = True
             self._opening = data[:9]
+            self.bulky = len(data) > _BARREN
         elif len(self._opening) < 9:
             self._opening += data[:9]
         try:
             self.parser.feed_data(data)
-            self._check(data)
+            if self.raw is not None or not self.done:
+                self._check(data)
         except httptools.HttpParserUpgrade as pause:
             holder.on_switched(data[pause.args[0] :])
             return
@@ -158,8 +161,11 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         if self.minor == 0 and not self._opening.startswith(b"HTTP/1.0 "):
             # llhttp reports RTSP/1.0 and ICE/1.0 as version 1.0, and does not say which
             raise BadAnswer("it does not speak HTTP")
-        self.holder.on_head()
-        self.done = self.bodiless and self.status >= 200
+        if self.status < 200:
+            self.holder.on_informational()
+        else:
+            self.ready = True
+            self.done = self.bodiless
 
     def on_body(self, data: bytes) -> None:
         if self.bodiless:
@@ -177,6 +183,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
             self._surplus = self._surplus or self.raw is not None
         elif not self.pieces and (self.raw is not None or self.chunked):
             self._barren += len(data)
+            self.bulky = True
             if self._barren > _BARREN:
                 raise BadAnswer("its head or its framing has no end")
         else:

@@ -1,7 +1,8 @@
 """The head of the client's response: the upstream's fields as they may go back, and the framing of what follows."""
 
 from enum import Enum
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final
 
 from gateway.wire.message import Request
 from gateway.wire.reader import ResponseReader
@@ -18,42 +19,47 @@ class Framing(Enum):
     UNTIL_CLOSE = 3
 
 
-class Finished(NamedTuple):
-    head: bytes
-    framing: Framing
-    keep_alive: bool
+def finish(
+    response: ResponseReader, request: Request, keep_alive: bool, request_id: bytes
+) -> tuple[bytes, Framing, bool]:
+    """The head, how the body goes, and whether the connection lives on.
 
-
-def finish(response: ResponseReader, request: Request, keep_alive: bool, request_id: bytes) -> Finished:
-    """keep_alive: whether the gateway is willing to; the answer may say no where only closing can end the body."""
+    keep_alive: whether the gateway is willing to; the answer may say no where only closing can end the body.
+    """
     status, length = response.status, response.length
     if request.method == b"HEAD" or status in _BODILESS:
         framing, line = Framing.NONE, _promised(status, length)
     elif length is not None:
-        framing, line = Framing.COUNTED, b"content-length: %d\r\n" % length
+        framing, line = Framing.COUNTED, b"content-length: " + length + b"\r\n"
     elif request.minor:
         framing, line = Framing.CHUNKED, b"transfer-encoding: chunked\r\n"
     else:
         framing, line, keep_alive = Framing.UNTIL_CLOSE, b"", False
+    if not keep_alive:
+        line += b"connection: close\r\n"
+    elif not request.minor:
+        line += b"connection: keep-alive\r\n"
     head = b"".join(
         (
-            b"HTTP/1.1 %d " % status,
-            response.reason,
-            b"\r\n",
+            _status_line(status, response.reason),
             *response.fields,
             line,
-            _persistence(request.minor, keep_alive),
             b"x-mycelium-request-id: ",
             request_id,
             b"\r\n\r\n",
         )
     )
-    return Finished(head, framing, keep_alive)
+    return head, framing, keep_alive
+
+
+@lru_cache(maxsize=256)
+def _status_line(status: int, reason: bytes) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason)
 
 
 def informational(response: ResponseReader) -> bytes:
     """A 1xx head (RFC 9110 section 15.2), as it goes on to an HTTP/1.1 client."""
-    return b"".join((b"HTTP/1.1 %d " % response.status, response.reason, b"\r\n", *response.fields, b"\r\n"))
+    return b"".join((_status_line(response.status, response.reason), *response.fields, b"\r\n"))
 
 
 def switching(response: ResponseReader, request_id: bytes) -> bytes:
@@ -69,12 +75,6 @@ def switching(response: ResponseReader, request_id: bytes) -> bytes:
     )
 
 
-def _promised(status: int, length: int | None) -> bytes:
+def _promised(status: int, length: bytes | None) -> bytes:
     # RFC 9110 section 8.6: no Content-Length in a 204; in a 304 or for HEAD it tells what GET would have sent
-    return b"" if length is None or status == 204 else b"content-length: %d\r\n" % length
-
-
-def _persistence(minor: int, keep_alive: bool) -> bytes:
-    if keep_alive:
-        return b"" if minor else b"connection: keep-alive\r\n"
-    return b"connection: close\r\n"
+    return b"" if length is None or status == 204 else b"content-length: " + length + b"\r\n"

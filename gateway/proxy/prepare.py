@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.access.authorize import Permit
-from gateway.wire.hops import without
+from gateway.wire.hops import OWN_TOKENS, without
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
 
-_OWN_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 _UPGRADE: Final = b"connection: upgrade\r\nupgrade: websocket\r\n"
 
@@ -29,7 +28,7 @@ def prepare(request: Request, permit: Permit, injected: bytes, aim: Aim, forward
     """The request head for a proxied upstream. injected, forwarded: whole field lines; request_id: a UUID."""
     route = permit.route
     fields = request.fields
-    if request.listed and (listed := request.listed - _OWN_TOKENS):
+    if request.listed and (listed := request.listed - OWN_TOKENS):
         fields = without(fields, listed)
     if route.forward_authorization and request.authorization is not None:
         fields = [*fields, b"authorization: ", request.authorization, b"\r\n"]
@@ -60,7 +59,7 @@ def prepare_builtin(request: Request, sender: bytes, connection_string: bytes, r
     sender: from `sender_fields`. connection_string: the name of its header.
     """
     fields = request.fields
-    if request.listed and (listed := request.listed - _OWN_TOKENS):
+    if request.listed and (listed := request.listed - OWN_TOKENS):
         fields = without(fields, listed)
     lines = [request.method, b" ", request.target.raw, b" HTTP/1.1\r\nhost: ", request.host, b"\r\n", *fields]
     for name, value in (

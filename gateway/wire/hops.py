@@ -6,6 +6,7 @@ the reserved namespaces, and is in none of the tables.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 FORWARD: Final = 0
@@ -41,6 +42,7 @@ REWRITES: Final = frozenset(
     b" x-original-uri x-original-method x-original-host x-rewrite-url x-http-method x-http-method-override"
     b" x-method-override front-end-https".split()
 )
+OWN_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))  # in `Connection`: they name no header to drop
 SPECIAL: Final = {
     b"host": HOST,
     b"authorization": AUTHORIZATION,
@@ -120,6 +122,7 @@ class ResponseNames:
         return FORWARD
 
 
+@lru_cache(maxsize=256)
 def tokens(value: bytes) -> frozenset[bytes]:
     """The lower-case members of a comma-separated list such as `Connection` (RFC 9110 section 5.6.1)."""
     return frozenset(part.strip(b" \t").lower() for part in value.split(b",")) - {b""}

@@ -4,6 +4,7 @@ The readers are what an HTTP/1.1 parser calls back; they never see a socket. A f
 which ends the parser: the connection can only be closed after that.
 """
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -25,12 +26,16 @@ class RequestParser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of a whole head, of one field, of the target; number of fields."""
+    """Bytes of a whole head, of one field, of the target; number of fields. least: the smallest of those in bytes."""
 
+    least: int = dataclasses.field(init=False)
     head: int = 32 * 1024
     field: int = 8 * 1024
     target: int = 8 * 1024
     fields: int = 100
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "least", min(self.head, self.field, self.target))
 
 
 class RequestReader:
@@ -39,12 +44,13 @@ class RequestReader:
     It is a base class, not a part, because a callback that is passed on costs a call more per header.
     """
 
-    __slots__ = ("_url", "fault", "limits", "names", "parser", "raw")
+    __slots__ = ("_url", "bulky", "fault", "limits", "names", "parser", "raw")
 
     def __init__(self, names: RequestNames, limits: Limits) -> None:
         self.names = names
         self.limits = limits
         self._url = b""
+        self.bulky = False  # whether the head may be over a limit: more bytes have come than the smallest of them
         self.parser: RequestParser
         self.fault: RequestRejected | None = None
         self.raw: list[tuple[bytes, bytes]] | None = None  # not None while a head is being read
@@ -73,53 +79,52 @@ class RequestReader:
             raise
 
     def _read(self) -> Request:
-        limits, raw = self.limits, self.raw
+        raw, url = self.raw, self._url
         assert raw is not None
-        if len(self._url) > limits.target:
-            raise RequestRejected("target_too_long", f"The target may have {limits.target} bytes.")
-        if len(raw) > limits.fields:
-            raise RequestRejected("head_too_large", f"At most {limits.fields} header fields are read.")
+        if self.bulky:
+            self._measure_head(raw)
+        if len(raw) > self.limits.fields:
+            raise RequestRejected("head_too_large", f"At most {self.limits.fields} header fields are read.")
         request = Request()
         request.method = method = self.parser.get_method()
         if method in REFUSED_METHODS:
             raise RequestRejected("method_refused", "CONNECT and TRACE are never forwarded.")
         version = self.parser.get_http_version()
-        request.minor = minor = 1 if version == "1.1" else 0
-        if minor == 0 and version != "1.0":
-            raise RequestRejected("bad_version")
-        request.connection_string = request.authorization = request.tenant_id = request.request_id = None
-        request.length = None
-        request.chunked = request.websocket = request.expects_continue = False
-        request.listed = frozenset()
-        request.forwarding = ()
-        request.host = b""
-        special = self._fields(raw, request, limits)
-        if special is not None:
-            self._special(special, request)
+        if version != "1.1":
+            if version != "1.0":
+                raise RequestRejected("bad_version")
+            request.minor = 0
+        special = self._fields(raw, request)
+        if special is not None or request.minor == 0:
+            self._special(special or [], request)
         read_host(request.host)
-        request.target, authority = read_target(self._url, method)
+        target, authority = read_target(url, method)
+        request.target = target
         if authority is not None and authority.lower() != request.host.lower():
             raise RequestRejected("authority_mismatch")
-        request.keep_alive = b"close" not in request.listed if minor else b"keep-alive" in request.listed
         return request
 
-    def _fields(
-        self, raw: list[tuple[bytes, bytes]], request: Request, limits: Limits
-    ) -> list[tuple[int, bytes, bytes]] | None:
-        """Fills `fields`, Host and Authorization; gives back what is neither forwarded nor dropped."""
-        known, largest = self.names.known, limits.field
+    def _measure_head(self, raw: list[tuple[bytes, bytes]]) -> None:
+        """The limits in bytes. What came in fewer bytes than the smallest of them cannot exceed any."""
+        limits = self.limits
+        if len(self._url) > limits.target:
+            raise RequestRejected("target_too_long", f"The target may have {limits.target} bytes.")
+        sizes = [len(name) + len(value) + 4 for name, value in raw]
+        if max(sizes, default=0) > limits.field:
+            raise RequestRejected("head_too_large", f"A header field may have {limits.field} bytes.")
+        if sum(sizes) + len(self._url) + len(self.parser.get_method()) + 14 > limits.head:
+            raise RequestRejected("head_too_large", f"The request head may have {limits.head} bytes.")
+
+    def _fields(self, raw: list[tuple[bytes, bytes]], request: Request) -> list[tuple[int, bytes, bytes]] | None:
+        """Fills what a usual request has; gives back what is neither that, nor forwarded, nor dropped."""
+        known = self.names.known
         fields: list[bytes] = []
         special: list[tuple[int, bytes, bytes]] | None = None
-        size = len(self._url) + len(request.method) + 12  # the request line
         hosts = 0
         for name, value in raw:
             kind = known.get(name)
             if kind is None:
                 kind = self.names.classify(name)
-            length = len(name) + len(value) + 4
-            size += length
-            if length > largest:
-                raise RequestRejected("head_too_large", f"A header field may have {largest} bytes.")
             if kind == hops.FORWARD:
                 fields += (name, b": ", value, b"\r\n")
             elif kind == hops.HOST:
@@ -127,14 +132,14 @@ class RequestReader:
                 request.host = value
             elif kind == hops.AUTHORIZATION and request.authorization is None:
                 request.authorization = value
+            elif kind == hops.CONNECTION_STRING and request.connection_string is None:
+                request.connection_string = value
             elif kind != hops.DROP:
                 if special is None:
                     special = []
                 special.append((kind, name, value))
         if hosts != 1:
             raise RequestRejected("bad_host", "Send exactly one Host header.")
-        if size > limits.head:
-            raise RequestRejected("head_too_large", f"The request head may have {limits.head} bytes.")
         request.fields = fields
         return special
 
@@ -145,12 +150,12 @@ class RequestReader:
             match kind:
                 case hops.REFUSE:
                     raise RequestRejected("bad_header_name", "Use letters, digits and hyphens in header names.")
-                case hops.AUTHORIZATION:
+                case hops.AUTHORIZATION | hops.CONNECTION_STRING:
                     raise RequestRejected("duplicate_credential")
-                case hops.CONNECTION_STRING:
-                    request.connection_string = _once(request.connection_string, value, "duplicate_credential")
                 case hops.TENANT:
-                    request.tenant_id = _once(request.tenant_id, value, "duplicate_credential")
+                    if request.tenant_id is not None:
+                        raise RequestRejected("duplicate_credential")
+                    request.tenant_id = value
                 case hops.REQUEST_ID:
                     request.request_id = value
                 case hops.CONNECTION:
@@ -169,14 +174,9 @@ class RequestReader:
                     request.forwarding += ((name.lower(), value),)
                 case hops.WEBSOCKET:
                     handshake.append((name.lower(), value))
+        request.keep_alive = b"close" not in request.listed if request.minor else b"keep-alive" in request.listed
         if upgrade:
             _upgrade(request, upgrade, handshake)
-
-
-def _once(before: bytes | None, value: bytes, code: str) -> bytes:
-    if before is not None:
-        raise RequestRejected(code)
-    return value
 
 
 def _chunked(value: bytes, minor: int) -> bool:
@@ -218,13 +218,14 @@ class BadAnswer(Exception):  # noqa: N818 - errors are named by fault
 class ResponseReader:
     """Collects response heads, informational ones too, and calls `on_response`, which a subclass has, for each.
 
-    From then on the attributes describe that response: status, reason, fields (as in `Request.fields`), length,
-    chunked, keep_alive, minor, upgrade (the `Upgrade` value, or b"").
+    From then on the attributes describe that response: status, reason, fields (as in `Request.fields`), length
+    (digits), chunked, keep_alive, minor, upgrade (the `Upgrade` value, or b"").
     """
 
     __slots__ = (
         "_largest",
         "_names",
+        "bulky",
         "chunked",
         "fields",
         "keep_alive",
@@ -240,12 +241,13 @@ class ResponseReader:
     def __init__(self, names: ResponseNames, largest: int = 64 * 1024) -> None:
         self._names = names
         self._largest = largest
+        self.bulky = False  # whether more bytes have come than the largest head may have
         self.parser: ResponseParser
         self.raw: list[tuple[bytes, bytes]] | None = None
         self.status = 0
         self.reason = b""
         self.fields: list[bytes] = []
-        self.length: int | None = None
+        self.length: bytes | None = None
         self.chunked = False
         self.keep_alive = True
         self.minor = 1
@@ -273,6 +275,8 @@ class ResponseReader:
         self.minor = 1 if version == "1.1" else 0
         if self.minor == 0 and version != "1.0":
             raise BadAnswer("only HTTP/1.0 and HTTP/1.1 answers are understood")
+        if self.bulky and sum(len(name) + len(value) + 4 for name, value in raw) > self._largest:
+            raise BadAnswer("its head is too large")
         self._fields(raw)
         self.on_response()
 
@@ -281,29 +285,24 @@ class ResponseReader:
         fields: list[bytes] = []
         self.length, self.chunked, self.upgrade = None, False, b""
         listed: frozenset[bytes] = frozenset()
-        size = 0
         for name, value in raw:
             kind = known.get(name)
             if kind is None:
                 kind = self._names.classify(name)
-            size += len(name) + len(value) + 4
             if kind == hops.FORWARD:
                 fields += (name, b": ", value, b"\r\n")
             elif kind == hops.LENGTH:
-                self.length = int(value)
+                self.length = value  # digits only, once: the parser has seen to it
             elif kind == hops.ENCODING:
                 self._encoding(value)
             elif kind == hops.CONNECTION:
-                listed |= tokens(value)
+                listed = listed | tokens(value) if listed else tokens(value)
             elif kind == hops.UPGRADE:
                 self.upgrade = value.strip(b" \t").lower()
-        if size > self._largest:
-            raise BadAnswer("its head is too large")
         if listed:
             self.keep_alive = b"close" not in listed and (self.minor == 1 or b"keep-alive" in listed)
-            nominated = listed - {b"keep-alive", b"close", b"upgrade"}
-            if nominated:
-                fields = hops.without(fields, nominated)
+            if not listed <= hops.OWN_TOKENS:
+                fields = hops.without(fields, listed - hops.OWN_TOKENS)
         else:
             self.keep_alive = self.minor == 1
         self.fields = fields
