@@ -1,0 +1,171 @@
+"""Gateways, upstreams and clients of one test, and their end."""
+
+import asyncio
+import json
+import shutil
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.app.gateway import Gateway, read
+from gateway.clock import Clock
+from harness.client import Client
+from harness.people import PUBLIC_URL, People
+from harness.upstream import Script, Upstream
+
+ROUTES: Sequence[Mapping[str, Any]] = (
+    {"path": "/public/**", "methods": ["GET", "POST", "PUT", "DELETE", "OPTIONS"], "access": "public"},
+    {"path": "/auth/**", "access": "authenticated"},
+    {"path": "/secure/**", "access": "protected"},
+    {"path": "/roles/**", "access": {"roles": [{"role": "manager", "permission": "write"}]}},
+)
+
+
+@dataclass
+class Kept:
+    """A log that keeps what it is told. lines: (level, event, fields)."""
+
+    lines: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+
+    def debug(self, event: str, **fields: object) -> None:
+        self.lines.append(("debug", event, fields))
+
+    def info(self, event: str, **fields: object) -> None:
+        self.lines.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append(("warning", event, fields))
+
+    def error(self, event: str, **fields: object) -> None:
+        self.lines.append(("error", event, fields))
+
+    @property
+    def errors(self) -> list[tuple[str, str, dict[str, object]]]:
+        return [line for line in self.lines if line[0] == "error"]
+
+
+@dataclass
+class Hand:
+    """Moves the wall clock of a gateway. ahead: seconds."""
+
+    ahead: float = 0.0
+
+    @property
+    def clock(self) -> Clock:
+        real = Clock()
+        return Clock(now=lambda: real.now() + self.ahead)
+
+
+class Running:
+    """A gateway in this process, on a free port."""
+
+    def __init__(self, people: People) -> None:
+        self.people = people
+        self.log = Kept()
+        self.hand = Hand()
+        self.gateway: Gateway
+        self._stopped = False
+
+    @property
+    def config(self) -> Path:
+        return self.people.folder / "config.yaml"
+
+    async def start(self, said: Mapping[str, Any]) -> None:
+        self.write(said)
+        loaded = read(self.config, {})
+        self.gateway = Gateway(loaded, self.hand.clock, self.log, lambda: read(self.config, {}))
+        await self.gateway.start()
+
+    def write(self, said: Mapping[str, Any]) -> None:
+        self.config.write_text(json.dumps(said, indent=1))
+
+    async def stop(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            await self.gateway.drain()
+            await self.gateway.aclose()
+
+    async def lines(self) -> list[dict[str, Any]]:
+        """Stops the gateway, and gives back its access log."""
+        await self.stop()
+        return [json.loads(line) for line in (self.people.folder / "access.log").read_text().splitlines()]
+
+
+def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings are merged, everything else is replaced."""
+    result = dict(base)
+    for key, value in more.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+class Site:
+    """What a test has running. `expected_errors`: whether the gateway's log may hold errors at the end."""
+
+    def __init__(self, folder: Path, people: People) -> None:
+        self._folder = folder
+        self._people = people
+        self._closers: list[Any] = []
+        self._gateways: list[Running] = []
+        self.surprises: list[Mapping[str, Any]] = []
+        self.expected_errors = False
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.surprises.append(context))
+
+    async def upstream(self, script: Script | None = None, tls: ssl.SSLContext | None = None, port: int = 0) -> Upstream:
+        upstream = Upstream(script) if script else Upstream()
+        await upstream.start(tls, port)
+        self._closers.append(upstream.aclose)
+        return upstream
+
+    def said(self, *upstreams: Upstream | str, route: Mapping[str, Any] = {}, **more: Any) -> dict[str, Any]:
+        """A configuration. route: keys for every route. more: merged into it; `upstream` into that of the routes."""
+        urls = [upstream if isinstance(upstream, str) else upstream.url for upstream in upstreams]
+        base = {
+            "public_url": PUBLIC_URL,
+            "listen": {"address": "127.0.0.1:0", "timeouts": {"drain": "200ms"}},
+            "admin": {"address": "127.0.0.1:0", "token": {"file": "admin.token"}},
+            "store": {"url": "sqlite:///gateway.db"},
+            "secrets": {"master_key": {"file": "master.key"}},
+            "log": {"access": "./access.log"},
+            "upstreams": {"u": merged({"endpoints": urls}, more.pop("upstream", {}))},
+            "routes": [merged({"upstream": "u", **said}, route) for said in more.pop("routes", ROUTES)],
+        }
+        return merged(base, more)
+
+    async def gateway(self, *upstreams: Upstream | str, **more: Any) -> Running:
+        folder = self._folder / f"gateway-{len(self._gateways)}"
+        shutil.copytree(self._people.folder, folder)
+        running = Running(self._people.at(folder))
+        await running.start(self.said(*upstreams, **more))
+        self._gateways.append(running)
+        return running
+
+    async def client(self, running: Running, tls: ssl.SSLContext | None = None, receive: int | None = None) -> Client:
+        """receive: bytes of the socket's receive buffer, for a client that is to be slow."""
+        sock = socket.socket()
+        sock.setblocking(False)
+        if receive is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        await asyncio.get_running_loop().sock_connect(sock, running.gateway.address)
+        name = "gateway.test" if tls else None
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name, limit=1 << 16)
+        client = Client(reader, writer)
+        self._closers.append(lambda: _close(client))
+        return client
+
+    async def aclose(self) -> None:
+        """Stops everything; a traceback or an error in the log of a gateway fails the test."""
+        for close in reversed(self._closers):
+            await close()
+        for running in self._gateways:
+            await running.stop()
+            assert self.expected_errors or not running.log.errors
+        assert self.surprises == []
+
+
+async def _close(client: Client) -> None:
+    client.writer.transport.abort()
