@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from . import upstream, world
+from . import seeding, upstream, world
 from .world import Gateway, Home
 
 STATIC_BYTES = 3 * 1024 * 1024 + 17
@@ -15,7 +15,7 @@ STATIC_BYTES = 3 * 1024 * 1024 + 17
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """What others copy; no gateway runs in it."""
-    return world.found(tmp_path_factory.mktemp("template"))
+    return seeding.founded(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """A gateway as people run it: a folder made by `gateway init`, people made by the command line, the program itself."""
 
-import base64
 import http.client
 import json
 import shutil
@@ -97,33 +96,6 @@ class Home:
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
-
-    def person(self, email: str, *options: str) -> Person:
-        account = self.told("account", "create", "--email", email, *options)["id"]
-        token = self.told("token", "issue", "--account", account)["token"]
-        return Person(account, token, claims(token)["sid"])
-
-
-def claims(token: str) -> Any:
-    """What a JWT says, unchecked."""
-    payload = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-
-
-def found(folder: Path) -> Home:
-    """A new home with its people, all of it by the command line."""
-    home = Home(folder, *(Person("", "", ""),) * 2, "", "")
-    done = subprocess.run([PROGRAM, "init", "--dir", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (folder / "config.yaml").write_text(f"public_url: {PUBLIC_URL}\n")
-    ada, bob = home.person("ada@example.org", "--name", "Ada"), home.person("bob@example.org")
-    tenant = home.told("tenant", "create", "Acme", "--owner", ada.account)["id"]
-    for person, role, permission in ((ada, "manager", "write"), (bob, "reader", "read")):
-        place = ("--account", person.account, "--tenant", tenant)
-        home.told("role", "assign", *place, "--role", role, "--permission", permission)
-    place = ("--account", ada.account, "--tenant", tenant)
-    made = home.told("connection-string", "create", *place, "--role", "manager", "--expires-at", "30d")
-    return Home(folder, ada, bob, tenant, made["connectionString"])
 
 
 def configuration(upstreams: Mapping[str, int], **more: object) -> dict[str, Any]:
