@@ -128,7 +128,7 @@ class Client(Intake, asyncio.Protocol):
         if self._turning:
             return
         self._turning = True
-        while self.active is None and (self._state is _OPEN or self._state is State.LAST):
+        while self.active is None and (self._state is _OPEN or self._state is _LAST):
             if self._queue:
                 exchange = self.active = self._queue.popleft()
                 try:
@@ -152,7 +152,7 @@ class Client(Intake, asyncio.Protocol):
     def on_exchange_over(self, exchange: Answering, keep_alive: bool) -> None:
         """keep_alive: whether the answer has left the connection usable."""
         self.active = None
-        if self._state is not _OPEN and self._state is not State.LAST:
+        if self._state is not _OPEN and self._state is not _LAST:
             return
         if not keep_alive:
             if exchange.received and not self.early:
@@ -276,5 +276,6 @@ class Client(Intake, asyncio.Protocol):
 
 _ANSWERING: Final = frozenset((State.OPEN, State.LAST))
 _OPEN: Final = State.OPEN  # a global is found faster than a member of an Enum
+_LAST: Final = State.LAST
 _ANSWER: Final = Wait.ANSWER
 _REQUEST: Final = Wait.REQUEST

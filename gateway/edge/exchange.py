@@ -20,6 +20,8 @@ _REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 class Exchange(Answering):
     """Made with the request's head; over when the answer has gone out, or cannot. Here is the request's side."""
 
+    __slots__ = ()
+
     def start(self, now: float) -> None:
         """now: seconds since the epoch."""
         outcome = self.generation.pipeline.decide(self.request, self.client.memo, now)
@@ -101,7 +103,14 @@ class Exchange(Answering):
         request = self.request
         self._connection = connection
         connection.hold(self, request.method == b"HEAD")
-        data = self._head(connection, admitted)
+        injected = admitted.injected
+        if injected is None:
+            sender = sender_fields(self.peer, request.host, self.generation.scheme)
+            data = prepare_builtin(request, sender, self.generation.connection_string, self.request_id)
+        else:
+            forwarded = self.client.forwarded(self)
+            aim, permit = connection.home.aim, admitted.permit
+            data = prepare(request, permit, injected.head, aim, forwarded, self.request_id)
         if self._pieces or request.chunked:
             data += self._body()
         else:
@@ -120,20 +129,6 @@ class Exchange(Answering):
         if self.request.expects_continue and not self._continued and not self.bytes_in:
             self.client.transport.write(answers.CONTINUE)
         self._continued = True
-
-    def _head(self, connection: UpstreamConnection, admitted: Admitted) -> bytes:
-        client, request = self.client, self.request
-        if admitted.injected is None:
-            sender = sender_fields(self.peer, request.host, self.generation.scheme)
-            return prepare_builtin(request, sender, self.generation.connection_string, self.request_id)
-        return prepare(
-            request,
-            admitted.permit,
-            admitted.injected.head,
-            connection.home.aim,
-            client.forwarded(self),
-            self.request_id,
-        )
 
     def _body(self) -> bytes:
         """What has come of the body, framed for the upstream, with the last chunk if the request is complete."""

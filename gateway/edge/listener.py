@@ -5,7 +5,8 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from binascii import hexlify
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from gateway.clock import Clock
@@ -141,11 +142,11 @@ def _holds(exchange: Answering, dead: Callable[[Permit], bool]) -> bool:
 
 
 def _request_ids() -> list[bytes]:
-    text = os.urandom(16 * _IDS).hex()
-    return list(_as_uuids(text[at : at + 32] for at in range(0, len(text), 32)))
+    digits = hexlify(os.urandom(16 * _IDS))
+    return [
+        b"%b-%b-4%b-%b%b-%b" % (d[:8], d[8:12], d[13:16], _VARIANT[d[16]], d[17:20], d[20:])
+        for d in (digits[at : at + 32] for at in range(0, len(digits), 32))
+    ]
 
 
-def _as_uuids(digits: Iterable[str]) -> Iterable[bytes]:
-    for d in digits:
-        variant = "89ab"[int(d[16], 16) & 3]
-        yield f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{variant}{d[17:20]}-{d[20:]}".encode("ascii")
+_VARIANT: Final = {digit: b"89ab"[place & 3 : (place & 3) + 1] for place, digit in enumerate(b"0123456789abcdef")}

@@ -19,6 +19,9 @@ class Framing(Enum):
     UNTIL_CLOSE = 3
 
 
+_NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # found faster than through the Enum
+
+
 def finish(
     response: ResponseReader, request: Request, keep_alive: bool, request_id: bytes
 ) -> tuple[bytes, Framing, bool]:
@@ -28,11 +31,11 @@ def finish(
     """
     status, length = response.status, response.length
     if request.method == b"HEAD" or status in _BODILESS:
-        framing, line = Framing.NONE, _promised(status, length)
+        framing, line = _NONE, _promised(status, length)
     elif length is not None:
-        framing, line = Framing.COUNTED, b"content-length: " + length + b"\r\n"
+        framing, line = _COUNTED, b"content-length: " + length + b"\r\n"
     elif request.minor:
-        framing, line = Framing.CHUNKED, b"transfer-encoding: chunked\r\n"
+        framing, line = _CHUNKED, b"transfer-encoding: chunked\r\n"
     else:
         framing, line, keep_alive = Framing.UNTIL_CLOSE, b"", False
     if not keep_alive:

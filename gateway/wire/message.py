@@ -1,11 +1,12 @@
 """One parsed request, as the stages after the parser see it. Written once by the reader, then only read."""
 
+from typing import Final
+
 from gateway.wire.target import Target
 
 
 class Request:
-    """Made once per request on the measured path: what is seldom there has its default in the class, not in a slot
-    (a request with two headers costs a third less to make).
+    """A plain slotted class: it is made once per request on the measured path.
 
     method: upper case, as sent. target: the only form in which the path is known to later stages. host: the Host
     header as sent. minor: 0 or 1, of HTTP/1.x. fields: what may go on to an upstream, four pieces a field: name,
@@ -17,19 +18,42 @@ class Request:
     keep_alive: whether the client wants the connection kept.
     """
 
+    __slots__ = (
+        "authorization",
+        "chunked",
+        "connection_string",
+        "expects_continue",
+        "fields",
+        "forwarding",
+        "host",
+        "keep_alive",
+        "length",
+        "listed",
+        "method",
+        "minor",
+        "request_id",
+        "target",
+        "tenant_id",
+        "websocket",
+    )
+
     method: bytes
     target: Target
     fields: list[bytes]
-    host: bytes = b""
-    minor: int = 1
-    keep_alive: bool = True
-    length: int | None = None
-    chunked: bool = False
-    connection_string: bytes | None = None
-    authorization: bytes | None = None
-    tenant_id: bytes | None = None
-    request_id: bytes | None = None
-    listed: frozenset[bytes] = frozenset()
-    forwarding: tuple[tuple[bytes, bytes], ...] = ()
-    websocket: bool = False
-    expects_continue: bool = False
+
+    def __init__(self) -> None:
+        """As the simplest request has it; the reader fills in the rest. method, target and fields have no default."""
+        self.host = b""
+        self.minor = 1
+        self.keep_alive = True
+        self.length: int | None = None
+        self.connection_string: bytes | None = None
+        self.authorization: bytes | None = None
+        self.tenant_id: bytes | None = None
+        self.request_id: bytes | None = None
+        self.chunked = self.websocket = self.expects_continue = False
+        self.listed: frozenset[bytes] = NONE
+        self.forwarding: tuple[tuple[bytes, bytes], ...] = ()
+
+
+NONE: Final[frozenset[bytes]] = frozenset()

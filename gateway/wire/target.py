@@ -21,6 +21,8 @@ _QUERY = rb'[!-"$-~]'
 # Paths that need no second look: no `%`, `;`, empty segment, or segment of dots. Possessive: one pass, no backtracking.
 _CLEAN = re.compile(rb"((?:/\.?[%b][%b.]*+)++/?|/)(?:\?(%b*+))?" % (_PLAIN, _PLAIN, _QUERY)).fullmatch
 
+_SHORT = 256  # bytes
+
 _PRINTABLE = re.compile(rb"[!-~]+").fullmatch
 _NOT_IN_PATH = re.compile(rb'["<>^`{}]').search
 
@@ -88,7 +90,7 @@ def read_target(raw: bytes, method: bytes) -> tuple[Target, bytes | None]:
     Raises RequestRejected: `malformed_request`, `ambiguous_path`, `bad_host` (in absolute-form).
     """
     if raw[:1] == b"/":
-        return _origin_form(raw), None
+        return _remembered(raw) if len(raw) <= _SHORT else _origin_form(raw), None
     if raw == b"*" and method == b"OPTIONS":
         return _asterisk(), None
     absolute = _ABSOLUTE(raw)
@@ -116,6 +118,12 @@ def read_host(authority: bytes) -> bytes:
         except ValueError:
             pass
     raise RequestRejected("bad_host", "Host must be a name or an address, with an optional port")
+
+
+@lru_cache(maxsize=1024)
+def _remembered(raw: bytes) -> Target:
+    """Clients ask for the same targets again and again; about 1 MiB of short ones is kept."""
+    return _origin_form(raw)
 
 
 def _origin_form(raw: bytes) -> Target:
