@@ -153,8 +153,8 @@ class Answering:
     def on_client_writable(self, writable: bool) -> None:
         """While the client does not take the answer, no more of it is read."""
         connection = self._connection
-        if connection is not None and not connection.transport.is_closing():
-            (connection.transport.resume_reading if writable else connection.transport.pause_reading)()
+        if connection is not None:
+            connection.pause(not writable)
         if self.status and not self.over:
             self.client.wait_idle(self._idle)
 

@@ -97,11 +97,7 @@ class Tunnel:
         self._client.transport.write(data)
 
     def client_writable(self, writable: bool) -> None:
-        transport = self._upstream.transport
-        if writable:
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
+        self._upstream.pause(not writable)
 
     def upstream_writable(self, writable: bool) -> None:
         self._client.regulate()

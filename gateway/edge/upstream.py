@@ -52,6 +52,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
     __slots__ = (
         "_barren",
         "_opening",
+        "_paused",
         "_surplus",
         "bodiless",
         "clogged",
@@ -80,7 +81,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         self.idle_since = 0.0
         self._barren = 0
         self._opening = b""
-        self._surplus = False
+        self._surplus = self._paused = False
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
         """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
@@ -96,7 +97,15 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         if self.bodiless and reusable:
             self.parser = httptools.HttpResponseParser(self)  # llhttp has no HEAD: it would wait for a body
         self.used = True
+        if self._paused:
+            self.pause(False)  # whoever holds it next has a client of its own
         self.home.give_back(self, reusable, now)
+
+    def pause(self, paused: bool) -> None:
+        """Reads no further, or again."""
+        if paused is not self._paused and not self.transport.is_closing():
+            self._paused = paused
+            (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
     @property
     def until_close(self) -> bool:
@@ -176,12 +185,14 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.status >= 200:
             self.done = True
+        elif self.status == 101 and not self.parser.should_upgrade():
+            raise BadAnswer("it switches protocols without Connection: upgrade")
 
     def _check(self, data: bytes) -> None:
-        """What the parser does not limit: a head, extensions or trailers without end, and bytes after the end."""
+        """What the parser does not limit: heads, extensions or trailers without end, and bytes after the end."""
         if self.done:
             self._surplus = self._surplus or self.raw is not None
-        elif not self.pieces and (self.raw is not None or self.chunked):
+        elif not self.pieces and (self.chunked or not self.ready):
             self._barren += len(data)
             self.bulky = True
             if self._barren > _BARREN:

@@ -275,7 +275,7 @@ class ResponseReader:
         self.minor = 1 if version == "1.1" else 0
         if self.minor == 0 and version != "1.0":
             raise BadAnswer("only HTTP/1.0 and HTTP/1.1 answers are understood")
-        if self.bulky and sum(len(name) + len(value) + 4 for name, value in raw) > self._largest:
+        if self.bulky and sum(len(name) + len(value) + 4 for name, value in raw) + len(self.reason) > self._largest:
             raise BadAnswer("its head is too large")
         self._fields(raw)
         self.on_response()
