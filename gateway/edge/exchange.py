@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
-from gateway.edge.pool import Upstream
+from gateway.edge.pool import Endpoint, Upstream
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Admitted, Refused, Unverified, prepare, prepare_builtin, sender_fields
@@ -31,6 +31,7 @@ class Exchange(Answering):
             self._refused(outcome)
         else:
             self.lane = self.generation.lanes[outcome.route]
+            self.client.wait_nothing()  # the store and the issuers' keys have bounds of their own
             self._task = self.client.loop.create_task(self._settle(outcome, now))
 
     def take(self, data: bytes) -> None:
@@ -79,15 +80,17 @@ class Exchange(Answering):
             return
         upstream = lane.upstream
         assert upstream is not None
-        connection = upstream.take(self.client.edge.monotonic)
+        endpoint = upstream.next(self.client.edge.monotonic)
+        connection = endpoint.take()
         if connection is None:
-            self._task = self.client.loop.create_task(self._connect(upstream, admitted))
+            self.client.wait_nothing()  # connecting has a bound of its own
+            self._task = self.client.loop.create_task(self._connect(upstream, endpoint, admitted))
         else:
             self._send(connection, admitted)
 
-    async def _connect(self, upstream: Upstream, admitted: Admitted) -> None:
+    async def _connect(self, upstream: Upstream, endpoint: Endpoint, admitted: Admitted) -> None:
         try:
-            connection = await upstream.connect(admitted.permit.route.timeouts.connect)
+            connection = await upstream.connect(endpoint, admitted.permit.route.timeouts.connect)
         except DependencyFailed as fault:
             self._task = None
             self.fail(fault)
@@ -157,6 +160,7 @@ class Exchange(Answering):
         assert self.lane.upstream is not None
         self._release(False)
         self.lane.upstream.retries += 1
+        self.client.wait_nothing()
         self._task = self.client.loop.create_task(self._resend(connection, again))
 
     async def _resend(self, lost: UpstreamConnection, data: bytes) -> None:

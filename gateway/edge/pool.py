@@ -59,6 +59,9 @@ class Endpoint:
             raise
         self.open += 1
         self.failures, self.retry_at = 0, 0.0
+        if connection.transport.is_closing():  # its end came with the handshake, before anybody held it
+            self.outstanding -= 1
+            raise DependencyFailed("upstream_closed", "The upstream closed the connection.")
         return connection
 
     def give_back(self, connection: UpstreamConnection, reusable: bool, now: float) -> None:
@@ -76,6 +79,11 @@ class Endpoint:
         if connection in self.idle:
             self.idle.remove(connection)
 
+    def retire(self) -> None:
+        """No connection is kept any more."""
+        self._keep = 0
+        self.close_idle(float("inf"))
+
     def close_idle(self, before: float) -> None:
         """Closes what has been idle since before then; all with infinity."""
         for connection in [connection for connection in self.idle if connection.idle_since < before]:
@@ -88,9 +96,9 @@ class Endpoint:
 
 
 class Upstream:
-    """A named set of endpoints. retries: requests sent again on a fresh connection. closed: of a former generation."""
+    """A named set of endpoints. retries: requests sent again on a fresh connection."""
 
-    __slots__ = ("_choose", "_only", "closed", "endpoints", "name", "retries")
+    __slots__ = ("_choose", "_only", "endpoints", "name", "retries")
 
     def __init__(self, name: str, endpoints: Sequence[Endpoint], balance: Balance = "least") -> None:
         if not endpoints:
@@ -100,31 +108,26 @@ class Upstream:
         self._only = endpoints[0] if len(endpoints) == 1 else None
         self._choose: Choose[Endpoint] = round_robin() if balance == "round_robin" else least()
         self.retries = 0
-        self.closed = False
 
-    def choose(self, now: float) -> Endpoint:
-        """now: monotonic seconds."""
-        return self._only or self._choose(self.endpoints, now)
+    def next(self, monotonic: Callable[[], float]) -> Endpoint:
+        """Whose turn it is. Each call counts as one."""
+        return self._only or self._choose(self.endpoints, monotonic())
 
-    def take(self, monotonic: Callable[[], float]) -> UpstreamConnection | None:
-        """An idle connection to the endpoint that is next, or None: then `connect`."""
-        return (self._only or self._choose(self.endpoints, monotonic())).take()
-
-    async def connect(self, seconds: float) -> UpstreamConnection:
-        """To the chosen endpoint, or to the next ones where that fails. Raises the last DependencyFailed.
+    async def connect(self, endpoint: Endpoint, seconds: float) -> UpstreamConnection:
+        """To this endpoint, or to the next ones where that fails. Raises the last DependencyFailed.
 
         Nothing has been sent when a connect fails, so any request may go to another endpoint (RFC 9110 section 9.2.2).
         """
         loop = asyncio.get_running_loop()
         tried: set[str] = set()
         while True:
-            endpoint = self.choose(loop.time())
             try:
                 return endpoint.take() or await endpoint.connect(seconds)
             except DependencyFailed:
                 tried.add(endpoint.name)
                 if all(e.name in tried or e.retry_at > loop.time() for e in self.endpoints):
                     raise
+            endpoint = self.next(loop.time)
 
     def live(self) -> int:
         """Endpoints that do not rest after a failed connect."""
@@ -139,9 +142,8 @@ class Upstream:
 
     def retire(self) -> None:
         """Of a former generation: nothing new will come; what is under way ends by itself."""
-        self.closed = True
         for endpoint in self.endpoints:
-            endpoint.close_idle(float("inf"))
+            endpoint.retire()
 
 
 def tcp(host: str, port: int, tls: ssl.SSLContext | None = None) -> Connector:
