@@ -108,6 +108,7 @@ def _settings(
         "admin": {"address": f"{LOOPBACK}:{free_port()}", "token": {"file": str(seeded.admin_token)}},
         "store": {"url": seeded.store_url},
         "secrets": {"master_key": {"file": str(seeded.master_key)}},
+        "log": {"access": "off"},  # none of the peers writes one here
         "issuers": [external | {"algorithms": ["RS256", "EdDSA"]}],
         "upstreams": {"orders": {"endpoints": [f"http://{LOOPBACK}:{upstream}"]}},
         "routes": [
