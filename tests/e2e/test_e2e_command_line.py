@@ -1,12 +1,15 @@
 """What the command line changes, a running gateway obeys within a second, although it has the caller in its cache."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from gateway.cli.shared import Session
+
 from . import world
-from .parts import took
-from .seeding import licensed
+from .parts import took, until
+from .seeding import in_store, licensed
 from .world import CONNECTION_STRING, Answer, Gateway, Home, Person
 
 PROMISE = 1.0  # seconds
@@ -102,3 +105,15 @@ def test_a_forced_rotation_ends_what_the_old_key_signed(running: Gateway, guest:
     """`keys rotate --force`: the old key is gone, and with it the tokens that it signed."""
     running.home.told("keys", "rotate", "--force")
     obeyed(running, guest, 401)
+
+
+def test_a_change_is_obeyed_within_a_second_of_being_written(running: Gateway, guest: Person) -> None:
+    """Measured from the commit, of which the command's own end says little."""
+
+    async def disable(session: Session) -> float:
+        await session.accounts.disable(guest.account)
+        return time.monotonic()
+
+    written = in_store(running.home, disable)
+    until(lambda: get(running, guest).status == 401, "401", PROMISE + MARGIN)
+    print(f"obeyed {(time.monotonic() - written) * 1000:.0f} ms after the commit")

@@ -1,57 +1,18 @@
 """A real OpenID Connect provider: its tokens are accepted, its key changes are followed, its outages are survived."""
 
-import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from . import world
-from .parts import LOOPBACK, NODE, Process, need, program, until
+from .parts import until
+from .provider import ALGORITHMS, AUDIENCE, Provider, provided, trusting
 from .world import Answer, Gateway, Home, bearer
 
-AUDIENCE = "gateway"
-ALGORITHMS = ("RS256", "ES256", "EdDSA")
 SOON = 10.0  # seconds: what is to happen by itself within a few
-
-
-@dataclass
-class Provider:
-    """issuer: as its discovery document says. control: where it takes orders."""
-
-    issuer: str
-    jwks_url: str
-    control: str
-    minted: int = 0
-
-    def order(self, name: str, **arguments: object) -> Any:
-        answer = world.ask(f"{self.control}/{name}", "POST", body=json.dumps(arguments).encode())
-        assert answer.status == 200, answer.body
-        return answer.json()
-
-    def token(self, kid: str, **claims: object) -> str:
-        """Never the same twice, so that no cache has it."""
-        self.minted += 1
-        said = {"aud": AUDIENCE, "sub": "caller", "jti": str(self.minted), **claims}
-        return str(self.order("token", kid=kid, claims=said)["token"])
-
-
-@contextmanager
-def provided(folder: Path) -> Iterator[Provider]:
-    """With one key, `first`."""
-    node = program("node")
-    need((NODE / "node_modules/oauth2-mock-server").is_dir(), "npm's oauth2-mock-server (npm install in tests/node)")
-    with Process([node, NODE / "provider.mjs"], folder, "provider") as process:
-        port, control = process.first_line().split()
-        discovered = world.ask(f"http://{LOOPBACK}:{port}/.well-known/openid-configuration").json()
-        found = Provider(discovered["issuer"], discovered["jwks_uri"], f"http://{LOOPBACK}:{control}")
-        found.order("generate", algorithm="RS256", kid="first")
-        yield found
 
 
 @pytest.fixture
@@ -70,12 +31,8 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         yield provider
 
 
-@contextmanager
-def trusting(provider: Provider, home: Home, service: int, **options: object) -> Iterator[Gateway]:
-    issuer = {"name": "acme", "issuer": provider.issuer, "jwks_url": provider.jwks_url, "audiences": [AUDIENCE]}
-    issuers = [{**issuer, "algorithms": [*ALGORITHMS], **options}]
-    with world.running(home, world.configuration({"app": service}, issuers=issuers)) as gateway:
-        yield gateway
+def get(gateway: Gateway, token: str, path: str = "/known/app/echo") -> Answer:
+    return gateway.ask(path, headers=bearer(token))
 
 
 def until_known(gateway: Gateway, provider: Provider) -> None:
@@ -83,9 +40,9 @@ def until_known(gateway: Gateway, provider: Provider) -> None:
 
 
 @pytest.fixture
-def gateway(provider: Provider, home: Home, service: int) -> Iterator[Gateway]:
+def gateway(home: Home, service: int, provider: Provider) -> Iterator[Gateway]:
     """It has fetched the keys of `provider` once."""
-    with trusting(provider, home, service) as gateway:
+    with trusting(home, service, provider) as gateway:
         until_known(gateway, provider)
         yield gateway
 
@@ -96,13 +53,9 @@ def accepting(
 ) -> Iterator[Gateway]:
     """It has the keys of `steady`, believes verified addresses and makes accounts."""
     home = template.copy(tmp_path_factory.mktemp("accepting"))
-    with trusting(steady, home, service, provision=True, email="verified") as gateway:
+    with trusting(home, service, steady, provision=True, email="verified") as gateway:
         until_known(gateway, steady)
         yield gateway
-
-
-def get(gateway: Gateway, token: str, path: str = "/known/app/echo") -> Answer:
-    return gateway.ask(path, headers=bearer(token))
 
 
 def test_a_token_of_the_token_endpoint_is_accepted(steady: Provider, accepting: Gateway) -> None:
@@ -150,7 +103,7 @@ def test_an_address_that_is_not_verified_is_not_believed(steady: Provider, accep
 
 def test_without_provisioning_a_stranger_has_no_account(provider: Provider, home: Home, service: int) -> None:
     """They are known, but nothing that wants a profile lets them in."""
-    with trusting(provider, home, service) as gateway:
+    with trusting(home, service, provider) as gateway:
         until_known(gateway, provider)
         answer = get(gateway, provider.token("first"), "/app/echo")
     assert (answer.status, answer.code) == (403, "no_account")
@@ -203,7 +156,7 @@ def test_without_any_keys_it_is_503_until_the_provider_is_back(provider: Provide
     """A gateway that starts while it is down says when to come back, warns, and recovers without a restart."""
     token = provider.token("first")
     provider.order("stop")
-    with trusting(provider, home, service) as gateway:
+    with trusting(home, service, provider) as gateway:
         answer = get(gateway, token)
         assert (answer.status, answer.code) == (503, "keys_unavailable")
         assert int(answer.headers["retry-after"]) > 0

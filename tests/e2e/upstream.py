@@ -1,4 +1,4 @@
-"""An aiohttp server as a service behind the gateway. A program: prints its port, then serves until it is killed.
+"""An aiohttp server as a service behind the gateway. A program: `upstream.py FOLDER [PORT]` prints its port and serves.
 
 Its static file and every body are the same bytes each time: `pattern`.
 """
@@ -48,19 +48,18 @@ async def chunked(request: web.Request) -> web.StreamResponse:
 
 
 async def held(request: web.Request) -> web.StreamResponse:
-    """Half an answer, and the other half once /release is asked for; so a test decides what happens in between."""
+    """Half an answer, and the other half once it is released by its name; so a test decides what happens in between."""
     response = web.StreamResponse()
     response.content_length = 10
     await response.prepare(request)
     await response.write(b"first")
-    released = request.app[RELEASED]
-    await released.wait()
+    await request.app[RELEASED].setdefault(request.match_info["name"], asyncio.Event()).wait()
     await response.write(b"last.")
     return response
 
 
 async def release(request: web.Request) -> web.Response:
-    request.app[RELEASED].set()
+    request.app[RELEASED].setdefault(request.match_info["name"], asyncio.Event()).set()
     return web.Response()
 
 
@@ -86,30 +85,30 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-RELEASED = web.AppKey("released", asyncio.Event)
+RELEASED = web.AppKey("released", dict[str, asyncio.Event])
 
 
 def build(folder: Path) -> web.Application:
     application = web.Application(client_max_size=1 << 30)
-    application[RELEASED] = asyncio.Event()
+    application[RELEASED] = {}
     application.router.add_route("*", "/echo", echo)
     application.router.add_get("/counted/{size}", counted)
     application.router.add_get("/chunked/{size}", chunked)
-    application.router.add_get("/held", held)
-    application.router.add_get("/release", release)
+    application.router.add_get("/held/{name}", held)
+    application.router.add_get("/release/{name}", release)
     application.router.add_get("/broken", broken)
     application.router.add_get("/websocket", websocket)
     application.router.add_static("/static", folder)
     return application
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, port: int) -> None:
     runner = web.AppRunner(build(folder), access_log=None, max_field_size=16384, max_line_size=16384)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

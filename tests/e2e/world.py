@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,6 +87,10 @@ class Home:
     def database(self) -> Path:
         return self.folder / "var/gateway.db"
 
+    def configure(self, said: Mapping[str, Any]) -> None:
+        """Writes config.yaml."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(dict(said), sort_keys=False))
+
     def run(self, *arguments: str, config: str = "config.yaml") -> "subprocess.CompletedProcess[str]":
         """The command line, in this folder."""
         command = [str(PROGRAM), *arguments, "-c", config]
@@ -137,8 +142,8 @@ class Gateway:
         self.process = Process([*command, "serve", "-c", "config.yaml"], home.folder, "gateway")
 
     def configure(self, said: Mapping[str, Any]) -> None:
-        """Writes the configuration; a running gateway goes on with what it has."""
-        (self.home.folder / "config.yaml").write_text(yaml.safe_dump(dict(said), sort_keys=False))
+        """A running gateway goes on with what it has."""
+        self.home.configure(said)
 
     def wait_until_ready(self) -> None:
         def answers() -> bool:
@@ -198,3 +203,15 @@ def serving(folder: Path, name: str, *command: str | Path) -> Iterator[int]:
     """A server that prints its port once it listens: that port."""
     with Process(command, folder, name) as process:
         yield int(process.first_line())
+
+
+@contextmanager
+def held(gateway: Gateway) -> Iterator[tuple[http.client.HTTPResponse, str]]:
+    """A request whose answer has begun, and stays at its first half until the service is asked at the path returned."""
+    name = uuid.uuid4().hex
+    connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=20)
+    try:
+        connection.request("GET", f"/app/held/{name}", headers=gateway.home.ada.headers)
+        yield connection.getresponse(), f"/release/{name}"
+    finally:
+        connection.close()
