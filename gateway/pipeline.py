@@ -99,11 +99,12 @@ class Memo:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It may not. route: None when none was found. allow: methods for a 405, else b""."""
+    """It may not. route: None when none was found. allow: methods for a 405, else b"". caller: where that is known."""
 
     fault: GatewayError
     route: Route | None = None
     allow: bytes = b""
+    caller: Verified | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,10 @@ class Pipeline:
                 if admitted is not None and admitted.permit.route is route and now < admitted.until:
                     return admitted
             assert memo.verified is not None
-            memo.admitted = self._admit(memo.verified, route, now)
-            return memo.admitted
+            outcome = self._admit(memo.verified, route, now)
+            if isinstance(outcome, Admitted):
+                memo.admitted = outcome
+            return outcome
         except GatewayError as fault:
             return Refused(fault, route)
 
@@ -193,6 +196,9 @@ class Pipeline:
             admitted = self._open[route] = Admitted(permit, injected)
         return admitted
 
-    def _admit(self, verified: Verified, route: Route, now: float) -> Admitted:
-        permit = verified.permit(route, now)
-        return Admitted(permit, self._injector.lines(verified, permit, now))
+    def _admit(self, verified: Verified, route: Route, now: float) -> Admitted | Refused:
+        try:
+            permit = verified.permit(route, now)
+            return Admitted(permit, self._injector.lines(verified, permit, now))
+        except GatewayError as fault:
+            return Refused(fault, route, caller=verified)

@@ -27,9 +27,14 @@ class Observer:
         counters.bytes_out += exchange.bytes_out
         if self.access_log is None:
             return
-        permit, upstream = exchange.permit, lane.upstream
-        principal = permit.principal if permit is not None else None
-        builtin = permit is not None and permit.route.builtin
+        permit, refused, upstream = exchange.permit, exchange.refused, lane.upstream
+        route = principal = None
+        if permit is not None:
+            route, principal = permit.route, permit.principal
+        elif refused is not None:
+            route = refused.route
+            principal = refused.caller.principal if refused.caller is not None else None
+        builtin = route is not None and route.builtin
         self.access_log.write(
             self._clock.now(),
             exchange.request_id.decode("ascii"),

@@ -49,6 +49,7 @@ class Answering:
         "permit",
         "reason",
         "received",
+        "refused",
         "request",
         "request_id",
         "status",
@@ -65,6 +66,7 @@ class Answering:
         self.began = began
         self.lane: Lane = generation.unmatched
         self.permit: Permit | None = None
+        self.refused: Refused | None = None
         self.reason: str | None = None
         self.received = self.over = False
         self.status = self.bytes_in = self.bytes_out = self.held = 0
@@ -228,6 +230,7 @@ class Answering:
             self._end(False)
 
     def _refused(self, refused: Refused) -> None:
+        self.refused = refused
         fault = refused.fault
         if refused.route is not None:
             self.lane = self.generation.lanes[refused.route]
