@@ -4,7 +4,9 @@ import base64
 import json
 from collections.abc import Mapping
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import RequestRejected
 from gateway.identity.compact import MAX_DEPTH, MAX_KID_BYTES, MAX_TOKEN_BYTES, TokenInvalid, parse
@@ -97,13 +99,42 @@ def test_a_minted_token_has_the_type_that_was_asked_for() -> None:
         SigningKey("k", "ES384", der(private_key("ES256")), "active"),
         SigningKey("k", "RS256", der(rsa_key(1024)), "active"),
         SigningKey("k", "none", b"", "active"),
+        SigningKey("k", "ES256", der(ec.generate_private_key(ec.SECP256K1())), "active"),
+        SigningKey("k", "ES512", der(ec.generate_private_key(ec.SECP224R1())), "active"),
+        SigningKey("k", "HS512", public_pem(RSA), "active"),
     ],
-    ids=["short secret", "not a key", "other kind", "other curve", "small RSA", "none"],
+    ids=[
+        "short secret",
+        "not a key",
+        "other kind",
+        "other curve",
+        "small RSA",
+        "none",
+        "curve of the same size",
+        "curve of no algorithm",
+        "public key as a secret",
+    ],
 )
 def test_a_signing_key_that_does_not_fit_its_algorithm_signs_nothing(key: SigningKey) -> None:
     """A key of another kind, curve or size is refused before it is used."""
     with pytest.raises(ValueError, match="signing key k"):
         Signer(key)
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.SECP224R1()], ids=["secp256k1", "P-224"])
+def test_a_key_on_a_curve_of_no_algorithm_verifies_nothing(curve: ec.EllipticCurve) -> None:
+    """ES256 is P-256 and no other curve of its size (RFC 7518 section 3.4)."""
+    algorithm = "ES256" if curve.key_size == 256 else "ES512"
+    with pytest.raises(ValueError, match="signing key k"):
+        verifying_key(SigningKey("k", algorithm, der(ec.generate_private_key(curve)), "active"))
+
+
+def test_a_token_of_ours_is_in_the_canonical_form() -> None:
+    """Another reader of RFC 7515 finds the same claims, and what we sign is what it verifies."""
+    key = signing_key("EdDSA")
+    public = private_key("EdDSA").public_key()
+    raw = Signer(key).mint(CLAIMS)
+    assert jwt.decode(raw, public, ["EdDSA"], options={"verify_iat": False}, audience=AUDIENCE, issuer=ISSUER) == CLAIMS
 
 
 def test_a_secret_of_64_bytes_is_enough_for_hs512() -> None:
@@ -358,6 +389,7 @@ def test_a_header_with_a_repeated_member_is_refused() -> None:
         {"iss": ISSUER.upper()},
         {"iss": "http://id.example"},
         {"sub": 7},
+        {"jti": 7},
         {"nbf": NOW + 1},
         {"nbf": "soon"},
         {"iat": NOW + 1},
