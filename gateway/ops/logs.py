@@ -8,6 +8,7 @@ import logging
 import re
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Protocol, TextIO, cast
 
 import structlog
@@ -42,6 +43,21 @@ class Log(Protocol):
     def error(self, event: str, **fields: object) -> object: ...
 
 
+class _Unfailing:
+    """A stream on a full disk, or whose reader has gone, costs lines; never the request or thread that wrote them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def application_log(stream: TextIO, level: Level = "info") -> Log:
     """A logger to `stream`: colours and columns on a terminal, else one JSON object a line.
 
@@ -57,7 +73,7 @@ def application_log(stream: TextIO, level: Level = "info") -> Log:
         renderer,
     ]
     logger = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
+        structlog.WriteLogger(cast(TextIO, _Unfailing(stream))),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,

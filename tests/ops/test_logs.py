@@ -1,5 +1,6 @@
 """The application log: its form, and that no credential gets into it."""
 
+import errno
 import io
 import json
 import logging
@@ -150,3 +151,13 @@ def test_only_the_first_line_of_a_record_is_told() -> None:
     log = Keeping()
     Forward(log).emit(logging.LogRecord("asyncio", 40, "file", 1, "never retrieved\nfuture: <secret>", (), None))
     assert log.lines == [("error", "never retrieved")]
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_costs_only_its_lines() -> None:
+    """An error while an error is told would end the request, or the thread, that had only the first one."""
+    application_log(Full()).error("lost")
