@@ -64,7 +64,7 @@ class Process:
     """A program that was started here, what it printed, and its end. Leaving the `with` block ends it for certain."""
 
     def __init__(
-        self, command: Sequence[str | Path], folder: Path, name: str, environ: Mapping[str, str] | None = None
+        self, command: Sequence[object], folder: Path, name: str, environ: Mapping[str, str] | None = None
     ) -> None:
         self.out = folder / f"{name}.out"
         self.err = folder / f"{name}.err"

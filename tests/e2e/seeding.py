@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +12,7 @@ from gateway.clock import Clock
 from gateway.identity.accounts import NewAccount
 from gateway.identity.grants import Terms, session_claims
 from gateway.identity.keys import active
-from gateway.identity.model import Account, Standing
+from gateway.identity.model import Account, Permission, Standing
 from gateway.identity.tokens import mint
 from gateway.settings.load import load
 
@@ -51,8 +50,7 @@ def founded(folder: Path) -> Home:
         await session.accounts.assign_role(bob.id, acme, "reader", "read")
         until = session.clock.now() + LIFETIME
         string = (await session.grants.create_connection_string(ada.id, acme, "manager", until, "")).secret
-        people = {"ada": await person(session, ada), "bob": await person(session, bob)}
-        return replace(home, tenant=acme, string=string, **people)
+        return Home(folder, await person(session, ada), await person(session, bob), acme, string)
 
     return in_store(home, work)
 
@@ -74,7 +72,7 @@ def licensed(home: Home, licences: int, name: str) -> Person:
             owner = None if number else account.id
             tenant = await session.accounts.create_tenant(f"{name} Größe + {number}", owner)
             for role in range(min(ROLES, licences - number * ROLES)):
-                permission = "write" if role % 2 else "read"
+                permission: Permission = "write" if role % 2 else "read"
                 await session.accounts.assign_role(account.id, tenant.id, f"role-{role}", permission)
         return await person(session, account)
 

@@ -1,5 +1,6 @@
 """The published client library opens the profile header that a service really gets, and finds what the store says."""
 
+import importlib
 import importlib.util
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,9 +23,8 @@ People = dict[int, Person]
 def decoded(header: str) -> Any:
     """The library's own `Profile`."""
     need(importlib.util.find_spec("myc_http_tools"), "the Python package mycelium-http-tools 0.1.0a9")
-    from myc_http_tools.functions import decode_and_decompress_profile_from_base64
-
-    return decode_and_decompress_profile_from_base64(header)
+    published = importlib.import_module("myc_http_tools.functions")
+    return published.decode_and_decompress_profile_from_base64(header)
 
 
 @pytest.fixture(scope="module")
