@@ -5,8 +5,9 @@ credential, an entry dies with the credential at the latest, and a purge also un
 """
 
 import asyncio
+import types
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Coroutine, Generator, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
@@ -55,6 +56,9 @@ class Verified:
         return permit
 
 
+_Settled = tuple[Verified | GatewayError, int]  # the outcome of a verification, and the epoch it rests on
+
+
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
     """credentials, negative: seconds that a good and a refused credential is remembered. size: entries of each."""
@@ -85,7 +89,7 @@ class Authenticator:
         self._refusals: OrderedDict[bytes, _Refusal] = OrderedDict()
         self._by_grant: dict[str, set[bytes]] = {}
         self._by_account: dict[str, set[bytes]] = {}
-        self._flights: dict[bytes, asyncio.Task[tuple[Verified | GatewayError, int]]] = {}
+        self._flights: dict[bytes, asyncio.Task[_Settled]] = {}
         self._epoch = 0
         self.hits = 0
         self.misses = 0
@@ -104,19 +108,14 @@ class Authenticator:
 
     def recall(self, presented: Presented, now: float) -> Verified | RequestRejected | None:
         """What is remembered of this credential, None if it has to be verified. now: seconds since the epoch."""
-        key = sha256(self._salts[presented.kind] + presented.raw).digest()
-        entry = self._entries.get(key)
-        if entry is not None:
-            if entry.since <= now < entry.until:  # a clock set back must not lengthen a life
-                self.hits += 1
-                return entry
-            self._drop(key)
-        refusal = self._refusals.get(key)
-        if refusal is not None and refusal.since <= now < refusal.until:
+        known = self._known(sha256(self._salts[presented.kind] + presented.raw).digest(), now)
+        if isinstance(known, Verified):
+            self.hits += 1
+        elif known is None:
+            self.misses += 1
+        else:
             self.negative_hits += 1
-            return RequestRejected(refusal.code, refusal.detail)
-        self.misses += 1
-        return None
+        return known
 
     async def verify(self, presented: Presented, now: float) -> Verified:
         """Verifies, and remembers. Those who present the same credential meanwhile share one verification.
@@ -124,11 +123,17 @@ class Authenticator:
         Raises RequestRejected with a 401 code, DependencyFailed.
         """
         key = sha256(self._salts[presented.kind] + presented.raw).digest()
+        known = self._known(key, now)  # another caller may have been served since `recall`
+        if isinstance(known, Verified):
+            return known
+        if known is not None:
+            raise known
         for _ in range(_ATTEMPTS):
             flight = self._flights.get(key)
             if flight is None:
-                flight = self._flights[key] = asyncio.create_task(self._settle(key, presented, now))
-            outcome, epoch = await asyncio.shield(flight)  # it goes on for the others when this caller gives up
+                outcome, epoch = await self._begin(key, presented, now)
+            else:
+                outcome, epoch = await asyncio.shield(flight)  # it goes on for the others when this caller gives up
             if epoch != self._epoch:
                 continue  # a purge came in between: what was read may be what it revoked
             if isinstance(outcome, Verified):
@@ -170,13 +175,35 @@ class Authenticator:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    async def _settle(self, key: bytes, presented: Presented, now: float) -> tuple[Verified | GatewayError, int]:
+    def _known(self, key: bytes, now: float) -> Verified | RequestRejected | None:
+        entry = self._entries.get(key)
+        if entry is not None:
+            if entry.since <= now < entry.until:  # a clock set back must not lengthen a life
+                return entry
+            self._drop(key)
+        refusal = self._refusals.get(key)
+        if refusal is not None and refusal.since <= now < refusal.until:
+            return RequestRejected(refusal.code, refusal.detail)
+        return None
+
+    async def _begin(self, key: bytes, presented: Presented, now: float) -> _Settled:
+        """Most verifications never wait: they end here, at once. One that waits goes on as a task, for all to share."""
+        work = self._settle(key, presented, now)
+        try:
+            waits_for = work.send(None)
+        except StopIteration as ended:
+            settled: _Settled = ended.value
+            return settled
+        flight = self._flights[key] = asyncio.create_task(_resumed(work, waits_for))
+        return await asyncio.shield(flight)
+
+    async def _settle(self, key: bytes, presented: Presented, now: float) -> _Settled:
         """The outcome, and the epoch in which all that it rests on was read."""
         epoch = self._epoch
         try:
             outcome = await self._check(presented, now)
         finally:
-            del self._flights[key]
+            self._flights.pop(key, None)
         if epoch == self._epoch:
             self._remember(key, outcome, now)
         return outcome, epoch
@@ -225,6 +252,26 @@ class Authenticator:
     def _forget(self, keys: Iterable[bytes] | None) -> None:
         for key in tuple(keys or ()):
             self._drop(key)
+
+
+async def _resumed(work: Coroutine[object, None, _Settled], waits_for: object) -> _Settled:
+    return await _rest(work, waits_for)
+
+
+@types.coroutine
+def _rest(work: Coroutine[object, None, _Settled], waits_for: object) -> Generator[object, None, _Settled]:
+    """What is left of a coroutine that was driven to its first wait, which the awaiting task takes over."""
+    try:
+        while True:
+            try:
+                yield waits_for
+            except BaseException as thrown:  # what it waited for failed, or the task was cancelled: it is for `work`
+                waits_for = work.throw(thrown)
+            else:
+                waits_for = work.send(None)
+    except StopIteration as ended:
+        settled: _Settled = ended.value
+        return settled
 
 
 def _account_id(principal: Principal) -> str:

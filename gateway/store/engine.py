@@ -1,5 +1,6 @@
 """The SQLAlchemy engine: how SQLite is opened, how a transaction begins, and what a failure is called."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -88,7 +89,7 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that holds the write lock from its start, so that what it read stays true until it commits."""
-        inode(self.path)  # SQLite would say "unable to open", without the path or the reason
+        await self._on_our_own()
         with translated():
             async with self._engine.begin() as connection:
                 yield connection
@@ -96,7 +97,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One consistent snapshot; waits for nobody."""
-        inode(self.path)  # SQLite would say "unable to open", without the path or the reason
+        await self._on_our_own()
         with translated():
             async with self._engine.connect() as plain:
                 connection = await plain.execution_options(snapshot=True)
@@ -105,6 +106,10 @@ class Database:
 
     async def aclose(self) -> None:
         await self._engine.dispose()
+
+    async def _on_our_own(self) -> None:
+        inode(self.path)  # SQLite would say "unable to open", without the path or the reason
+        await asyncio.sleep(0)  # the pool's timeouts are for the task that goes on from here (`identity.ports`)
 
 
 def make_engine(path: Path, patience: float) -> AsyncEngine:

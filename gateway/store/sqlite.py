@@ -91,6 +91,7 @@ class Reader:
         self._waiting += 1
         loop = asyncio.get_running_loop()
         try:
+            await asyncio.sleep(0)  # the timeout is for the task that goes on from here (`identity.ports`)
             async with asyncio.timeout(self._patience):
                 return await loop.run_in_executor(self._threads, self._read, statement, values)
         except (sqlite3.Error, TimeoutError) as error:

@@ -309,6 +309,46 @@ async def test_a_caller_who_gives_up_does_not_end_the_verification() -> None:
     assert (await second).principal.grant_id == GRANT
 
 
+async def test_a_verification_that_does_not_wait_costs_no_task() -> None:
+    """The store mostly answers on the spot, on the stack of whoever asked."""
+    world = World()
+    seen: list[object] = []
+    world.store.during = lambda: seen.append(asyncio.current_task())
+    await world.authenticator.verify(world.opaque(), NOW)
+    assert seen == [asyncio.current_task()]
+
+
+async def test_a_verification_that_waits_goes_on_in_a_task_of_its_own() -> None:
+    """What binds to the running task after the first wait, as a timeout does, is not bound to one of the callers."""
+    world = World()
+    seen: list[object] = []
+
+    async def slow(digest: bytes) -> None:
+        await asyncio.sleep(0)
+        seen.append(asyncio.current_task())
+
+    world.store.by_secret = slow  # type: ignore[method-assign]
+    await refused(world, world.opaque())
+    assert seen not in ([], [asyncio.current_task()])
+
+
+async def test_a_failure_while_a_verification_waits_reaches_it() -> None:
+    """It is the verification that handles what it waited for, not its caller."""
+    world = World()
+
+    async def failing(digest: bytes) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_exception, OSError())
+        try:
+            await future
+        except OSError as error:
+            raise DependencyFailed("store_unavailable") from error
+
+    world.store.by_secret = failing  # type: ignore[method-assign]
+    with pytest.raises(DependencyFailed, match="store_unavailable"):
+        await world.authenticator.verify(world.opaque(), NOW)
+
+
 async def test_closing_ends_what_is_being_verified() -> None:
     """No task is left behind."""
     world = World()
