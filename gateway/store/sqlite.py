@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import quote
@@ -21,6 +22,9 @@ Row = tuple[Any, ...]
 
 PATIENCE = 2.0  # seconds to wait for a lock
 PATIENT = 64  # reads that may wait at once; each holds a client's connection
+HOLDERS = 1024  # accounts whose last row is remembered with what was made of it; about 10 KiB each with ten licences
+
+Holder = tuple[Account, tuple[Licence, ...], tuple[Ownership, ...]]
 
 # one row: 14 columns of the account, licences and ownerships as JSON arrays of arrays, 16 columns of the grant
 ACCOUNT = """
@@ -130,20 +134,24 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 
 class SqliteDirectory:
-    """The Directory port. `provision` writes, and is handed in."""
+    """The Directory port. `provision` writes, and is handed in.
+
+    The row is read each time. Where all of it is as it was before, so is what is made of it: the same values.
+    """
 
     def __init__(self, reader: Reader, provision: Provision) -> None:
         self._reader = reader
         self._provision = provision
+        self._holder = lru_cache(HOLDERS)(to_holder)
 
     async def by_grant(self, grant_id: str) -> Standing | None:
-        return first(await self._reader.rows(BY_GRANT, (grant_id,)))
+        return self._first(await self._reader.rows(BY_GRANT, (grant_id,)))
 
     async def by_secret(self, digest: bytes) -> Standing | None:
-        return first(await self._reader.rows(BY_SECRET, (digest,)))
+        return self._first(await self._reader.rows(BY_SECRET, (digest,)))
 
     async def by_subject(self, issuer: str, subject: str) -> Standing | None:
-        return first(await self._reader.rows(BY_SUBJECT, (issuer, subject)))
+        return self._first(await self._reader.rows(BY_SUBJECT, (issuer, subject)))
 
     async def provision(self, issuer: str, subject: str, email: str, name: str) -> Standing:
         await self._provision(issuer, subject, email, name)
@@ -151,6 +159,13 @@ class SqliteDirectory:
         if standing is None:
             raise DependencyFailed("store_unavailable", "an account that was just made is gone")
         return standing
+
+    def _first(self, rows: list[Row]) -> Standing | None:
+        if not rows:
+            return None
+        row = rows[0]
+        account, licences, ownerships = self._holder(row[:16])
+        return Standing(account, None if row[16] is None else to_grant(account.id, row[16:]), licences, ownerships)
 
 
 class SqliteRevocations:
@@ -170,8 +185,7 @@ def first(rows: list[Row]) -> Standing | None:
     return to_standing(rows[0]) if rows else None
 
 
-def to_standing(row: Row) -> Standing:
-    account = to_account(row)
+def to_holder(row: Row) -> Holder:
     licences = tuple(to_licence(held) for held in sorted(json.loads(row[14])))
     ownerships = tuple(Ownership(*owned) for owned in sorted(json.loads(row[15])))
     grant = None if row[16] is None else to_grant(account.id, row[16:])

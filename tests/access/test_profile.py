@@ -218,6 +218,40 @@ def test_what_does_not_fit_at_all_is_an_error_with_a_name() -> None:
     assert encoder.counts == ProfileCounts(0, 0, 1)
 
 
+def test_an_unchanged_caller_is_not_encoded_twice() -> None:
+    """Equal values, though other objects: the very same bytes."""
+    encoder = ProfileEncoder()
+    again = permit(principal(account=replace(ALICE)), tuple(replace(one) for one in LICENCES))
+    assert encoder.encode(permit()) is encoder.encode(again)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        permit(principal(account=replace(ALICE, is_manager=True))),
+        permit(principal(account=replace(ALICE, owner=replace(OWNER, email="eve@example.org")))),
+        permit(principal(account=replace(ALICE, is_staff=True), role="manager")),
+        permit(licences=LICENCES[:1]),
+        permit(ownerships=OWNERSHIPS[:1]),
+    ],
+    ids=["flags", "owner", "narrow", "licences", "ownerships"],
+)
+def test_a_changed_caller_is_encoded_anew(other: Permit) -> None:
+    """Nothing of one caller's profile is told of another."""
+    encoder = ProfileEncoder()
+    encoder.encode(permit(principal(account=replace(ALICE, is_staff=True))))
+    encoder.encode(permit())
+    assert encoder.encode(other) == ProfileEncoder().encode(other)
+
+
+def test_each_profile_over_the_budget_is_counted() -> None:
+    """Also one that was made before."""
+    encoder = ProfileEncoder(1000)
+    for _ in range(2):
+        encoder.encode(permit(licences=many(500)))
+    assert encoder.counts == ProfileCounts(0, 2, 0)
+
+
 def test_a_caller_without_account_has_no_profile() -> None:
     """403 no_account."""
     with pytest.raises(RequestRejected, match="no_account"):

@@ -124,3 +124,28 @@ async def test_provisioning_does_not_take_over_an_address(world: World) -> None:
     made = await world.store.directory.provision("https://id.example", "s1", "ADA@example.org", "Not Ada")
     assert made.account.id != ada.id
     assert made.account.owner.email == ""
+
+
+async def test_an_account_that_did_not_change_is_the_same_value(world: World) -> None:
+    """It is read each time and made once; so what is made of it need be made once."""
+    account, _ = await world.manager()
+    first, second = [await world.grants.issue_session(account.id, HOUR) for _ in range(2)]
+    found = [await world.store.directory.by_grant(grant.id) for grant in (first, second)]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert found[0].account is found[1].account
+    assert found[0].licences is found[1].licences
+    assert (found[0].grant, found[1].grant) == (first, second)
+
+
+async def test_an_account_that_changed_is_seen_at_once(world: World) -> None:
+    """A role that was given after the last look, and a status."""
+    account, tenant = await world.manager()
+    grant = await world.grants.issue_session(account.id, HOUR)
+    await world.store.directory.by_grant(grant.id)
+    await world.accounts.assign_role(account.id, tenant.id, "auditor", "read")
+    await world.accounts.disable(account.id)
+    standing = await world.store.directory.by_grant(grant.id)
+    assert standing is not None
+    assert [licence.role for licence in standing.licences] == ["auditor", "manager"]
+    assert standing.account.status == "disabled"
