@@ -180,16 +180,14 @@ class SqliteRevocations:
     async def latest(self) -> int:
         return cast("int", (await self._reader.rows(LATEST))[0][0])
 
-
-def first(rows: list[Row]) -> Standing | None:
-    return to_standing(rows[0]) if rows else None
+    async def prune(self, before: float) -> None:
+        await self._prune(before)
 
 
 def to_holder(row: Row) -> Holder:
     licences = tuple(to_licence(held) for held in sorted(json.loads(row[14])))
     ownerships = tuple(Ownership(*owned) for owned in sorted(json.loads(row[15])))
-    grant = None if row[16] is None else to_grant(account.id, row[16:])
-    return Standing(account, grant, licences, ownerships)
+    return to_account(row), licences, ownerships
 
 
 def to_licence(held: list[Any]) -> Licence:
