@@ -25,4 +25,5 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9901/healthz', timeout=2)"]
 STOPSIGNAL SIGTERM
-CMD ["gateway", "serve", "-c", "/etc/gateway/config.yaml"]
+# One command for the first start and for every upgrade; several copies at once make one database.
+CMD ["gateway", "serve", "--migrate", "-c", "/etc/gateway/config.yaml"]

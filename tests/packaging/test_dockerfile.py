@@ -64,7 +64,7 @@ def test_the_health_check_asks_the_admin_listener_of_the_default_configuration()
 
 def test_the_command_serves_the_configuration_that_is_in_the_image() -> None:
     """CMD is a list, so that SIGTERM reaches the gateway and not a shell, and it names the copied file."""
-    assert final_stage()["CMD"] == '["gateway", "serve", "-c", "/etc/gateway/config.yaml"]'
+    assert final_stage()["CMD"] == '["gateway", "serve", "--migrate", "-c", "/etc/gateway/config.yaml"]'
     assert ("COPY", "config/container.yaml /etc/gateway/config.yaml") in instructions()
 
 
