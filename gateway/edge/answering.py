@@ -157,8 +157,8 @@ class Answering:
         connection = self._connection
         if connection is not None:
             connection.pause(not writable)
-        if self.status and not self.over:
-            self.client.wait_idle(self._idle)
+            if self.status:
+                self.client.wait_idle(self._idle)
 
     def on_informational(self) -> None:
         """A 1xx has come: it is relayed, or switches protocols."""
@@ -237,7 +237,7 @@ class Answering:
         self.reason = fault.code
         self.status = status = PROBLEMS[fault.code].status
         keep = self.request.keep_alive and self.received and status not in answers.CLOSING
-        keep = keep and not self.client.edge.draining
+        keep = keep and not self.client.edge.draining and not self.request.websocket  # after which nothing is parsed
         answer = answers.refusal(fault, self.lane, self.request.method, self.request_id, keep, refused.allow)
         self.client.transport.write(answer)
         self._end(keep)

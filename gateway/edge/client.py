@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 1.0  # that are read on after the last answer, so that no reset destroys it on its way
 LINGER_BYTES: Final = 64 * 1024
+CLOSING_SECONDS: Final = 30.0  # that a client has to take the rest of what was written
+BURST: Final = 64  # pipelined requests that are answered in one go: 2 ms of refusals
 _NEVER: Final = float("inf")
 
 
@@ -32,6 +34,7 @@ class Wait(Enum):
     ANSWER = 4  # the first byte of the upstream's answer
     IDLE = 5  # the next part of the answer, or room to write it
     LINGER = 6
+    CLOSING = 7  # room to write the rest
 
 
 class Client(Intake, asyncio.Protocol):
@@ -41,6 +44,7 @@ class Client(Intake, asyncio.Protocol):
         "_half_closed",
         "_lingered",
         "_seen",
+        "_stuffed",
         "_turning",
         "_wait",
         "deadline",
@@ -61,6 +65,7 @@ class Client(Intake, asyncio.Protocol):
         self._wait = Wait.NOTHING
         self._lingered = 0
         self._turning = self._half_closed = False
+        self._stuffed = False  # what was written is not taken
         self._seen: tuple[Peer | None, bytes, bytes] = (None, b"", b"")
 
     # asyncio's callbacks
@@ -84,8 +89,7 @@ class Client(Intake, asyncio.Protocol):
             self.tunnel.from_client(data)
         elif self._state is State.LINGERING:
             self._lingered += len(data)
-            if self._lingered > LINGER_BYTES:
-                self.cut()
+            self.regulate()
         elif self.active is not None and self.active.request.websocket:
             self.early += data
             self.regulate()
@@ -118,17 +122,30 @@ class Client(Intake, asyncio.Protocol):
     def _writable(self, writable: bool) -> None:
         if self.tunnel is not None:
             self.tunnel.client_writable(writable)
-        elif self.active is not None:
+            return
+        self._stuffed = not writable
+        if self.active is not None:
             self.active.on_client_writable(writable)
+        else:
+            self.turn()
+            self.regulate()
 
     # one exchange after the other
 
     def turn(self) -> None:
-        """Starts what waits, until something is under way or nothing is left. A loop, as many may end at once."""
+        """Starts what waits, until something is under way or nothing is left. A loop, as many may end at once.
+
+        A client that does not take its answers gets no more of them: they are longer than what it sends.
+        """
         if self._turning:
             return
         self._turning = True
-        while self.active is None and (self._state is _OPEN or self._state is _LAST):
+        left = BURST
+        while self.active is None and not self._stuffed and (self._state is _OPEN or self._state is _LAST):
+            if not left:
+                self.loop.call_soon(self.turn)
+                break
+            left -= 1
             if self._queue:
                 exchange = self.active = self._queue.popleft()
                 try:
@@ -143,10 +160,16 @@ class Client(Intake, asyncio.Protocol):
             else:
                 break
         self._turning = False
-        if self.active is None and self._fault is not None:
+        if self.active is None and not self._queue and not self._backlog:
+            self._nothing_waits()
+
+    def _nothing_waits(self) -> None:
+        if self._state not in _ANSWERING:
+            return
+        if self._fault is not None:
             fault, self._fault = self._fault, None
             self._refuse(fault)
-        elif self.active is None and self._half_closed and self._state in _ANSWERING:
+        elif self._half_closed:
             self.close()
 
     def on_exchange_over(self, exchange: Answering, keep_alive: bool) -> None:
@@ -194,11 +217,11 @@ class Client(Intake, asyncio.Protocol):
         if self.tunnel is not None:
             wanted = not self.tunnel.clogged
         elif self._state is State.LINGERING:
-            wanted = True
+            wanted = self._lingered <= LINGER_BYTES
         else:
             active = self.active
             waiting = self._queue or self._backlog or len(self.early) > SLICE
-            wanted = not waiting and (active is None or not active.clogged)
+            wanted = not waiting and not (self._stuffed if active is None else active.clogged)
         if wanted is not self._reading:
             self._reading = wanted
             (self.transport.resume_reading if wanted else self.transport.pause_reading)()
@@ -239,15 +262,17 @@ class Client(Intake, asyncio.Protocol):
         self.deadline = _NEVER
         active = self.active
         match self._wait:
-            case Wait.HEAD:
+            case Wait.HEAD if active is None and not self._queue:
                 self._state = State.LAST
                 self._refuse(RequestRejected("head_timeout"))
             case Wait.BODY if active is not None and not active.clogged:
                 active.fail(RequestRejected("body_timeout"))
             case Wait.BODY | Wait.ANSWER | Wait.IDLE if active is not None:
                 active.fail(DependencyFailed("upstream_timeout"))
+            case Wait.CLOSING:
+                self.cut()
             case _:
-                self.cut() if self._wait is Wait.LINGER else self.close()
+                self.close()
 
     def drain(self) -> None:
         """The gateway stops: an idle connection closes now, another with its answer."""
@@ -255,8 +280,10 @@ class Client(Intake, asyncio.Protocol):
             self.close()
 
     def close(self) -> None:
-        """What was written still goes out."""
+        """What was written still goes out, if the client takes it. What was not answered yet is not any more."""
+        self._state = State.CLOSED
         self.transport.close()
+        self._await(Wait.CLOSING, CLOSING_SECONDS)
 
     def cut(self) -> None:
         self.transport.abort()

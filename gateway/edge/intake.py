@@ -84,6 +84,8 @@ class Intake(RequestReader):
     def on_request(self, request: Request) -> None:
         if request.minor == 0:
             self._check_version()
+        if self._partial:
+            self._partial = b""  # that was this head: what is left of a slice belongs to the next
         edge = self.edge
         generation = edge.generation
         if generation is not self.generation:
@@ -110,9 +112,9 @@ class Intake(RequestReader):
             self._state = State.LAST
 
     def _check_version(self) -> None:
-        # llhttp takes RTSP/1.0 and ICE/1.0 for version 1.0, so the request line is looked at again
-        read = self._partial + self._feeding
-        if b" RTSP/" in read or b" ICE/" in read or b" HTTP/1.0\r\n" not in read:
+        # llhttp takes RTSP/1.0 and ICE/1.0 for version 1.0, so the request line is looked for; no field begins like it
+        line = b"\n%b %b HTTP/1.0\r\n" % (self.parser.get_method(), self._url)
+        if line not in b"\n" + self._partial + self._feeding:
             raise RequestRejected("bad_version")
 
     # from bytes to exchanges
@@ -133,7 +135,7 @@ class Intake(RequestReader):
         at = 0
         while at < len(data) and self._state is State.OPEN:
             active = self.active
-            if self._queue and active is not None:
+            if self._queue:
                 self._backlog.append(data[at:])
                 break
             size = max(SLICE, self._body_left)
@@ -166,7 +168,8 @@ class Intake(RequestReader):
         if self.raw is not None:
             self._partial += data
             if len(self._partial) > self.limits.head + SLICE:
-                self._broken(RequestRejected("head_too_large"))
+                long = not self.raw and len(self._url) > self.limits.target
+                self._broken(RequestRejected("target_too_long" if long else "head_too_large"))
             elif self.active is None and not self._queue:
                 self.await_head()
         else:

@@ -121,8 +121,8 @@ class Tunnel:
             return
         if self._borders.at_one:
             self._client.transport.write(close_frame(code))
+            self._client.linger()  # frames on their way must not reset the connection before this one is read
             self._finish(reason)
-            self._client.linger()
         else:
             self._finish(reason)
             self._client.cut()

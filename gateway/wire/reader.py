@@ -174,7 +174,8 @@ class RequestReader:
                     request.forwarding += ((name.lower(), value),)
                 case hops.WEBSOCKET:
                     handshake.append((name.lower(), value))
-        request.keep_alive = b"close" not in request.listed if request.minor else b"keep-alive" in request.listed
+        listed = request.listed
+        request.keep_alive = b"close" not in listed and (request.minor == 1 or b"keep-alive" in listed)
         if upgrade:
             _upgrade(request, upgrade, handshake)
 

@@ -115,7 +115,9 @@ class Site:
         self.expected_errors = False
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.surprises.append(context))
 
-    async def upstream(self, script: Script | None = None, tls: ssl.SSLContext | None = None, port: int = 0) -> Upstream:
+    async def upstream(
+        self, script: Script | None = None, tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> Upstream:
         upstream = Upstream(script) if script else Upstream()
         await upstream.start(tls, port)
         self._closers.append(upstream.aclose)
@@ -152,7 +154,7 @@ class Site:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         await asyncio.get_running_loop().sock_connect(sock, running.gateway.address)
         name = "gateway.test" if tls else None
-        reader, writer = await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name, limit=1 << 16)
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name, limit=1 << 20)
         client = Client(reader, writer)
         self._closers.append(lambda: _close(client))
         return client
@@ -164,7 +166,7 @@ class Site:
         for running in self._gateways:
             await running.stop()
             assert self.expected_errors or not running.log.errors
-        assert self.surprises == []
+        assert not self.surprises, self.surprises
 
 
 async def _close(client: Client) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final
@@ -114,7 +116,11 @@ class Line:
             pass
 
     def reset(self) -> None:
-        self.writer.transport.abort()
+        """The gateway gets an RST."""
+        if not self.writer.transport.is_closing():
+            sock = self.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.writer.transport.abort()
 
 
 Script = Callable[[Line], Awaitable[None]]
@@ -167,7 +173,7 @@ class Upstream:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for line in self.lines:
-            line.reset()
+            line.writer.transport.abort()
         if self._faults:
             raise self._faults[0]
 
