@@ -84,6 +84,10 @@ class Jwks:
         """Seconds since the last successful fetch by issuer name, None where there was none or the keys are too old."""
         return {name: keys.age() for name, keys in self._issuers.items()}
 
+    def pending(self) -> frozenset[str]:
+        """Names of the issuers whose first fetch has not ended, well or badly."""
+        return frozenset(name for name, keys in self._issuers.items() if not keys.tried)
+
     async def aclose(self) -> None:
         """Ends the background refresh and whatever is being fetched."""
         tasks = [*self._tasks, *(keys.flight for keys in self._issuers.values() if keys.flight is not None)]
@@ -104,6 +108,7 @@ class _IssuerKeys:
         self._failures = 0
         self._retry_at = 0.0
         self._window_ends: float | None = None
+        self.tried = False  # whether a fetch has ended
         self.flight: asyncio.Task[None] | None = None
 
     def age(self) -> float | None:
@@ -159,6 +164,7 @@ class _IssuerKeys:
             self._failures = 0
             self._refresh_in = _bounded(fetched.max_age)
         finally:
+            self.tried = True
             self.flight = None
 
     def _unavailable(self) -> DependencyFailed:

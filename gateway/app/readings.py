@@ -47,9 +47,10 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
 
     async def own() -> list[Condition]:
         found = [Condition("draining")] if gateway.edge.draining else []
+        pending = gateway.core.jwks.pending()
         for issuer, age in gateway.core.jwks.ages().items():
             if age is None:
-                found.append(Condition("keys_unavailable", issuer))
+                found.append(Condition("keys_pending" if issuer in pending else "keys_unavailable", issuer))
         for name, upstream in gateway.core.upstreams.items():
             if not upstream.live():
                 found.append(Condition("upstream_unreachable", name))

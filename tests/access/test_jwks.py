@@ -222,6 +222,19 @@ async def test_ages_tell_who_has_no_keys() -> None:
     assert keys.ages() == {"acme": 7.0, "other": None}
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_issuer_is_pending_until_its_first_fetch_has_ended(fails: bool) -> None:
+    """Well or badly."""
+    keys, site, _ = made()
+    site.fails, site.gate = fails, asyncio.Event()
+    fetching = asyncio.create_task(keys.refresh())
+    await asyncio.sleep(0)
+    before = keys.pending()
+    site.gate.set()
+    await fetching
+    assert (before, keys.pending()) == ({"acme"}, frozenset())
+
+
 @pytest.mark.parametrize(
     ("max_age", "sleeps"),
     [
