@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
-from gateway.identity import connection_string
+from gateway.identity import addresses, connection_string
 from gateway.identity.compact import TokenInvalid, Unverified, parse
 from gateway.identity.grants import secret_digest
 from gateway.identity.model import Licence, MacKey, Presentation, Principal, SigningKey, Standing
@@ -28,6 +28,7 @@ _EXTERNAL_TYPES: Final = frozenset({None, "jwt", "at+jwt"})
 _KEY_RELOAD_SECONDS: Final = 1.0  # at most so often for an unknown `kid` of our own
 _MAX_SUBJECT: Final = 255  # OpenID Connect Core section 2
 _MAX_NAME: Final = 256
+_MAX_LOCAL: Final = 64  # octets before the @ (RFC 5321 section 4.5.3.1.1)
 _EMAIL: Final = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}").fullmatch  # printable ASCII, one @, RFC 5321's lengths
 _UUID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
@@ -186,7 +187,8 @@ class Verifiers:
         email = _email(claims) if issuer.email_verified else ""
         standing = await self._directory.by_subject(issuer.issuer, subject)
         if standing is None and issuer.provision:
-            standing = await self._directory.provision(issuer.issuer, subject, email, _text(claims.get("name")))
+            known_by = _address(claims) if issuer.email_verified else ""
+            standing = await self._directory.provision(issuer.issuer, subject, known_by, _text(claims.get("name")))
         return _external_caller(issuer, claims, subject, email, standing)
 
 
@@ -266,11 +268,26 @@ def _subject(claims: Claims) -> str:
 
 
 def _email(claims: Claims) -> str:
+    """The verified address if it can stand in a header, else ""."""
+    email = _verified(claims)
+    return email if _EMAIL(email) else ""
+
+
+def _address(claims: Claims) -> str:
+    """The verified address in the normal form that accounts are compared by, "" if it is none."""
+    email = _verified(claims)
+    if len(email) > _MAX_NAME or not email.isprintable() or len(email.rpartition("@")[0].encode()) > _MAX_LOCAL:
+        return ""
+    try:
+        return addresses.address(email).text
+    except RequestRejected:
+        return ""
+
+
+def _verified(claims: Claims) -> str:
     """The address, "" unless the issuer says that it verified this very one (a true, not a "true")."""
     email = claims.get("email")
-    if claims.get("email_verified") is not True or not isinstance(email, str) or not _EMAIL(email):
-        return ""
-    return email
+    return email if claims.get("email_verified") is True and isinstance(email, str) else ""
 
 
 def _text(value: object) -> str:
