@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.control.answers import BODY_LIMIT, answer, frame, template
+from gateway.control.answers import BODY_LIMIT, answer, conceal_server, frame, template
 from gateway.errors import RequestRejected
 from gateway.ops import metrics
 from gateway.ops.health import Readiness
@@ -61,6 +61,7 @@ def build(operations: Operations, access: Callable[[], AdminAccess], log: Log) -
     application = web.Application(
         middlewares=[frame(log, _fresh_request_id), _guard(access)], client_max_size=BODY_LIMIT
     )
+    application.on_response_prepare.append(conceal_server)
 
     async def healthz(_: web.Request) -> web.StreamResponse:
         return answer({"status": "ok"})

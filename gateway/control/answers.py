@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import DependencyFailed, GatewayError
@@ -14,6 +14,12 @@ BODY_LIMIT = 16 * 1024  # bytes: no endpoint takes more than a few fields
 
 # What aiohttp refuses by itself, as rows of our list. A status without a row is ours to be ashamed of: 500.
 _REFUSALS = {404: "no_route", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+async def conceal_server(_: web.Request, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: takes off the header that names aiohttp, Python and their versions."""
+    response.headers.pop(hdrs.SERVER, None)
+
 
 RequestId = Callable[[web.Request], str]
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from gateway.control import profile
-from gateway.control.answers import BODY_LIMIT, Endpoint, answer, frame
+from gateway.control.answers import BODY_LIMIT, Endpoint, answer, conceal_server, frame
 from gateway.control.caller import Authenticator, Callers
 from gateway.ops.logs import Log
 
@@ -49,6 +49,7 @@ def build(
         "jwks": _jwks(public_keys),
     }
     application = web.Application(middlewares=[frame(log, _request_id)], client_max_size=BODY_LIMIT)
+    application.on_response_prepare.append(conceal_server)
     for method, path, name in _table(mount):
         application.router.add_route(method, path, handlers[name])
         if method == "GET":

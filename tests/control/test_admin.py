@@ -63,6 +63,12 @@ async def ask(client, method: str, path: str, token: str | None = TOKEN, host: s
     return await client.request(method, path, headers=fields)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/none"])
+async def test_no_answer_names_the_server_software(client, path: str) -> None:
+    """Its version would tell an attacker what to try."""
+    assert "Server" not in (await ask(client, "GET", path)).headers
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_probes_and_a_collector_on_loopback_need_no_token(client, path: str) -> None:
     """They have none."""

@@ -56,6 +56,12 @@ async def ask(
     return await client.get(path, headers=fields)
 
 
+@pytest.mark.parametrize(("credential", "path"), [("whole", PROFILE), (None, PROFILE), (None, JWKS), (None, "/none")])
+async def test_no_answer_names_the_server_software(client, credential: str | None, path: str) -> None:
+    """Its version would tell an attacker what to try."""
+    assert "Server" not in (await ask(client, credential, path)).headers
+
+
 async def test_a_caller_sees_the_whole_profile_by_default(client) -> None:
     """Every licence, every ownership, as records."""
     answer = await ask(client)
