@@ -100,7 +100,7 @@ class Gateway:
         self.core = Core(settings, self._number, store, jwks, self._clock, self._log, self.metrics_registry)
         closers.append(self.core.aclose)
         await self.core.start()
-        self._poll = RevocationPoll(store.revocations, self._revoked, self._log)
+        self._poll = RevocationPoll(store.revocations, self._revoked, self._log, self._clock.now)
         await self._poll.start()
         closers.append(self._poll.aclose)
         self.observer = Observer(self._clock, self._log, self._access_log(settings))

@@ -1,7 +1,7 @@
-"""What the command line or another worker has voided: read twice a second, obeyed at once."""
+"""What the command line or another worker has voided: read twice a second, obeyed at once, kept for a day."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from gateway.errors import DependencyFailed
@@ -10,32 +10,45 @@ from gateway.identity.ports import Revocations
 from gateway.ops.logs import Log
 
 POLL_SECONDS: Final = 0.5
+PRUNE_SECONDS: Final = 3600.0
+KEPT_SECONDS: Final = 86400.0  # a worker that reads again after an outage forgets everything, so it misses nothing
 
 
 class RevocationPoll:
     """apply: called with the new rows, oldest first. While the store does not answer, the cache's own bound holds."""
 
-    def __init__(self, source: Revocations, apply: Callable[[Sequence[Revocation]], None], log: Log) -> None:
+    def __init__(
+        self,
+        source: Revocations,
+        apply: Callable[[Sequence[Revocation]], None],
+        log: Log,
+        now: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """now: seconds since the epoch."""
         self._source = source
         self._apply = apply
         self._log = log
+        self._now = now
+        self._sleep = sleep
         self._last = 0
         self._failing = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """From the newest row on: nothing older can be in the cache. Raises DependencyFailed."""
         self._last = await self._source.latest()
-        self._task = asyncio.create_task(self._run())
+        # two tasks: a deletion may wait seconds for the write lock, which a revocation must not
+        self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._prune())]
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _poll(self) -> None:
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await self._sleep(POLL_SECONDS)
             try:
                 rows = await self._source.since(self._last)
             except DependencyFailed as failure:
@@ -52,3 +65,11 @@ class RevocationPoll:
                 self._apply(rows)
             if rows:
                 self._last = rows[-1].id
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                await self._source.prune(self._now() - KEPT_SECONDS)
+            except DependencyFailed as failure:
+                self._log.warning("old revocations stay for another hour", detail=failure.detail)
+            await self._sleep(PRUNE_SECONDS)

@@ -62,6 +62,9 @@ class Revocations(Protocol):
     async def latest(self) -> int:
         """The greatest id, 0 when there is none."""
 
+    async def prune(self, before: float) -> None:
+        """Delete the rows written before this, in seconds since the epoch."""
+
 
 class AccountStore(Protocol):
     async def add_account(

@@ -1,10 +1,13 @@
 """The store as the composition root sees it: one object whose parts are the ports of the identity core."""
 
+from functools import partial
+
 from gateway.clock import Clock
 from gateway.store.accounts import Accounts
 from gateway.store.engine import Database, database_path
 from gateway.store.grants import Grants
 from gateway.store.keys import Keys
+from gateway.store.revocations import prune
 from gateway.store.schema import require_current
 from gateway.store.seal import Sealer
 from gateway.store.sqlite import Reader, SqliteDirectory, SqliteRevocations
@@ -23,7 +26,7 @@ class Store:
         self.grants = Grants(database, clock)
         self.keys = Keys(database, sealer, clock)
         self.directory = SqliteDirectory(reader, self.accounts.provision)
-        self.revocations = SqliteRevocations(reader)
+        self.revocations = SqliteRevocations(reader, partial(prune, database))
 
     async def aclose(self) -> None:
         self._reader.shutdown()

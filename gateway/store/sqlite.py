@@ -7,7 +7,7 @@ the coroutine. It never waits there: a locked database is asked again in a threa
 import asyncio
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -169,10 +169,11 @@ class SqliteDirectory:
 
 
 class SqliteRevocations:
-    """The Revocations port."""
+    """The Revocations port. `prune` writes, and is handed in."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, prune: Callable[[float], Awaitable[None]]) -> None:
         self._reader = reader
+        self._prune = prune
 
     async def since(self, last_id: int) -> Sequence[Revocation]:
         return [Revocation(*row) for row in await self._reader.rows(SINCE, (last_id,))]

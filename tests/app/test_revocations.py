@@ -1,0 +1,121 @@
+"""The table of revocations: polled twice a second, and never longer than it has to be."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from harness.site import Kept
+
+from gateway.app.revocations import KEPT_SECONDS, POLL_SECONDS, PRUNE_SECONDS, RevocationPoll
+from gateway.errors import DependencyFailed
+from gateway.identity.model import Revocation
+
+NOW = 1_800_000_000.0
+ROW = Revocation(8, "grant", "g1")
+
+
+@dataclass
+class Table:
+    """A store's table. gate: a deletion waits for it. fails: the store does not answer to deletions."""
+
+    rows: list[Revocation] = field(default_factory=list)
+    pruned: list[float] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    fails: bool = False
+
+    async def latest(self) -> int:
+        return 7
+
+    async def since(self, last_id: int) -> Sequence[Revocation]:
+        return [row for row in self.rows if row.id > last_id]
+
+    async def prune(self, before: float) -> None:
+        self.pruned.append(before)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fails:
+            raise DependencyFailed("store_unavailable")
+
+
+class Naps:
+    """Stands in for asyncio.sleep: sleeps of a kind last until `wake` is called for it."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[float, list[asyncio.Event]] = {}
+
+    async def __call__(self, seconds: float) -> None:
+        event = asyncio.Event()
+        self._waiting.setdefault(seconds, []).append(event)
+        await event.wait()
+
+    async def wake(self, seconds: float) -> None:
+        """Ends these sleeps, and lets what follows them run."""
+        for event in self._waiting.pop(seconds, []):
+            event.set()
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+class Run:
+    """A poll that has begun."""
+
+    def __init__(self, table: Table) -> None:
+        self.naps, self.log = Naps(), Kept()
+        self.applied: list[Revocation] = []
+        self.poll = RevocationPoll(table, self.applied.extend, self.log, lambda: NOW, self.naps)
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+async def running(table: Table) -> Run:
+    run = Run(table)
+    await run.poll.start()
+    await settle()
+    return run
+
+
+async def test_rows_older_than_a_day_go_at_the_start(running: Run, table: Table) -> None:
+    """A day is far more than any cache lives."""
+    await running.poll.aclose()
+    assert table.pruned == [NOW - 86400.0] == [NOW - KEPT_SECONDS]
+
+
+async def test_they_go_every_hour(running: Run, table: Table) -> None:
+    """And not with every poll."""
+    for _ in range(3):
+        await running.naps.wake(POLL_SECONDS)
+    await running.naps.wake(PRUNE_SECONDS)
+    await running.poll.aclose()
+    assert len(table.pruned) == 2
+
+
+async def test_a_deletion_that_waits_delays_no_revocation(table: Table) -> None:
+    """It may wait for the write lock; the promise is one second."""
+    table.gate = asyncio.Event()
+    run = Run(table)
+    await run.poll.start()
+    await settle()
+    table.rows.append(ROW)
+    await run.naps.wake(POLL_SECONDS)
+    await run.poll.aclose()
+    assert run.applied == [ROW]
+
+
+async def test_a_deletion_that_fails_is_told_and_tried_again(table: Table) -> None:
+    """The rows are in nobody's way for another hour."""
+    table.fails = True
+    run = Run(table)
+    await run.poll.start()
+    await settle()
+    await run.naps.wake(PRUNE_SECONDS)
+    await run.poll.aclose()
+    assert (len(table.pruned), [level for level, _, _ in run.log.lines]) == (2, ["warning", "warning"])
