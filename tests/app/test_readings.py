@@ -1,0 +1,34 @@
+"""Readiness and an issuer's keys: not ready until they have been asked for once, ready without them after that."""
+
+import asyncio
+
+from harness.site import Site
+from harness.upstream import Line
+
+NO = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+
+
+async def test_a_gateway_is_not_ready_before_the_first_fetch_of_keys_has_ended(site: Site) -> None:
+    """Another copy may have them; afterwards an issuer's outage is not the gateway's."""
+    gate = asyncio.Event()
+
+    async def slow(line: Line) -> None:
+        await line.head()
+        await gate.wait()
+        line.send(NO)
+
+    keys = await site.upstream(slow)
+    issuer = {
+        "name": "acme",
+        "issuer": "https://id.example",
+        "jwks_url": f"{keys.url}/jwks",
+        "audiences": ["gateway"],
+        "algorithms": ["RS256"],
+    }
+    gateway = (await site.gateway(await site.upstream(), issuers=[issuer])).gateway
+    before = await gateway.readiness()
+    gate.set()
+    await gateway.core.jwks.refresh()  # shares the fetch under way
+    after = await gateway.readiness()
+    assert (before.reasons, before.warnings) == (("keys_pending: acme",), ())
+    assert (after.reasons, after.warnings) == ((), ("keys_unavailable: acme",))
