@@ -25,7 +25,6 @@ from gateway.identity.model import Account, SigningKey
 from gateway.identity.tokens import mint
 from gateway.settings.load import load
 from gateway.settings.model import Settings
-from gateway.store.schema import migrate
 from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
 
@@ -160,6 +159,8 @@ def _write(folder: Path, text: str, clock: Clock) -> Path:
 
 
 async def _seed(settings: Settings, clock: Clock) -> Credentials:
+    from gateway.store.schema import migrate  # Alembic, which `serve` without the demo does not need
+
     await migrate(settings.store.url)
     key = master_key(settings.secrets.master_key.get_secret_value())
     store = await open_store(settings.store.url, key, clock)

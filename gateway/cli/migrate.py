@@ -7,11 +7,12 @@ import click
 from gateway.cli.shared import Fields, emit, opened, settings, shared
 from gateway.clock import Clock
 from gateway.settings.model import Settings
-from gateway.store import schema
 
 
 async def prepare(found: Settings) -> Fields:
     """The tables brought up to date, and the keys that are missing made. `from` is None for a new database."""
+    from gateway.store import schema  # Alembic, which no other command needs
+
     before, after = await schema.migrate(found.store.url)
     async with opened(found, Clock()) as session:
         made = await session.keys.ensure(found.tokens.algorithm)

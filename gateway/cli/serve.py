@@ -20,7 +20,6 @@ from gateway.errors import DependencyFailed
 from gateway.ops.logs import adopt_standard_logging, application_log
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.values import Address
-from gateway.store.schema import migrate as migrate_store
 
 
 async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awaitable[None]] | None = None) -> None:
@@ -32,6 +31,8 @@ async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awai
     log = application_log(sys.stderr, loaded.settings.log.level)
     adopt_standard_logging(log)
     if migrate:
+        from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
+
         await migrate_store(loaded.settings.store.url)
     gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ))
     await gateway.start()

@@ -1,21 +1,23 @@
 """The SQLAlchemy engine: how SQLite is opened, how a transaction begins, and what a failure is called."""
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gateway.errors import DependencyFailed
+from gateway.store.file import database_path, inode
+
+__all__ = ["Database", "database_path", "make_engine", "translated"]
 
 PATIENCE = 5.0  # seconds that a write waits for another one
 
@@ -25,40 +27,6 @@ PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = NORMAL",
 )
-
-Inode = tuple[int, int]
-
-
-def database_path(url: str) -> Path:
-    """The file of `sqlite:///relative/or/absolute.db`. Raises DependencyFailed for every other URL."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise DependencyFailed("store_unavailable", "store.url is not like sqlite:///var/gateway.db") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise DependencyFailed("store_unavailable", f"store.url: {parsed.drivername} is not supported, use sqlite:///")
-    if not parsed.database or parsed.database == ":memory:":
-        raise DependencyFailed("store_unavailable", "store.url names no file: write sqlite:///var/gateway.db")
-    return Path(parsed.database)
-
-
-def inode(path: Path) -> Inode:
-    """Which file this is, whatever its name. Raises DependencyFailed when there is none."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise DependencyFailed(
-            "store_unavailable", f"{path}: {error.strerror}; `gateway migrate` makes a database"
-        ) from error
-    return status.st_dev, status.st_ino
-
-
-def make_file(path: Path) -> None:
-    """An empty file for the gateway's own user alone, unless there is one. Raises DependencyFailed."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise DependencyFailed("store_unavailable", f"{path}: {error.strerror}") from error
 
 
 @contextmanager

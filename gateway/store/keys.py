@@ -1,4 +1,4 @@
-"""Keys at rest: the KeyStore port. Secrets leave this module decrypted and are never logged."""
+"""Keys listed, replaced and added: the part of the KeyStore port that writes. Reading them is `store.keyring`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from gateway.errors import RequestRejected
 from gateway.identity.model import KeyRecord, MacKey, SigningKey
 from gateway.store.engine import Database
 from gateway.store.rows import is_live, revoked
-from gateway.store.seal import Sealer
+from gateway.store.seal import Sealer, mac_place, signing_place
 from gateway.store.tables import grant_, mac_key, signing_key
 
 MAC_KEYS = 3  # live at most: a connection string that is not cached is tried against each
@@ -19,21 +19,11 @@ SETTLE = 60.0  # seconds in which every worker has surely read the new keys and 
 ASSERTION_LIFE = 3600.0  # seconds; an assertion lives 60, the rest is for services that cache the key set
 
 
-class Keys:
+class KeyChanges:
     def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
         self._database = database
         self._sealer = sealer
         self._clock = clock
-
-    async def signing_keys(self) -> Sequence[SigningKey]:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(signing_key).order_by(signing_key.c.created_at.desc()))
-            return [self._signing_key(row) for row in rows]
-
-    async def mac_keys(self) -> Sequence[MacKey]:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(mac_key).order_by(mac_key.c.version.desc()))
-            return [MacKey(row.version, self._sealer.open(row.secret_enc, mac_place(row.version))) for row in rows]
 
     async def key_records(self) -> Sequence[KeyRecord]:
         async with self._database.reading() as connection:
@@ -74,14 +64,6 @@ class Keys:
             await revoked(connection, at, "keys", "mac")
             return True
 
-    async def require_master_key(self) -> None:
-        """Raises DependencyFailed when the keys in this database were sealed with another master key."""
-        await self.mac_keys()
-
-    def _signing_key(self, row: Row[Any]) -> SigningKey:
-        private = self._sealer.open(row.private_enc, signing_place(row.kid))
-        return SigningKey(row.kid, row.alg, private, row.state, row.purpose)
-
     def _signing_row(self, key: SigningKey, at: float) -> dict[str, Any]:
         return {
             "kid": key.kid,
@@ -91,14 +73,6 @@ class Keys:
             "state": key.state,
             "created_at": at,
         }
-
-
-def mac_place(version: int) -> str:
-    return f"mac_key:{version}:secret_enc"
-
-
-def signing_place(kid: str) -> str:
-    return f"signing_key:{kid}:private_enc"
 
 
 def still_needed(purpose: str, now: float) -> ColumnElement[bool]:

@@ -9,7 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from gateway.errors import DependencyFailed
-from gateway.store.engine import Database, database_path, make_file
+from gateway.store.engine import Database
+from gateway.store.file import database_path, make_file
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -38,17 +39,6 @@ async def migrate(url: str) -> tuple[str | None, str]:
             return before, newest()
     finally:
         await database.aclose()
-
-
-async def require_current(database: Database) -> None:
-    """Raises DependencyFailed unless the tables are of the newest revision."""
-    async with database.reading() as connection:
-        found = await connection.run_sync(current)
-    require_known(found)
-    if found != newest():
-        raise DependencyFailed(
-            "store_unavailable", f"{database.path} is at revision {found}, not {newest()}: run `gateway migrate`"
-        )
 
 
 def require_known(revision: str | None) -> None:

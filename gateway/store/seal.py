@@ -30,6 +30,14 @@ def master_key(text: str) -> bytes:
     return key
 
 
+def mac_place(version: int) -> str:
+    return f"mac_key:{version}:secret_enc"
+
+
+def signing_place(kid: str) -> str:
+    return f"signing_key:{kid}:private_enc"
+
+
 class Sealer:
     """token_bytes: where nonces come from. At random nonces of 96 bits one key seals 2**32 values safely."""
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from gateway.errors import DependencyFailed
 from gateway.identity.model import Account, Grant, Licence, Owner, Ownership, Revocation, Standing
-from gateway.store.engine import Inode, inode
+from gateway.store.file import Inode, inode
 
 Row = tuple[Any, ...]
 
@@ -120,10 +120,14 @@ class Reader:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+def address(path: Path) -> str:
+    """Of a file that is there: none is made."""
+    return f"file:{quote(str(path))}?mode=rw"
+
+
 def connect(path: Path, timeout: float) -> sqlite3.Connection:
     # mode=ro would be unable to recover the log that a crash left behind, so it is query_only that forbids writing
-    address = f"file:{quote(str(path))}?mode=rw"
-    connection = sqlite3.connect(address, timeout, uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(address(path), timeout, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA query_only = ON")
     return connection
 

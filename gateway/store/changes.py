@@ -1,0 +1,21 @@
+"""All that writes, over one SQLAlchemy engine."""
+
+from pathlib import Path
+
+from gateway.clock import Clock
+from gateway.store.accounts import Accounts
+from gateway.store.engine import Database
+from gateway.store.grants import Grants
+from gateway.store.keys import KeyChanges
+from gateway.store.seal import Sealer
+from gateway.store.tenants import Roles, Tenants
+
+
+class Changes:
+    def __init__(self, path: Path, sealer: Sealer, clock: Clock) -> None:
+        self.database = Database(path)
+        self.accounts = Accounts(self.database, clock)
+        self.tenants = Tenants(self.database, clock)
+        self.roles = Roles(self.database, clock)
+        self.grants = Grants(self.database, clock)
+        self.keys = KeyChanges(self.database, sealer, clock)

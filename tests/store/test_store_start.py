@@ -1,0 +1,71 @@
+"""What opening the store costs: neither SQLAlchemy nor Alembic, until something is changed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gateway.clock import Clock
+from gateway.errors import DependencyFailed
+from gateway.store import schema
+from gateway.store.file import database_path
+from gateway.store.revision import NEWEST
+from gateway.store.sql import open_store
+
+from .world import MASTER_KEY, World
+
+OPENED = """
+import asyncio, sys
+from gateway.cli import serve
+from gateway.clock import Clock
+from gateway.identity.keys import Keys
+from gateway.store.sql import open_store
+
+async def main():
+    store = await open_store(sys.argv[1], bytes(range(32)), Clock())
+    assert not await Keys(store.keys, Clock()).ensure("EdDSA")
+    await store.directory.by_grant("none")
+    await store.revocations.prune(0.0)
+    await store.aclose()
+
+asyncio.run(main())
+print(*sorted({"sqlalchemy", "alembic", "aiosqlite"} & set(sys.modules)))
+"""
+
+
+def test_the_newest_revision_is_the_last_migration() -> None:
+    """Written down, so that a start need not ask Alembic."""
+    assert schema.newest() == NEWEST
+
+
+def test_a_worker_that_changes_nothing_loads_no_sqlalchemy(world: World) -> None:
+    """A third of the memory of a start, and of its time."""
+    done = subprocess.run([sys.executable, "-c", OPENED, world.url], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+async def test_the_first_account_that_an_issuer_brings_is_made(url: str) -> None:
+    """By a store that had not changed anything before."""
+    store = await open_store(url, MASTER_KEY, Clock())
+    standing = await store.directory.provision("https://id.example", "alice", "", "Alice")
+    assert standing.account.name == "Alice"
+    await store.aclose()
+
+
+@pytest.mark.parametrize("revision", [None, "0000"])
+async def test_tables_of_no_known_revision_are_not_opened(url: str, revision: str | None) -> None:
+    """Emptied by hand, or of another program."""
+    store = await open_store(url, MASTER_KEY, Clock())
+    async with store.changes().database.writing() as connection:
+        await connection.exec_driver_sql("DELETE FROM alembic_version")
+        if revision is not None:
+            await connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{revision}')")
+    await store.aclose()
+    with pytest.raises(DependencyFailed, match="revision"):
+        await open_store(url, MASTER_KEY, Clock())
+
+
+@pytest.mark.parametrize("url", ["sqlite:///var/gateway.db", "sqlite:////var/gateway.db"])
+def test_a_path_is_what_follows_three_slashes(url: str) -> None:
+    """Relative, or from the root with a fourth."""
+    assert str(database_path(url)) == url[10:]
