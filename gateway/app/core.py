@@ -17,6 +17,7 @@ from gateway.control.fetch import HttpFetch
 from gateway.edge.generation import Generation, Lane
 from gateway.edge.pool import Endpoint, Upstream, in_process
 from gateway.identity.model import Principal, SigningKey
+from gateway.identity.ports import Directory
 from gateway.identity.tokens import public_jwks
 from gateway.ops.logs import Log
 from gateway.ops.metrics import UNMATCHED, Metrics
@@ -33,15 +34,24 @@ class Core:
     """settings: what it was made from. generation: for the edge. jwks: may be shared with the core before it."""
 
     def __init__(
-        self, settings: model.Settings, number: int, store: Store, jwks: Jwks, clock: Clock, log: Log, metrics: Metrics
+        self,
+        settings: model.Settings,
+        number: int,
+        store: Store,
+        jwks: Jwks,
+        clock: Clock,
+        log: Log,
+        metrics: Metrics,
+        directory: Directory | None = None,
     ) -> None:
+        """directory: in place of the store's own."""
         self.settings = settings
         self.jwks = jwks
         self.profiles = ProfileEncoder(settings.profile.budget)
         self._store = store
         self._assertions = Assertions(f"{settings.public_url}/assertion")
         verifiers = Verifiers(
-            store.directory,
+            directory or store.directory,
             store.keys,
             jwks,
             OwnTokens(settings.tokens.issuer, settings.tokens.audience),

@@ -1,0 +1,293 @@
+"""What would happen to a request, and why: the stages of an exchange themselves, asked one after the other.
+
+Nothing is forwarded and nothing is stored. No rule has a second implementation here: the order of the checks is that of
+`pipeline`, and this module only names the one that refused.
+"""
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from gateway.access.jwks import Jwks
+from gateway.app import compile
+from gateway.app.core import Core, key_sources
+from gateway.clock import Clock
+from gateway.control.fetch import HttpFetch
+from gateway.edge.exchange import Exchange
+from gateway.edge.single import read_request
+from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.identity.model import Account, Owner, Principal, Standing
+from gateway.identity.ports import Directory
+from gateway.ops.logs import Log
+from gateway.ops.metrics import Metrics
+from gateway.pipeline import Admitted, Memo, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.routes.model import Route
+from gateway.settings.model import Settings
+from gateway.store.sql import open_store
+from gateway.wire.credentials import present
+from gateway.wire.message import Request
+from gateway.wire.peer import forwarded_fields
+from gateway.wire.problems import PROBLEMS
+
+Check = Literal["request", "route", "path", "credential", "access", "body", "headers"]
+CHECKS: Final[tuple[Check, ...]] = ("request", "route", "path", "credential", "access", "body", "headers")
+
+# The account that an external caller would be given on first sight: explaining makes none.
+NEW_ACCOUNT: Final = "00000000-0000-0000-0000-000000000000"
+
+_SECRET = re.compile(r"auth|token|secret|api-?key|passw|cookie|session|signature|connection-string").search
+_ASSERTION: Final = "x-mycelium-assertion"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as a client at `address` would send it. fields: (name, value), Host among them; no line breaks."""
+
+    method: bytes
+    target: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+    address: str = "127.0.0.1"
+
+    @property
+    def head(self) -> bytes:
+        lines = [b"%b: %b\r\n" % field for field in self.fields]
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.method, self.target, b"".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    check: Check
+    outcome: Literal["ok", "refused", "failed", "skipped"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """kind: as `wire.credentials` tells them apart, `none` or `malformed`.
+
+    outcome: `verified`, a reason code, `ignored` (the route is public), `passed_on` (to our own application), `absent`,
+    or `not_reached`.
+    """
+
+    kind: str = "none"
+    outcome: str = "not_reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the upstream would get. target: without the query. fields: secrets shortened. stripped: names."""
+
+    upstream: str
+    method: str
+    target: str
+    fields: tuple[tuple[str, str], ...]
+    stripped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """fault: why it would be refused, None if it would be forwarded. route, sent: None where it did not get so far.
+
+    number: of the route among those of the configuration, from 0; None for a built-in one.
+    """
+
+    steps: tuple[Step, ...]
+    fault: GatewayError | None = None
+    route: Route | None = None
+    number: int | None = None
+    credential: Credential = Credential()
+    sent: Sent | None = None
+
+
+class OnPaper:
+    """A Directory that makes no account. That the address may be another account's already is not looked up."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.by_grant = directory.by_grant
+        self.by_secret = directory.by_secret
+        self.by_subject = directory.by_subject
+
+    async def provision(self, issuer: str, subject: str, email: str, name: str) -> Standing:
+        return Standing(Account(NEW_ACCOUNT, name, Owner(NEW_ACCOUNT, email)), None)
+
+
+@asynccontextmanager
+async def offline(settings: Settings, master_key: bytes, clock: Clock, log: Log) -> AsyncIterator[Core]:
+    """The objects of a gateway that does not run. Key sets are fetched when a token needs one.
+
+    Raises DependencyFailed.
+    """
+    store = await open_store(settings.store.url, master_key, clock)
+    try:
+        async with HttpFetch() as fetch:
+            jwks = Jwks(key_sources(settings), fetch, clock)
+            core = Core(settings, 0, store, jwks, clock, log, Metrics(), OnPaper(store.directory))
+            try:
+                await core.authenticator.reload_keys()
+                yield core
+            finally:
+                await core.authenticator.aclose()
+                await jwks.aclose()
+    finally:
+        await store.aclose()
+
+
+async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
+    """Everything up to the upstream's connection. Which endpoint is next, and whether it lives, is not asked."""
+    try:
+        exchange = read_request(asked.head, core.generation, asked.address, clock)
+    except RequestRejected as fault:
+        return Explanation((_refusal("request", fault),), fault)
+    now = clock.now()
+    pipeline = core.generation.pipeline
+    outcome = pipeline.decide(exchange.request, Memo(), now)
+    if isinstance(outcome, Unverified):
+        outcome = await pipeline.settle(outcome, now)
+    if isinstance(outcome, Refused):
+        found = _refused(exchange.request, outcome)
+    else:
+        found = _admitted(core, exchange, outcome, asked)
+    return replace(found, number=_number(core, found.route))
+
+
+def _number(core: Core, route: Route | None) -> int | None:
+    """The lanes stand in the order of the configuration, the built-in ones after them."""
+    return None if route is None or route.builtin else list(core.generation.lanes).index(route)
+
+
+def _refused(request: Request, refused: Refused) -> Explanation:
+    fault, route = refused.fault, refused.route
+    check = _check_of(refused)
+    caller = refused.caller.principal if refused.caller is not None else None
+    credential = _credential(request, route, caller, fault) if check not in ("route", "path") else Credential()
+    passed = CHECKS[: CHECKS.index(check)]
+    steps = _passed(passed, request, route, credential, caller)
+    return Explanation((*steps, _refusal(check, fault)), fault, route, credential=credential)
+
+
+def _check_of(refused: Refused) -> Check:
+    """Which check it was, from how far `pipeline` had come."""
+    if refused.route is None:
+        return "route"
+    if refused.caller is None:
+        return "path" if refused.fault.code == "ambiguous_path" else "credential"
+    return "access" if isinstance(refused.fault, RequestRejected) else "headers"
+
+
+def _admitted(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) -> Explanation:
+    request, permit = exchange.request, admitted.permit
+    route = permit.route
+    credential = _credential(request, route, permit.principal, None)
+    limit = route.body_limit
+    if limit is not None and (request.length or 0) > limit:
+        fault = RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes.")
+        steps = _passed(CHECKS[: CHECKS.index("body")], request, route, credential, permit.principal)
+        return Explanation((*steps, _refusal("body", fault)), fault, route, credential=credential)
+    sent = _sent(core, exchange, admitted, asked)
+    steps = _passed(CHECKS[:-1], request, route, credential, permit.principal)
+    last = Step("headers", "ok", f"{len(sent.fields)} sent, {len(sent.stripped)} of the client's stripped")
+    return Explanation((*steps, last), None, route, credential=credential, sent=sent)
+
+
+def _refusal(check: Check, fault: GatewayError) -> Step:
+    detail = fault.detail or PROBLEMS[fault.code].title
+    return Step(check, "failed" if isinstance(fault, DependencyFailed) else "refused", f"{fault.code}: {detail}")
+
+
+def _passed(
+    checks: tuple[Check, ...], request: Request, route: Route | None, credential: Credential, caller: Principal | None
+) -> Iterator[Step]:
+    for check in checks:
+        if check == "request":
+            where = f"{request.method.decode('ascii')} {_text(request.target.path)} for {_text(request.host)}"
+            yield Step(check, "ok", where)
+            continue
+        assert route is not None
+        match check:
+            case "route":
+                yield Step(check, "ok", f"{compile.label(route)} to {route.upstream}")
+            case "path":
+                odd = ", ".join(sorted(map(_text, request.target.oddities)))
+                yield Step(check, "ok", f"the route lists {odd}" if odd else "it can be read in one way only")
+            case "credential":
+                yield Step(check, "ok" if caller is not None else "skipped", _about(credential, caller))
+            case "access":
+                yield Step(check, "ok", route.access.kind.value)
+            case "body":
+                limit = "any size" if route.body_limit is None else f"up to {route.body_limit} bytes"
+                yield Step(check, "ok", limit)
+
+
+def _credential(
+    request: Request, route: Route | None, caller: Principal | None, fault: GatewayError | None
+) -> Credential:
+    try:
+        presented = present(request.connection_string, request.authorization)
+        kind: str = "none" if presented is None else presented.kind
+    except RequestRejected:
+        kind = "malformed"
+    if caller is not None:
+        return Credential(kind, "verified")
+    if fault is not None:
+        return Credential(kind, fault.code)
+    if kind == "none":
+        return Credential(kind, "absent")
+    return Credential(kind, "passed_on" if route is not None and route.builtin else "ignored")
+
+
+def _about(credential: Credential, caller: Principal | None) -> str:
+    if caller is None:
+        return f"{credential.kind}, {credential.outcome.replace('_', ' ')}"
+    account = caller.account
+    known = "no account" if account is None else f"account {account.id}"
+    if account is not None and account.id == NEW_ACCOUNT:
+        known = "an account that would be made now"
+    grant = "" if caller.grant_id is None else f", grant {caller.grant_id}"
+    return f"{credential.kind} of {known}{grant}, issuer {caller.issuer}, assurance level {caller.aal}"
+
+
+def _sent(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) -> Sent:
+    line, *lines = _head(core, exchange, admitted).removesuffix(b"\r\n\r\n").split(b"\r\n")
+    method, target, _ = line.split(b" ")
+    fields = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+    shown = tuple((_text(name).lower(), _shown(name, value)) for name, value in fields)
+    path, mark, _ = _text(target).partition("?")
+    upstream = admitted.permit.route.upstream
+    return Sent(upstream, _text(method), path + mark + "..." * bool(mark), shown, tuple(_stripped(asked, fields)))
+
+
+def _head(core: Core, exchange: Exchange, admitted: Admitted) -> bytes:
+    """The upstream's request head, made by the functions that make it for an exchange."""
+    request, generation, permit = exchange.request, core.generation, admitted.permit
+    if admitted.injected is None:
+        sender = sender_fields(exchange.peer, request.host, generation.scheme)
+        return prepare_builtin(request, sender, generation.connection_string, exchange.request_id)
+    forwarded = forwarded_fields(exchange.peer, request.host, generation.scheme)
+    aim = core.upstreams[permit.route.upstream].endpoints[0].aim
+    return prepare(request, permit, admitted.injected.head, aim, forwarded, exchange.request_id)
+
+
+def _stripped(asked: Asked, fields: list[tuple[bytes, bytes]]) -> Iterator[str]:
+    """The client's fields that do not go on as they came; `Host` always does in some form."""
+    left = Counter((name.lower(), value.strip(b" \t")) for name, value in fields)
+    for name, value in asked.fields:
+        field = (name.lower(), value.strip(b" \t"))
+        if left[field]:
+            left[field] -= 1
+        elif field[0] != b"host":
+            yield _text(field[0])
+
+
+def _shown(name: bytes, value: bytes) -> str:
+    """A value without what would let its reader in somewhere."""
+    known, text = _text(name).lower(), _text(value)
+    if known == _ASSERTION:
+        return f"{text[:10]}... ({len(value)} bytes)"
+    return f"({len(value)} bytes)" if _SECRET(known) else text
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
