@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-
 from harness.client import chunked, request
 from harness.site import Site
 from harness.upstream import OK, Line, answering

@@ -4,7 +4,6 @@ import asyncio
 import socket
 
 import pytest
-
 from harness.client import request
 from harness.site import Site
 from harness.upstream import OK, Line, answering

@@ -3,9 +3,8 @@
 import asyncio
 
 import pytest
-
 from harness.client import Client, request
-from harness.site import Site
+from harness.site import Site, until
 from harness.upstream import Line
 
 
@@ -85,10 +84,8 @@ async def test_hundreds_of_clients_that_vanish_leave_nothing_behind(site: Site) 
     running = await site.gateway(await site.upstream())
     for number in range(300):
         client = await site.client(running)
-        await client.send((request() if number % 3 else request()[:-2]))
+        await client.send(request() if number % 3 else request()[:-2])
         client.reset()
     assert (await (await site.client(running)).ask()).status == 200
     edge = running.gateway.edge
-    async with asyncio.timeout(10):
-        while len(edge.clients) > 1:
-            await asyncio.sleep(0)
+    await until(lambda: len(edge.clients) == 1)

@@ -1,1 +1,1 @@
-"""What tests of running gateways stand on: real sockets on loopback, upstreams that do what a test says, raw clients."""
+"""What tests of running gateways stand on: real sockets on loopback, upstreams with a script, raw clients."""

@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,13 @@ class Site:
             await running.stop()
             assert self.expected_errors or not running.log.errors
         assert not self.surprises, self.surprises
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """For what has no event to wait for. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def _close(client: Client) -> None:

@@ -1,0 +1,145 @@
+"""Stopping and reloading: what is under way ends well, or is cut when its time is over."""
+
+import asyncio
+import json
+
+import pytest
+from harness.client import request
+from harness.site import ROUTES, Site
+from harness.upstream import OK, Line, answering
+
+
+async def test_draining_closes_idle_connections(site: Site) -> None:
+    """And accepts no new ones."""
+    running = await site.gateway(await site.upstream())
+    client = await site.client(running)
+    await client.ask()
+    await running.stop()
+    assert await client.rest() == b""
+    with pytest.raises(ConnectionRefusedError):
+        await site.client(running)
+
+
+async def test_draining_lets_an_exchange_end(site: Site) -> None:
+    """Its answer is whole, and says that the connection ends with it."""
+    release = asyncio.Event()
+
+    async def held(line: Line) -> None:
+        await line.request()
+        await release.wait()
+        line.send(OK)
+
+    upstream = await site.upstream(held)
+    running = await site.gateway(upstream, listen={"timeouts": {"drain": "20s"}})
+    client = await site.client(running)
+    await client.send(request())
+    await upstream.got()
+    stopping = asyncio.create_task(running.stop())
+    await asyncio.sleep(0)
+    release.set()
+    answer = await client.answer()
+    assert (answer.body, answer.one(b"connection")) == (b"ok", b"close")
+    await asyncio.wait_for(stopping, 10)
+
+
+async def test_draining_lets_a_head_under_way_end(site: Site) -> None:
+    """It was begun before."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"drain": "20s"}})
+    client = await site.client(running)
+    whole = request()
+    await client.send(request(), whole[:10])
+    assert (await client.answer()).status == 200
+    stopping = asyncio.create_task(running.stop())
+    await asyncio.sleep(0)
+    await client.send(whole[10:])
+    assert (await client.answer()).one(b"connection") == b"close"
+    await asyncio.wait_for(stopping, 10)
+
+
+async def test_draining_cuts_what_does_not_end(site: Site) -> None:
+    """After the drain time, and not before."""
+
+    async def hung(line: Line) -> None:
+        await line.request()
+        await line.gone()
+
+    upstream = await site.upstream(hung)
+    running = await site.gateway(upstream, listen={"timeouts": {"drain": "300ms"}})
+    client = await site.client(running)
+    await client.send(request())
+    await upstream.got()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.wait_for(running.stop(), 10)
+    assert loop.time() - began >= 0.3
+    assert await client.rest() == b""
+    (line,) = await running.lines()
+    assert (line["status"], line["reason"]) == (0, "client_gone")
+
+
+async def test_a_reload_changes_the_routes(site: Site) -> None:
+    """For connections that were open before, too."""
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    client = await site.client(running)
+    assert (await client.ask("/new/x")).status == 404
+    new = [*ROUTES, {"path": "/new/**", "access": "public"}]
+    running.write(site.said(upstream, routes=new))
+    assert await running.gateway.reload() == []
+    assert (await client.ask("/new/x")).status == 200
+
+
+async def test_an_exchange_keeps_the_generation_it_began_with(site: Site) -> None:
+    """Its upstream answers although the new configuration has another; then its connection is closed."""
+    release = asyncio.Event()
+
+    async def held(line: Line) -> None:
+        await line.request()
+        await release.wait()
+        line.send(OK)
+        await line.gone()
+
+    old, new = await site.upstream(held), await site.upstream(answering(OK.replace(b"ok", b"2!")))
+    running = await site.gateway(old)
+    client, other = await site.client(running), await site.client(running)
+    await client.send(request())
+    await old.got()
+    running.write(site.said(new))
+    assert await running.gateway.reload() == []
+    assert (await other.ask()).body == b"2!"
+    release.set()
+    assert (await client.answer()).body == b"ok"
+    await asyncio.wait_for(old.lines[0].ended.wait(), 10)
+    assert (await client.ask()).body == b"2!"
+
+
+async def test_idle_connections_of_the_old_generation_are_closed(site: Site) -> None:
+    """Nobody would use them any more."""
+    old, new = await site.upstream(), await site.upstream()
+    running = await site.gateway(old)
+    client = await site.client(running)
+    await client.ask()
+    running.write(site.said(new))
+    await running.gateway.reload()
+    await asyncio.wait_for(old.lines[0].ended.wait(), 10)
+
+
+async def test_a_wrong_configuration_keeps_the_old(site: Site) -> None:
+    """Whole: its faults are told, and nothing has changed."""
+    site.expected_errors = True
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    running.config.write_text(json.dumps(site.said(upstream, routs=[])))
+    assert [fault["code"] for fault in await running.gateway.reload()] == ["unknown_key"]
+    assert (await (await site.client(running)).ask()).status == 200
+
+
+async def test_a_verified_credential_survives_a_reload_only_by_being_verified_again(site: Site) -> None:
+    """What one generation has verified, another does not recall."""
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    client = await site.client(running)
+    assert (await client.ask("/secure/x", running.people.ada.field)).status == 200
+    running.write(site.said(upstream, tokens={"audience": "http://elsewhere.test"}))
+    assert await running.gateway.reload() == []
+    assert (await client.ask("/secure/x", running.people.ada.field)).status == 401

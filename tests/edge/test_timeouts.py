@@ -1,0 +1,146 @@
+"""Every wait has an end, and each end its own answer. Deadlines are looked at once per second."""
+
+import asyncio
+import socket
+
+import pytest
+from harness.client import request
+from harness.site import Site, until
+from harness.upstream import Line, answering
+
+SOON = 5.0  # seconds: far above the shortest timeouts and the sweep, far below their defaults
+
+
+async def silent(line: Line) -> None:
+    await line.head()
+    await line.gone()
+
+
+async def test_a_head_that_does_not_end_is_408(site: Site) -> None:
+    """From its first byte, and however slowly more of it comes."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"head": "100ms"}})
+    client = await site.client(running)
+    await client.send(request()[:-2])
+    answer = await asyncio.wait_for(client.answer(), SOON)
+    assert (answer.status, answer.code, answer.one(b"connection")) == (408, "head_timeout", b"close")
+    assert await client.rest() == b""
+
+
+async def test_a_trickled_head_gets_no_more_time(site: Site) -> None:
+    """The whole head has to come in time: a byte now and then does not help (slowloris)."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"head": "100ms"}})
+    client = await site.client(running)
+
+    async def trickle() -> None:
+        for byte in request("/public/" + "x" * 1000)[:-1]:
+            await client.send(bytes((byte,)))
+            await asyncio.sleep(0.01)
+
+    task = asyncio.create_task(trickle())
+    try:
+        assert (await asyncio.wait_for(client.answer(), SOON)).code == "head_timeout"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["fresh", "used"])
+async def test_an_idle_connection_is_closed(site: Site, before: bool) -> None:
+    """Without a word, whether or not it has served a request."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"keep_alive": "100ms"}})
+    client = await site.client(running)
+    if before:
+        await client.ask()
+    assert await asyncio.wait_for(client.rest(), SOON) == b""
+
+
+async def test_a_body_that_stops_is_408(site: Site) -> None:
+    """The upstream's connection ends with it: the part must not be taken for the whole."""
+    upstream = await site.upstream(silent)
+    running = await site.gateway(upstream, listen={"timeouts": {"body_idle": "100ms"}})
+    client = await site.client(running)
+    await client.send(request("/public/x", b"Content-Length: 10", method="POST"), b"hello")
+    answer = await asyncio.wait_for(client.answer(), SOON)
+    assert (answer.status, answer.code) == (408, "body_timeout")
+    await asyncio.wait_for(upstream.lines[0].ended.wait(), SOON)
+
+
+async def test_a_body_that_goes_on_is_not_timed_out(site: Site) -> None:
+    """The limit is for silence, not for the whole: parts over more than two of its lengths."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"body_idle": "1s"}})
+    client = await site.client(running)
+    await client.send(request("/public/x", b"Content-Length: 25", method="POST"))
+    for _ in range(25):
+        await client.send(b"x")
+        await asyncio.sleep(0.1)
+    assert (await client.answer()).status == 200
+
+
+async def test_an_upstream_that_says_nothing_is_504(site: Site) -> None:
+    """The client's connection lives, the upstream's does not."""
+    upstream = await site.upstream(silent)
+    running = await site.gateway(upstream, route={"timeouts": {"first_byte": "10ms"}})
+    client = await site.client(running)
+    answer = await asyncio.wait_for(client.ask(), SOON)
+    assert (answer.status, answer.code, answer.all(b"connection")) == (504, "upstream_timeout", [])
+    await asyncio.wait_for(upstream.lines[0].ended.wait(), SOON)
+
+
+async def test_an_upstream_that_stops_in_its_answer_cuts_the_client(site: Site) -> None:
+    """After the head there is no other way to say it."""
+
+    async def script(line: Line) -> None:
+        await line.request()
+        line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel")
+        await line.gone()
+
+    running = await site.gateway(await site.upstream(script), route={"timeouts": {"idle": "10ms"}})
+    client = await site.client(running)
+    await client.send(request())
+    raw = await asyncio.wait_for(client.rest(), SOON)
+    assert raw.endswith(b"\r\n\r\nhel")
+
+
+async def test_a_client_that_does_not_read_is_cut(site: Site) -> None:
+    """While its answer waits, so does the upstream; neither waits for ever."""
+    upstream = await site.upstream(
+        answering(b"HTTP/1.1 200 OK\r\ncontent-length: 33554432\r\n\r\n" + b"x" * (32 << 20))
+    )
+    running = await site.gateway(upstream, route={"timeouts": {"idle": "10ms"}})
+    client = await site.client(running, receive=4096)
+    client.writer.transport.pause_reading()
+    await client.send(request())
+    line = await upstream.line()
+    await asyncio.wait_for(line.ended.wait(), 2 * SOON)
+
+
+async def test_an_upstream_that_does_not_accept_is_504(site: Site) -> None:
+    """Its queue of connections is full, so that the handshake does not end; keep-alive is shorter and no matter."""
+    deaf = socket.socket()
+    deaf.bind(("127.0.0.1", 0))
+    deaf.listen(0)
+    fillers = [socket.socket() for _ in range(4)]
+    try:
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(deaf.getsockname())
+        running = await site.gateway(
+            f"http://127.0.0.1:{deaf.getsockname()[1]}",
+            route={"timeouts": {"connect": "2500ms"}},
+            listen={"timeouts": {"keep_alive": "100ms", "head": "100ms"}},
+        )
+        client = await site.client(running)
+        answer = await asyncio.wait_for(client.ask(), 2 * SOON)
+        assert (answer.status, answer.code) == (504, "upstream_timeout")
+    finally:
+        for filler in (*fillers, deaf):
+            filler.close()
+
+
+async def test_a_refused_client_that_does_not_close_is_closed(site: Site) -> None:
+    """The gateway reads on for a second, so that the refusal is not destroyed by a reset, and no longer."""
+    running = await site.gateway(await site.upstream())
+    client = await site.client(running)
+    await client.send(b"nonsense\r\n\r\n")
+    await client.answer()
+    await until(lambda: not running.gateway.edge.clients)
