@@ -150,7 +150,11 @@ class Intake(RequestReader):
 
     def _parse(self, data: bytes) -> None:
         self._feeding = data
-        self.bulky = len(data) > self.limits.least or self._partial != b""
+        if self._partial:
+            self.opening, self.bulky = b"", True
+        else:
+            self.opening = data if self._incoming is None else b""
+            self.bulky = len(data) > self.limits.least
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as pause:

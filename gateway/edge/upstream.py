@@ -51,7 +51,6 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
 
     __slots__ = (
         "_barren",
-        "_opening",
         "_paused",
         "_surplus",
         "bodiless",
@@ -80,7 +79,6 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = False
         self.idle_since = 0.0
         self._barren = 0
-        self._opening = b""
         self._surplus = self._paused = False
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
@@ -128,10 +126,10 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
             return
         if not self.started:
             self.started = True
-            self._opening = data[:9]
+            self.opening = data
             self.bulky = len(data) > _BARREN
-        elif len(self._opening) < 9:
-            self._opening += data[:9]
+        elif 0 < len(self.opening) < 9:
+            self.opening += data
         try:
             self.parser.feed_data(data)
             if self.raw is not None or not self.done:
@@ -167,9 +165,6 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
     def on_response(self) -> None:
         if self.done or self.holder is None:
             raise BadAnswer("a second answer came after the first")
-        if self.minor == 0 and not self._opening.startswith(b"HTTP/1.0 "):
-            # llhttp reports RTSP/1.0 and ICE/1.0 as version 1.0, and does not say which
-            raise BadAnswer("it does not speak HTTP")
         if self.status < 200:
             self.holder.on_informational()
         else:
