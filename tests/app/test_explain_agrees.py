@@ -1,0 +1,152 @@
+"""What `explain` says of a request is what a running gateway does with it."""
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from harness.people import MASTER_KEY, People
+from harness.site import Kept, Running, Site
+from harness.upstream import answering
+from identity.forge import ISSUER, jwk, jwks, private_key, token
+
+from gateway.app.explain import Asked, Explanation, explain, offline
+from gateway.app.gateway import read
+from gateway.clock import Clock
+
+ROUTES = (
+    {"path": "/public/**", "access": "public", "methods": ["GET", "POST"]},
+    {"path": "/auth/**", "access": "authenticated"},
+    {"path": "/secure/**", "access": "protected"},
+    {"path": "/roles/**", "access": {"roles": [{"role": "manager", "permission": "write"}]}},
+    {"path": "/mfa/**", "access": {"kind": "protected", "mfa": "required"}},
+    {"path": "/acme/**", "access": {"kind": "authenticated", "issuers": ["acme"]}},
+    {"path": "/scoped/**", "access": {"kind": "protected", "scopes": ["orders"]}},
+    {"path": "/odd/**", "access": "public", "allow_encoded": ["%2F"]},
+    {"path": "/small/**", "access": "public", "limits": {"body": "10B"}},
+    {
+        "path": "/moved/**",
+        "access": "protected",
+        "strip_prefix": "/moved",
+        "forward": {"authorization": True, "host": "upstream"},
+    },
+    {"path": "/hosted/**", "host": "shop.example", "access": "public"},
+)
+
+# method, target, fields
+TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("GET", "/public/x?a=b", ()),
+    ("HEAD", "/public/x", ()),
+    ("POST", "/public/x", ()),
+    ("PUT", "/public/x", ()),
+    ("GET", "/public/x", ("Authorization: Bearer nobody",)),
+    ("GET", "/public/x", ("X-Mycelium-Email: me", "X-Gateway-Peer: me", "X-Forwarded-For: 8.8.8.8")),
+    ("GET", "/public/x", ("X_Mycelium_Email: me",)),
+    ("GET", "/public/x", ("Connection: x-mine, close", "X-Mine: 1", "Accept: */*", "Accept: text/html")),
+    ("GET", "/public/../x", ()),
+    ("GET", "/public//x", ()),
+    ("GET", "/public/a%2Fb", ()),
+    ("GET", "/odd/a%2Fb", ()),
+    ("GET", "/odd/a;b", ()),
+    ("GET", "/nowhere", ()),
+    ("OPTIONS", "*", ()),
+    ("TRACE", "/public/x", ()),
+    ("BREW", "/public/x", ()),
+    ("GET", "/hosted/x", ()),
+    ("GET", "http://gateway.test/public/x", ()),
+    ("GET", "http://other.test/public/x", ()),
+    ("GET", "/small/x", ("Content-Length: 11",)),
+    ("GET", "/public/x", ("Expect: a-miracle",)),
+    ("GET", "/public/x", ("Transfer-Encoding: gzip",)),
+    ("GET", "/public/" + "x" * 8192, ()),
+    ("GET", "/public/" + "x" * 60000, ()),
+    ("GET", "/public/x", ("X-Long: " + "x" * 8192,)),
+    ("GET", "/auth/x", ()),
+    ("GET", "/auth/x", ("Authorization: Basic YTpi",)),
+    ("GET", "/auth/x", ("Authorization: Bearer nobody",)),
+    ("GET", "/auth/x", ("Authorization: Bearer a.b",)),
+    ("GET", "/auth/x", ("Authorization: Bearer {ada}", "Authorization: Bearer {bob}")),
+    ("GET", "/auth/x", ("Authorization: Bearer {ada}",)),
+    ("GET", "/auth/x", ("Authorization: Bearer {ada}x",)),
+    ("GET", "/auth/x", ("Authorization: Bearer {acme}",)),
+    ("GET", "/auth/x", ("Authorization: Bearer {stranger}",)),
+    ("GET", "/auth/x", ("Authorization: Bearer {unknown}",)),
+    ("GET", "/auth/x", ("Authorization: Bearer {expired}",)),
+    ("GET", "/acme/x", ("Authorization: Bearer {ada}",)),
+    ("GET", "/acme/x", ("Authorization: Bearer {acme}",)),
+    ("GET", "/secure/x", ("Authorization: Bearer {acme}",)),
+    ("GET", "/secure/x", ("Authorization: Bearer {ada}", "Cookie: a=b")),
+    ("GET", "/secure/x", ("x-mycelium-connection-string: {string}",)),
+    ("GET", "/secure/x", ("x-mycelium-connection-string: {string}0",)),
+    ("GET", "/secure/x", ("x-mycelium-connection-string: {string}", "Authorization: Bearer nobody")),
+    ("GET", "/roles/x", ("Authorization: Bearer {ada}",)),
+    ("GET", "/roles/x", ("Authorization: Bearer {bob}",)),
+    ("GET", "/mfa/x", ("Authorization: Bearer {ada}",)),
+    ("GET", "/scoped/x", ("Authorization: Bearer {ada}",)),
+    ("GET", "/moved/x", ("Authorization: Bearer {ada}",)),
+    ("GET", "/moved", ("Authorization: Bearer {ada}",)),
+)
+
+
+def external(**changes: object) -> str:
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": "gateway", "sub": "alice", "iat": now, "exp": now + 600, **changes}
+    return token(private_key("RS256"), claims=claims).decode()
+
+
+def presented(people: People) -> Mapping[str, str]:
+    now = int(time.time())
+    return {
+        "ada": people.ada.token,
+        "bob": people.bob.token,
+        "string": people.string.decode(),
+        "acme": external(),
+        "stranger": external(iss="https://other.example"),
+        "expired": external(exp=now - 600),
+        "unknown": token(private_key("RS256", "other"), claims={"iss": ISSUER}, kid="k2").decode(),
+    }
+
+
+async def explained(running: Running, method: str, target: str, fields: list[bytes]) -> Explanation:
+    loaded = read(running.config, {})
+    said = [(name, value) for name, _, value in (field.partition(b": ") for field in fields)]
+    asked = Asked(method.encode(), target.encode(), ((b"Host", b"gateway.test"), *said))
+    async with offline(loaded.settings, base64.b64decode(MASTER_KEY), Clock(), Kept()) as core:
+        return await explain(core, asked, Clock())
+
+
+def comparable(fields: Any) -> list[tuple[str, str]]:
+    """What does not differ from one request to the next; credentials are not shown in full."""
+    changing = {"x-mycelium-request-id", "x-mycelium-assertion", "authorization", "cookie"}
+    return [(name, "" if name in changing else value) for name, value in fields]
+
+
+@pytest.mark.parametrize(("method", "target", "fields"), TABLE, ids=range(len(TABLE)))
+async def test_explain_agrees_with_a_running_gateway(
+    site: Site, people: People, method: str, target: str, fields: tuple[str, ...]
+) -> None:
+    """The decision, the code, and every header that the upstream gets."""
+    document = jwks(jwk(private_key("RS256")))
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(document)
+    keys, upstream = await site.upstream(answering(head + document)), await site.upstream()
+    issuer = {
+        "name": "acme",
+        "issuer": ISSUER,
+        "jwks_url": f"{keys.url}/jwks",
+        "audiences": ["gateway"],
+        "algorithms": ["RS256"],
+    }
+    running = await site.gateway(f"{upstream.url}/base", routes=ROUTES, issuers=[issuer])
+    sent = [field.format(**presented(people)).encode() for field in fields]
+    found = await explained(running, method, target, sent)
+    answer = await (await site.client(running)).ask(target, *sent, method=method)
+    if found.fault is not None:
+        assert (found.fault.code, upstream.requests) == (json.loads(answer.body)["code"], [])
+        return
+    assert answer.status == 200
+    assert found.sent is not None
+    got = [(name.decode().lower(), value.decode()) for name, value in upstream.requests[0].fields]
+    assert comparable(found.sent.fields) == comparable(got)
+    assert found.sent.target.partition("?")[0].encode() == upstream.requests[0].target.partition(b"?")[0]
