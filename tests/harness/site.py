@@ -152,7 +152,11 @@ class Site:
         sock.setblocking(False)
         if receive is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        await asyncio.get_running_loop().sock_connect(sock, running.gateway.address)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, running.gateway.address)
+        except OSError:
+            sock.close()
+            raise
         name = "gateway.test" if tls else None
         reader, writer = await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name, limit=1 << 20)
         client = Client(reader, writer)
@@ -172,7 +176,7 @@ class Site:
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
     """For what has no event to wait for. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - nobody sets an event for it
             await asyncio.sleep(0.01)
 
 
