@@ -20,10 +20,10 @@ BUILTIN = "builtin"  # name of our own application as an upstream, in logs and m
 def compile_faults(loaded: Loaded) -> Sequence[Fault]:
     """What only the compiled routes show: two of them for one request, or one that a built-in endpoint has taken."""
     routes = [to_route(route) for route in loaded.settings.routes]
-    faults = [fault for place, route in enumerate(routes) for fault in _unreachable(loaded, place, route)]
-    if faults:
-        return faults
-    faults = [_overlap(loaded, conflict) for conflict in conflicts(routes)]
+    try:
+        faults = [_overlap(loaded, conflict) for conflict in conflicts(routes)]
+    except ValueError:  # of one of them: now each is looked at
+        return [fault for place, route in enumerate(routes) for fault in _unreachable(loaded, place, route)]
     reserved = builtin_routes(_endpoints(loaded.settings))
     faults += [
         loaded.place(("routes", conflict.first, "path")).fault(
@@ -60,7 +60,7 @@ def _tls_faults(loaded: Loaded) -> list[Fault]:
             faults.append(loaded.place(("listen", "tls")).fault("bad_certificate", _why(error)))
     for name, upstream in settings.upstreams.items():
         try:
-            client_context(upstream.tls)
+            _context_for(upstream)
         except (OSError, ssl.SSLError) as error:
             place = loaded.place(("upstreams", name, "tls", "ca"))
             faults.append(place.fault("bad_certificate", _why(error)))
@@ -117,7 +117,7 @@ def label(route: Route) -> str:
 
 
 def to_upstream(name: str, upstream: model.Upstream) -> Upstream:
-    context = client_context(upstream.tls)
+    context = _context_for(upstream)
     endpoints = []
     for said in upstream.endpoints:
         tls = context if said.scheme == "https" else None
@@ -126,6 +126,11 @@ def to_upstream(name: str, upstream: model.Upstream) -> Upstream:
         aim = Aim((host if said.port == default else f"{host}:{said.port}").encode(), said.path)
         endpoints.append(Endpoint(str(said), aim, upstream.pool, tcp(said.host, said.port, tls)))
     return Upstream(name, endpoints, upstream.balance)
+
+
+def _context_for(upstream: model.Upstream) -> ssl.SSLContext | None:
+    """None where no endpoint speaks TLS: reading the system's certificates takes 20 ms for each context."""
+    return client_context(upstream.tls) if any(said.scheme == "https" for said in upstream.endpoints) else None
 
 
 def limits(listen: model.Listen) -> Limits:

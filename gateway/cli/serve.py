@@ -35,6 +35,7 @@ async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awai
 
         await migrate_store(loaded.settings.store.url)
     gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ))
+    del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()
     settle_heap()
     async with AsyncExitStack() as stack:

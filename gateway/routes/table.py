@@ -161,15 +161,18 @@ def conflicts(routes: Sequence[Route]) -> list[Conflict]:
 def find_equal(routes: Sequence[Route], endpoints: Sequence[Route]) -> list[Conflict]:
     """Every route (first) that has the shape and a method of a reserved endpoint (second).
 
-    Hosts do not count: an endpoint is served under every host. Raises ValueError as `Table` does.
+    Hosts do not count: an endpoint is served under every host. May raise ValueError as `Table` does.
     """
     reserved = {
         (read_template(endpoint.path), method): place
         for place, endpoint in enumerate(endpoints)
         for method in _methods(endpoint)
     }
+    depths = {endpoint.path.count("/") for endpoint in endpoints}  # of another depth, no path has the shape of one
     found: dict[tuple[int, int], list[str]] = {}
     for place, route in enumerate(routes):
+        if route.path.count("/") not in depths:
+            continue
         template = read_template(route.path)
         for method in _methods(route):
             if (owner := reserved.get((template, method))) is not None:
