@@ -38,7 +38,7 @@ CHECKS: Final[tuple[Check, ...]] = ("request", "route", "path", "credential", "a
 # The account that an external caller would be given on first sight: explaining makes none.
 NEW_ACCOUNT: Final = "00000000-0000-0000-0000-000000000000"
 
-_SECRET = re.compile(r"auth|token|secret|api-?key|passw|cookie|session|signature|connection-string").search
+_SECRET = re.compile(r"auth|token|secret|api-?key|passw|cookie|session|signature").search
 _ASSERTION: Final = "x-mycelium-assertion"
 
 
@@ -253,7 +253,8 @@ def _sent(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) -> S
     line, *lines = _head(core, exchange, admitted).removesuffix(b"\r\n\r\n").split(b"\r\n")
     method, target, _ = line.split(b" ")
     fields = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
-    shown = tuple((_text(name).lower(), _shown(name, value)) for name, value in fields)
+    credential = core.generation.connection_string
+    shown = tuple((_text(name).lower(), _shown(name, value, credential)) for name, value in fields)
     path, mark, _ = _text(target).partition("?")
     upstream = admitted.permit.route.upstream
     return Sent(upstream, _text(method), path + mark + "..." * bool(mark), shown, tuple(_stripped(asked, fields)))
@@ -281,12 +282,12 @@ def _stripped(asked: Asked, fields: list[tuple[bytes, bytes]]) -> Iterator[str]:
             yield _text(field[0])
 
 
-def _shown(name: bytes, value: bytes) -> str:
-    """A value without what would let its reader in somewhere."""
+def _shown(name: bytes, value: bytes, credential: bytes) -> str:
+    """A value without what would let its reader in somewhere. credential: name of the connection string's header."""
     known, text = _text(name).lower(), _text(value)
     if known == _ASSERTION:
         return f"{text[:10]}... ({len(value)} bytes)"
-    return f"({len(value)} bytes)" if _SECRET(known) else text
+    return f"({len(value)} bytes)" if _SECRET(known) or name.lower() == credential else text
 
 
 def _text(raw: bytes) -> str:

@@ -194,6 +194,15 @@ def test_no_secret_is_shown(shop: Run, token: str, string: str, form: tuple[str,
     assert re.search(r"eyJ[\w-]{20}", result.stdout) is None
 
 
+def test_a_connection_string_is_not_shown_whatever_its_header_is_called(shop: Run, string: str) -> None:
+    """Also where it goes on, to our own application."""
+    with Path("config.yaml").open("a") as config:
+        config.write("connection_strings: { header: x-acme }\n")
+    result = shop("explain", "GET", "/_adm/beginners/profile", "--connection-string", string)
+    assert "x-acme: (" in result.stdout
+    assert string not in result.stdout
+
+
 def test_people_get_the_profile_decoded(shop: Run, token: str, ada: str) -> None:
     """JSON instead of base64."""
     lines = shop("explain", "GET", "/orders/1", "--bearer", token).stdout.splitlines()
