@@ -67,8 +67,8 @@ def map_large_buffers() -> None:
     """glibc raises this threshold by itself, and the 256 KiB that uvloop sets aside for each TLS connection then come
     from the heap, on pages that something else has used. Mapped, only what is written counts: 27 KiB instead of 47.
 
-    uvloop's plain reads are of 256,000 bytes at most: those stay on the heap, where they cost no system call. Reads of TLS do
-    cost some: 10 to 25 us a request.
+    uvloop's plain reads are of 256,000 bytes at most: those stay on the heap, where they cost no system call. Those
+    of TLS do cost some: 10 to 25 us a request.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not every C library has it
     if mallopt is not None:
