@@ -1,7 +1,6 @@
 """`gateway serve`: start, obey signals, drain, stop. The only home of uvloop."""
 
 import asyncio
-import ctypes
 import gc
 import os
 import signal
@@ -21,8 +20,6 @@ from gateway.errors import DependencyFailed
 from gateway.ops.logs import adopt_standard_logging, application_log
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.values import Address
-
-M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 
 
 async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awaitable[None]] | None = None) -> None:
@@ -61,18 +58,6 @@ def settle_heap() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-
-
-def map_large_buffers() -> None:
-    """glibc raises this threshold by itself, and the 256 KiB that uvloop sets aside for each TLS connection then come
-    from the heap, on pages that something else has used. Mapped, only what is written counts: 27 KiB instead of 47.
-
-    uvloop's plain reads are of 256,000 bytes at most: those stay on the heap, where they cost no system call. Those
-    of TLS do cost some: 10 to 25 us a request.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not every C library has it
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 256 * 1024)
 
 
 def _signals(gateway: Gateway) -> asyncio.Event:
@@ -126,7 +111,6 @@ def serve(
 
 def serve_until_stopped(work: Coroutine[None, None, None]) -> int:
     """Runs it on uvloop. Exit code: 0, 1 for a wrong configuration, 3 for a dependency that is down."""
-    map_large_buffers()
     gc.disable()  # until the gateway has started, see `settle_heap`
     try:
         uvloop.run(work)
