@@ -4,6 +4,7 @@ Decided at once where that is possible: then everything from the last byte of th
 upstream happens in one call, without a task, a timer or an await. What has to wait does so in `_settle` and `_connect`.
 """
 
+import asyncio
 from typing import Final
 
 from gateway.edge import answers
@@ -61,15 +62,25 @@ class Exchange(Answering):
     async def _settle(self, unverified: Unverified, now: float) -> None:
         try:
             outcome = await self.generation.pipeline.settle(unverified, now)
-        except Exception as error:  # whatever it was: the request does not go on
-            self.client.edge.report(error)
-            outcome = Refused(DependencyFailed("internal_error"), unverified.route)
-        self._task = None
-        if isinstance(outcome, Admitted):
-            self._admitted(outcome)
-        else:
-            self._refused(outcome)
+            self._task = None
+            if isinstance(outcome, Admitted):
+                self._admitted(outcome)
+            else:
+                self._refused(outcome)
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(error)
         self.client.regulate()
+
+    def _failed(self, error: BaseException) -> None:
+        """Whatever it was, the request does not go on, and its client does not wait for ever."""
+        self._task = None
+        if self.over:
+            return  # which is why it was cancelled
+        if isinstance(error, DependencyFailed):
+            self.fail(error)
+        else:
+            self.client.edge.report(error)
+            self.fail(DependencyFailed("internal_error"))
 
     def _admitted(self, admitted: Admitted) -> None:
         permit = self.permit = admitted.permit
@@ -91,15 +102,13 @@ class Exchange(Answering):
     async def _connect(self, upstream: Upstream, endpoint: Endpoint, admitted: Admitted) -> None:
         try:
             connection = await upstream.connect(endpoint, admitted.permit.route.timeouts.connect)
-        except DependencyFailed as fault:
             self._task = None
-            self.fail(fault)
-            return
-        self._task = None
-        if self.over:
-            connection.release(False, 0.0)
-            return
-        self._send(connection, admitted)
+            if self.over:
+                connection.release(False, 0.0)
+            else:
+                self._send(connection, admitted)
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(error)
         self.client.regulate()
 
     def _send(self, connection: UpstreamConnection, admitted: Admitted) -> None:
@@ -167,9 +176,8 @@ class Exchange(Answering):
         assert self.permit is not None
         try:
             connection = await lost.home.connect(self.permit.route.timeouts.connect)
-        except DependencyFailed as fault:
-            self._task = None
-            self.fail(fault)
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(error)
             return
         self._task = None
         if self.over:

@@ -18,10 +18,10 @@ REQUEST = {
     hops.FORWARD: "Accept Cookie User-Agent X-Any Range Content-Type Sec-WebSocket-Protocol x-myceliumx a",
     hops.DROP: (
         "x-mycelium-profile X-Mycelium-Profile X-MYCELIUM-EMAIL x-mycelium-anything x-mycelium- x-gateway-peer"
-        " X-Gateway-X Keep-Alive Proxy-Connection TE Trailer Proxy-Authorization Proxy-Authenticate HTTP2-Settings X-Real-IP"
-        " X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Method X-Forwarded-Server X-Original-URL"
-        " X-Original-URI X-Original-Method X-Rewrite-URL True-Client-IP X-HTTP-Method-Override X-HTTP-Method"
-        " X-Method-Override Front-End-Https"
+        " X-Gateway-X Keep-Alive Proxy-Connection TE Trailer Proxy-Authorization Proxy-Authenticate HTTP2-Settings"
+        " X-Real-IP X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Method X-Forwarded-Server"
+        " X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL True-Client-IP X-HTTP-Method-Override"
+        " X-HTTP-Method X-Method-Override Front-End-Https"
     ),
     hops.REFUSE: "x_mycelium_profile X-Mycelium_Profile x.mycelium.profile x+mycelium~profile a_b a.b a!b x|y _ ~",
     hops.HOST: "Host host HOST",

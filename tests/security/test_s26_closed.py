@@ -1,0 +1,282 @@
+"""S-22 to S-27 on the data plane: it fails closed, and credentials do not combine."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable
+
+import pytest
+from harness.client import request
+from harness.people import revoke
+from harness.site import Running, Site
+from harness.upstream import OK, Line, Upstream
+
+from gateway.access.authenticate import Verified
+from gateway.access.inject import Injector
+from gateway.errors import DependencyFailed, RequestRejected
+from gateway.pipeline import Pipeline
+from gateway.routes.table import Table
+from gateway.wire.credentials import Presented
+
+
+class Faulty:
+    """A gate that breaks at one of its two calls, and is the real one at the other."""
+
+    def __init__(self, gate: object, recall: BaseException | None, verify: BaseException | None) -> None:
+        self._gate = gate
+        self._faults = recall, verify
+        self.hits = 0
+
+    def recall(self, presented: Presented, now: float) -> Verified | RequestRejected | None:
+        if self._faults[0] is not None:
+            raise self._faults[0]
+        return None
+
+    def verify(self, presented: Presented, now: float) -> Awaitable[Verified]:
+        return self._verify(presented, now)
+
+    async def _verify(self, presented: Presented, now: float) -> Verified:
+        await asyncio.sleep(0)
+        if self._faults[1] is not None:
+            raise self._faults[1]
+        verified: Verified = await self._gate.verify(presented, now)  # type: ignore[attr-defined]
+        return verified
+
+
+class NoProfile(Injector):
+    """Cannot say who the caller is."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def lines(self, *_: object) -> object:  # type: ignore[override]
+        raise self._error
+
+
+class Unset:
+    """An account that cannot be looked at."""
+
+    def __getattr__(self, name: str) -> object:
+        raise ZeroDivisionError(name)
+
+
+def exchange_parts(running: Running, gate: object = None, injector: object = None) -> None:
+    """Puts a pipeline with these parts in the place of the running one, through its constructor."""
+    generation = running.gateway.edge.generation
+    routes = [route for route in generation.lanes if not route.builtin]
+    real = running.gateway.core
+    pipeline = Pipeline(
+        Table(routes),
+        Table([]),
+        frozenset(),
+        gate or real.authenticator,  # type: ignore[arg-type]
+        injector or NoProfile(AssertionError("not to be reached")),  # type: ignore[arg-type]
+    )
+    running.gateway.edge.generation = dataclasses.replace(generation, pipeline=pipeline)
+
+
+async def _refused(site: Site, upstream: Upstream, running: Running) -> int:
+    """The status; nothing has reached the upstream, and the connection goes on."""
+    client = await site.client(running)
+    answer = await asyncio.wait_for(client.ask("/secure/x", running.people.ada.field), 10)
+    assert not upstream.lines
+    assert (await client.ask("/nowhere")).status == 404
+    return answer.status
+
+
+FAULTS = [
+    (ZeroDivisionError("a mistake of ours"), 500),
+    (DependencyFailed("store_unavailable", retry_after=1), 503),
+    (DependencyFailed("keys_unavailable", retry_after=1), 503),
+    (RequestRejected("invalid_credential"), 401),
+    (MemoryError(), 500),
+    (TimeoutError(), 500),
+]
+IDS = [f"{type(error).__name__}-{status}" for error, status in FAULTS]
+
+
+@pytest.mark.parametrize(("error", "status"), FAULTS, ids=IDS)
+@pytest.mark.parametrize("where", ["recall", "verify"])
+async def test_s26_a_fault_in_authentication_lets_nobody_through(
+    site: Site, error: Exception, status: int, where: str
+) -> None:
+    """At either of its calls."""
+    site.expected_errors = True
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    faults = {where: error, "verify" if where == "recall" else "recall": None}
+    exchange_parts(running, Faulty(running.gateway.core.authenticator, faults["recall"], faults["verify"]))
+    assert await _refused(site, upstream, running) == status
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ZeroDivisionError(), 500), (DependencyFailed("profile_too_large"), 502)], ids=["500", "502"]
+)
+@pytest.mark.parametrize("cold", [True, False])
+async def test_s26_a_fault_in_the_profile_lets_nobody_through(
+    site: Site, error: Exception, status: int, cold: bool
+) -> None:
+    """Whether the credential had to be verified or was remembered."""
+    site.expected_errors = True
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    if not cold:
+        first = await site.client(running)
+        assert (await first.ask("/secure/x", running.people.ada.field)).status == 200
+        upstream.lines.clear()
+    exchange_parts(running, injector=NoProfile(error))
+    assert await _refused(site, upstream, running) == status
+
+
+@pytest.mark.parametrize("part", ["account", "until"])
+async def test_s26_a_fault_in_authorization_lets_nobody_through(site: Site, part: str) -> None:
+    """The caller that was found cannot be judged."""
+    site.expected_errors = True
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+
+    class Odd(Faulty):
+        async def _verify(self, presented: Presented, now: float) -> Verified:
+            return Verified(Unset(), now, now + 10)  # type: ignore[arg-type]
+
+    exchange_parts(running, Odd(None, None, None))
+    assert await _refused(site, upstream, running) == 500
+
+
+async def test_s26_a_check_that_is_cancelled_lets_nobody_through(site: Site) -> None:
+    """An answer, or a closed connection; nothing goes on."""
+    site.expected_errors = True
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    exchange_parts(running, Faulty(None, None, asyncio.CancelledError()))
+    client = await site.client(running)
+    await client.send(request("/secure/x", running.people.ada.field))
+    try:
+        status = (await asyncio.wait_for(client.answer(), 10)).status
+    except asyncio.IncompleteReadError:
+        status = 500
+    assert status >= 500
+    assert not upstream.lines
+
+
+async def test_s26_a_database_that_is_gone_is_503(site: Site) -> None:
+    """For who is not remembered; who is, goes on for a while."""
+    site.expected_errors = True
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    client = await site.client(running)
+    people = running.people
+    assert (await client.ask("/secure/x", people.ada.field)).status == 200
+    (people.folder / "gateway.db").write_bytes(b"this is no database" * 1000)
+    for leftover in people.folder.glob("gateway.db-*"):
+        leftover.unlink()
+    statuses = [(await client.ask("/secure/x", who.field)).status for who in (people.bob, people.ada)]
+    assert statuses[0] in (200, 503)
+    assert statuses[1] == 200
+
+
+CONNECTION_STRING = b"x-mycelium-connection-string: "
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (("good-string", "good-bearer"), 200),
+        (("good-string", "bad-bearer"), 200),
+        (("bad-string", "good-bearer"), 401),
+        (("empty-string", "good-bearer"), 401),
+        (("good-bearer", "good-bearer"), 400),
+        (("good-string", "good-string"), 400),
+        (("joined-bearer",), 400),
+        (("basic",), 401),
+        (("string-as-bearer",), 401),
+        (("bad-bearer",), 401),
+    ],
+)
+async def test_s27_credentials_do_not_combine(site: Site, fields: tuple[str, ...], status: int) -> None:
+    """The connection string counts; a wrong one is not rescued by a good bearer; none may be there twice."""
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    people = running.people
+    known = {
+        "good-string": CONNECTION_STRING + people.string,
+        "bad-string": CONNECTION_STRING + people.string[:-1] + (b"0" if people.string[-1:] != b"0" else b"1"),
+        "empty-string": CONNECTION_STRING,
+        "good-bearer": people.bob.field,
+        "bad-bearer": b"Authorization: Bearer nothing",
+        "joined-bearer": people.bob.field + b", Bearer " + people.ada.token.encode(),
+        "basic": b"Authorization: Basic YTpi",
+        "string-as-bearer": b"Authorization: Bearer " + people.string,
+    }
+    client = await site.client(running)
+    assert (await client.ask("/secure/x", *(known[name] for name in fields))).status == status
+    emails = [got.one(b"x-mycelium-email") for got in upstream.requests]
+    assert emails == ([b"ada@example.org"] if status == 200 else [])
+
+
+async def test_s25_a_revoked_credential_is_refused_within_a_second(site: Site) -> None:
+    """On the very connection that it was good on, although it was remembered there."""
+    running = await site.gateway(await site.upstream())
+    client = await site.client(running)
+    people = running.people
+    assert (await client.ask("/secure/x", people.ada.field)).status == 200
+    await revoke(people, people.ada.grant_id)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while (await client.ask("/secure/x", people.ada.field)).status == 200:
+        pass
+    assert loop.time() - began < 1.5
+    answer = await client.ask("/secure/x", people.ada.field)
+    assert (answer.status, answer.code) == (401, "revoked_credential")
+    assert (await client.ask("/secure/x", people.bob.field)).status == 200
+
+
+async def test_s25_an_expired_credential_is_refused_at_once(site: Site) -> None:
+    """Whatever was remembered."""
+    running = await site.gateway(await site.upstream())
+    client = await site.client(running)
+    assert (await client.ask("/secure/x", running.people.ada.field)).status == 200
+    running.hand.ahead = 86_401
+    answer = await client.ask("/secure/x", running.people.ada.field)
+    assert (answer.status, answer.code) == (401, "expired_credential")
+
+
+async def test_s25_an_event_stream_ends_with_its_credential(site: Site) -> None:
+    """An answer without a declared end is cut: it could go on for ever."""
+
+    async def script(line: Line) -> None:
+        await line.request()
+        line.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nevent\r\n")
+        await line.gone()
+
+    upstream = await site.upstream(script)
+    running = await site.gateway(upstream)
+    client = await site.client(running)
+    await client.send(request("/secure/x", running.people.ada.field))
+    await client.head()
+    assert await client.exactly(10) == b"5\r\nevent\r\n"
+    await revoke(running.people, running.people.ada.grant_id)
+    assert await asyncio.wait_for(client.rest(), 5) == b""
+    await asyncio.wait_for(upstream.lines[0].ended.wait(), 5)
+
+
+async def test_s25_an_answer_with_an_end_is_not_cut(site: Site) -> None:
+    """A download that was begun in good order is finished."""
+    revoked = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        while (await line.request()).target != b"/secure/long":
+            line.send(OK)
+        line.send(OK[:-1])
+        await revoked.wait()
+        line.send(OK[-1:])
+
+    running = await site.gateway(await site.upstream(script))
+    client = await site.client(running)
+    await client.send(request("/secure/long", running.people.ada.field))
+    head = await client.head()
+    await revoke(running.people, running.people.ada.grant_id)
+    probe = await site.client(running)
+    while (await probe.ask("/secure/x", running.people.ada.field)).status == 200:
+        pass
+    revoked.set()
+    assert await client.body(head) == b"ok"
