@@ -144,3 +144,13 @@ async def test_a_refused_client_that_does_not_close_is_closed(site: Site) -> Non
     await client.send(b"nonsense\r\n\r\n")
     await client.answer()
     await until(lambda: not running.gateway.edge.clients)
+
+
+async def test_a_refused_client_that_sends_on_is_closed(site: Site) -> None:
+    """After 64 KiB no more of it is read, and after a second its connection ends; the refusal arrives all the same."""
+    running = await site.gateway(await site.upstream())
+    client = await site.client(running)
+    client.writer.transport.set_write_buffer_limits(high=0)
+    client.writer.write(b"nonsense\r\n\r\n" + b"x" * (64 << 20))
+    assert (await asyncio.wait_for(client.answer(), SOON)).status == 400
+    await until(lambda: not running.gateway.edge.clients)
