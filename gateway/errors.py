@@ -14,11 +14,11 @@ class GatewayError(Exception):
         self.detail = detail
 
 
-class RequestRejected(GatewayError):
+class RequestRejected(GatewayError):  # noqa: N818 - errors are named by fault
     """Theirs: the request, or a credential in it, is wrong. A 4xx."""
 
 
-class DependencyFailed(GatewayError):
+class DependencyFailed(GatewayError):  # noqa: N818 - errors are named by fault
     """Ours: a store, a key server or an upstream did not do its part. A 5xx, never a pass and never a 401.
 
     retry_after: seconds a client should wait, or None.

@@ -213,7 +213,7 @@ class Gateway:
             await core.jwks.aclose()
 
     def _in_use(self, core: Core) -> bool:
-        return any(c.active is not None and c.active.generation is core.generation for c in self.edge.clients)
+        return any(client.uses(core.generation) for client in self.edge.clients)
 
     def _revoked(self, rows: Sequence[Revocation]) -> None:
         self.core.authenticator.purge(rows)

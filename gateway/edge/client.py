@@ -8,6 +8,7 @@ import httptools
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
+from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
 from gateway.edge.tunnel import Tunnel
 from gateway.errors import DependencyFailed, RequestRejected
@@ -267,12 +268,22 @@ class Client(Intake, asyncio.Protocol):
                 self._refuse(RequestRejected("head_timeout"))
             case Wait.BODY if active is not None and not active.clogged:
                 active.fail(RequestRejected("body_timeout"))
+            case Wait.IDLE if active is not None and self.transport.get_write_buffer_size():
+                active.on_client_gone()  # it is there, but takes nothing
+                self.cut()
             case Wait.BODY | Wait.ANSWER | Wait.IDLE if active is not None:
                 active.fail(DependencyFailed("upstream_timeout"))
             case Wait.CLOSING:
                 self.cut()
             case _:
                 self.close()
+
+    def uses(self, generation: Generation) -> bool:
+        """Whether a request that began with it is under way, or waits for its turn."""
+        active = self.active
+        return (active is not None and active.generation is generation) or any(
+            exchange.generation is generation for exchange in self._queue
+        )
 
     def drain(self) -> None:
         """The gateway stops: an idle connection closes now, another with its answer."""

@@ -21,7 +21,6 @@ PROBLEMS: dict[str, Problem] = {
     "authority_mismatch": Problem(400, "The request target names another authority than Host"),
     "bad_framing": Problem(400, "The body's framing is ambiguous"),
     "bad_header_name": Problem(400, "A header name has a character that is not allowed"),
-    "bad_header_value": Problem(400, "A header value has a byte that is not allowed"),
     "method_refused": Problem(400, "This method is never forwarded"),
     "ambiguous_path": Problem(400, "The path could be read in two ways"),
     "duplicate_credential": Problem(400, "A credential header appears more than once"),

@@ -112,6 +112,7 @@ async def test_a_client_that_does_not_read_is_cut(site: Site) -> None:
     await client.send(request())
     line = await upstream.line()
     await asyncio.wait_for(line.ended.wait(), 2 * SOON)
+    assert [told["reason"] for told in await running.lines()] == ["client_gone"]
 
 
 async def test_an_upstream_that_does_not_accept_is_504(site: Site) -> None:
