@@ -63,7 +63,8 @@ class IssuerKeys(Protocol):
 
 
 class Verifiers:
-    """on_keys: told our own signing keys each time they are loaded (the assertion is signed with one)."""
+    """on_keys: told our own signing keys each time they are loaded, and none when they are void: assertions are signed
+    with one of them."""
 
     def __init__(
         self,
@@ -94,6 +95,8 @@ class Verifiers:
 
     async def principal(self, presented: Presented, now: float) -> Principal:
         """Who presents this. now: seconds since the epoch."""
+        if self._token_keys is None:
+            await self.reload_keys()  # whatever the credential: what is sent on about the caller is signed with ours
         match presented.kind:
             case "connection_string":
                 return await self._connection_string(presented.raw, now)
@@ -106,9 +109,10 @@ class Verifiers:
                 return _holder(standing, "opaque", math.inf, now)
 
     def forget_keys(self) -> None:
-        """Our own keys changed: they are read again before the next check that needs them."""
+        """Our own keys changed: nothing is signed with a void one, and they are read again before the next check."""
         self._token_keys = None
         self._keys_epoch += 1
+        self._on_keys(())
 
     async def reload_keys(self) -> None:
         """Reads our own keys. Raises DependencyFailed, also for a key that is stored and cannot be used."""
@@ -122,6 +126,7 @@ class Verifiers:
             self._on_keys(signing)
         except ValueError as error:
             self._token_keys = None
+            self._on_keys(())
             raise DependencyFailed("store_unavailable", "a stored signing key cannot be used") from error
         self._mac_keys = mac_keys
         self._keys_loaded_at = self._monotonic()
@@ -131,8 +136,6 @@ class Verifiers:
             parsed = connection_string.parse(raw)
         except connection_string.ConnectionStringError as error:
             raise RequestRejected("invalid_credential", str(error)) from error
-        if self._token_keys is None:
-            await self.reload_keys()
         if not connection_string.verify(parsed, self._mac_keys):
             raise RequestRejected("invalid_credential", "the signature is wrong")
         if parsed.expires_at <= now:
@@ -167,9 +170,7 @@ class Verifiers:
     async def _own_key(self, kid: str | None) -> VerifyingKey:
         if kid is None:
             raise TokenInvalid("kid is missing")
-        if self._token_keys is None:
-            await self.reload_keys()
-        elif kid not in self._token_keys and self._monotonic() - self._keys_loaded_at >= _KEY_RELOAD_SECONDS:
+        if kid not in (self._token_keys or ()) and self._monotonic() - self._keys_loaded_at >= _KEY_RELOAD_SECONDS:
             await self.reload_keys()  # another node may have rotated them just now
         key = None if self._token_keys is None else self._token_keys.get(kid)
         if key is None:

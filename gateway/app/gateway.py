@@ -3,13 +3,15 @@
 import asyncio
 import ssl
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from gateway.app import compile
 from gateway.app.core import Core, key_sources, make_jwks
 from gateway.app.observer import Observer
 from gateway.app.readings import register, store_conditions
+from gateway.app.restart import needs_restart
 from gateway.app.revocations import RevocationPoll
 from gateway.clock import Clock
 from gateway.control import admin
@@ -29,10 +31,9 @@ from gateway.settings import model
 from gateway.settings.faults import Fault, SettingsInvalid
 from gateway.settings.load import Loaded, load
 from gateway.settings.secrets import SecretAbsent
+from gateway.settings.values import Address
 from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
-
-FIXED = (("listen", "address"), ("admin", "address"), ("store", "url"), ("secrets", "master_key"))
 
 
 class StartFailed(Exception):  # noqa: N818 - errors are named by fault
@@ -42,15 +43,29 @@ class StartFailed(Exception):  # noqa: N818 - errors are named by fault
 class Gateway:
     """One worker. `start`, then `drain` and `aclose`; `reload` in between. address, admin_address: as bound."""
 
-    def __init__(self, loaded: Loaded, clock: Clock, log: Log, reread: Callable[[], Loaded] | None = None) -> None:
-        """reread: reads the configuration again, for `reload`; None where there is no file behind it."""
+    def __init__(
+        self,
+        loaded: Loaded,
+        clock: Clock,
+        log: Log,
+        reread: Callable[[], Loaded] | None = None,
+        relevel: Callable[[str], object] = lambda _level: None,
+    ) -> None:
+        """reread: reads the configuration again, for `reload`; None where there is no file behind it.
+
+        relevel: sets the level of the log, when a reload changes it.
+        """
         self._settings = loaded.settings
         self._clock = clock
         self._log = log
         self._reread = reread
+        self._relevel = relevel
         self._number = 0
         self._reloading = asyncio.Lock()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._old: set[Core] = set()  # of earlier generations, which exchanges still go by
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
         self.metrics_registry = Metrics()
         self.reloads = {"done": 0, "refused": 0}
@@ -60,78 +75,99 @@ class Gateway:
         self._fetch: HttpFetch
         self.core: Core
         self.edge: Edge
-        self._poll: RevocationPoll
+        self.poll: RevocationPoll
         self._admin: Listener
         self.observer: Observer
 
     async def start(self) -> None:
         """Raises StartFailed, with nothing left open."""
-        settings = self._settings
         try:
-            require_c_parser()
+            await self._start(self._settings)
+        except BaseException as error:
+            await self._closers.aclose()
+            if isinstance(error, DependencyFailed):
+                raise StartFailed(error.detail or error.code) from error
+            if isinstance(error, PureParserError | SecretAbsent | OSError):
+                raise StartFailed(str(error)) from error
+            raise
+
+    async def _start(self, settings: model.Settings) -> None:
+        require_c_parser()
+        try:
             listening = bind(settings.listen.address.host, settings.listen.address.port)
-        except PureParserError as error:
-            raise StartFailed(str(error)) from error
         except OSError as error:
             raise StartFailed(f"cannot listen on {settings.listen.address}: {error.strerror}") from error
-        closers: list[Callable[[], object]] = [listening.close]
-        try:
-            await self._open(settings, closers)
-            self._tls = compile.server_context(settings.listen.tls) if settings.listen.tls else None
-            await self.edge.listen(listening, self._tls)
-        except (DependencyFailed, SecretAbsent, OSError) as error:
-            for close in reversed(closers):
-                result = close()
-                if asyncio.iscoroutine(result):
-                    await result
-            detail = error.detail if isinstance(error, DependencyFailed) else str(error)
-            raise StartFailed(detail) from error
-        self.address = listening.getsockname()[:2]
-
-    async def _open(self, settings: model.Settings, closers: list[Callable[[], object]]) -> None:
-        key = master_key(settings.secrets.master_key.get_secret_value())
-        self._store = store = await open_store(settings.store.url, key, self._clock)
-        closers.append(store.aclose)
-        await Keys(store.keys, self._clock).ensure(settings.tokens.algorithm)
+        self._closers.callback(listening.close)
+        await self._open_store(settings)
         self._fetch = HttpFetch()
-        closers.append(self._fetch.aclose)
-        jwks = make_jwks(settings, self._fetch, self._clock)
-        closers.append(jwks.aclose)
-        self.core = Core(settings, self._number, store, jwks, self._clock, self._log, self.metrics_registry)
-        closers.append(self.core.aclose)
-        await self.core.start()
-        self._poll = RevocationPoll(store.revocations, self._revoked, self._log, self._clock.now)
-        await self._poll.start()
-        closers.append(self._poll.aclose)
-        self.observer = Observer(self._clock, self._log, self._access_log(settings))
+        self._closers.push_async_callback(self._fetch.aclose)
+        await self._open_core(settings)
+        self.poll = RevocationPoll(self._store.revocations, self._revoked, self._log, self._clock.now)
+        await self.poll.start()
+        self._closers.push_async_callback(self.poll.aclose)
         self.edge = Edge(self.core.generation, self.observer, self._clock)
         register(self)
-        address = settings.admin.address
+        await self._open_admin(settings.admin.address)
+        self._tls = compile.server_context(settings.listen.tls) if settings.listen.tls else None
+        await self.edge.listen(listening, self._tls)
+        self.address = listening.getsockname()[:2]
+
+    async def _open_store(self, settings: model.Settings) -> None:
+        """The access log before it: it is closed last, so that it has the lines of whatever is cut off."""
+        try:
+            key = master_key(settings.secrets.master_key.get_secret_value())
+        except ValueError as error:
+            raise StartFailed(f"secrets.master_key: {error}") from error
+        self.observer = Observer(self._clock, self._log, self._access_log(settings))
+        self._closers.push_async_callback(self._close_access_log)
+        self._store = await open_store(settings.store.url, key, self._clock)
+        self._closers.push_async_callback(self._store.aclose)
+        await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm)
+
+    async def _open_core(self, settings: model.Settings) -> None:
+        jwks = make_jwks(settings, self._fetch, self._clock)
+        try:
+            self.core = Core(settings, self._number, self._store, jwks, self._clock, self._log, self.metrics_registry)
+        except BaseException:
+            await jwks.aclose()
+            raise
+        self._closers.push_async_callback(self._close_cores)
+        await self.core.start()
+
+    async def _open_admin(self, address: Address) -> None:
         self._admin = Listener(admin.build(self, self._admin_access, self._log), address.host, address.port)
         try:
             await self._admin.start()
         except OSError as error:
-            raise OSError(f"cannot listen on {address} (admin): {error.strerror}") from error
-        closers.append(self._admin.aclose)
+            raise StartFailed(f"cannot listen on {address} (admin): {error.strerror}") from error
+        self._closers.push_async_callback(self._admin.aclose)
         self.admin_address = self._admin.address
+
+    async def _close_cores(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for core in tuple(self._cores()):
+            await core.aclose()
+            await core.jwks.aclose()
+
+    async def _close_access_log(self) -> None:
+        if self.observer.access_log is not None:
+            await self.observer.access_log.aclose()
 
     async def drain(self) -> None:
         """Stops accepting and lets what is under way end, within `listen.timeouts.drain`."""
-        await self.edge.drain(self._settings.listen.timeouts.drain)
+        self._stopping = True
+        async with self._reloading:  # the one under way goes to its end
+            seconds = self._settings.listen.timeouts.drain
+        await self.edge.drain(seconds)
 
     async def aclose(self) -> None:
         """Ends everything else."""
-        await self._poll.aclose()
-        await self._admin.aclose()
-        for task in self._retiring:
-            task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
-        await self.core.aclose()
-        await self.core.jwks.aclose()
-        await self._fetch.aclose()
-        await self._store.aclose()
-        if self.observer.access_log is not None:
-            await self.observer.access_log.aclose()
+        self._stopping = True
+        async with self._reloading:
+            pass
+        await self._closers.aclose()
 
     # what an operator can ask for (`control.admin.Operations`)
 
@@ -139,16 +175,25 @@ class Gateway:
         return await readiness(store_conditions(self, self._store))
 
     async def reload(self) -> Sequence[Mapping[str, object]]:
-        """The new configuration whole, or the old one still: then the faults."""
+        """The new configuration whole, or the old one still: then the faults. Raises DependencyFailed("draining")."""
         async with self._reloading:
-            faults = await self._reload()
-        self.reloads["refused" if faults else "done"] += 1
+            if self._stopping:
+                raise DependencyFailed("draining")
+            outcome = "refused"
+            try:
+                faults = await self._reload()
+                outcome = "refused" if faults else "done"
+            finally:
+                self.reloads[outcome] += 1
         for fault in faults:
             self._log.error("reload refused", place=f"{fault.file}:{fault.line}:{fault.column}", fault=fault.message)
+        if not faults:
+            self._log.info("reloaded", routes=len(self._settings.routes), generation=self._number)
         return [fault.as_json() for fault in faults]
 
     async def purge(self) -> None:
-        self.core.authenticator.purge_all()
+        """Every verified credential and our own keys."""
+        self._revoked((Revocation(0, "all", ""), Revocation(0, "keys", "")))
 
     def metrics(self) -> bytes:
         return self.metrics_registry.render()
@@ -160,63 +205,88 @@ class Gateway:
             loaded = await asyncio.to_thread(self._reread)  # 10,000 routes take most of a second
         except SettingsInvalid as invalid:
             return invalid.faults
-        faults = [*await asyncio.to_thread(compile.compile_faults, loaded), *self._fixed(loaded)]
+        faults = [*await asyncio.to_thread(compile.compile_faults, loaded), *needs_restart(self._settings, loaded)]
         if faults:
             return faults
         try:
             await self._swap(loaded.settings)
-        except (DependencyFailed, OSError) as error:
+        except DependencyFailed as error:
+            return [loaded.place(()).fault("reload_failed", error.detail or error.code)]
+        except (SecretAbsent, OSError, ValueError) as error:
             return [loaded.place(()).fault("reload_failed", str(error))]
         return []
 
-    def _fixed(self, loaded: Loaded) -> list[Fault]:
-        """What only a restart can change."""
-        faults = []
-        for section, key in FIXED:
-            old, new = (getattr(getattr(settings, section), key) for settings in (self._settings, loaded.settings))
-            if section == "secrets":
-                old, new = old.get_secret_value(), new.get_secret_value()
-            if old != new:
-                place = loaded.place((section, key))
-                faults.append(place.fault("needs_restart", f"{section}.{key} changes only with a restart"))
-        if (self._settings.listen.tls is None) != (loaded.settings.listen.tls is None):
-            faults.append(loaded.place(("listen",)).fault("needs_restart", "TLS is turned on or off with a restart"))
-        return faults
-
     async def _swap(self, settings: model.Settings) -> None:
-        self._number += 1
+        """All that can fail comes before the first thing that changes, and leaves nothing behind when it does."""
         old = self.core
-        same = key_sources(settings) == key_sources(old.settings)
-        jwks = old.jwks if same else make_jwks(settings, self._fetch, self._clock)
-        core = await asyncio.to_thread(
-            Core, settings, self._number, self._store, jwks, self._clock, self._log, self.metrics_registry
-        )
-        await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm)
-        await core.start()
-        if self._tls is not None and settings.listen.tls is not None:
-            self._tls.load_cert_chain(settings.listen.tls.cert, settings.listen.tls.key)
-        logged, self.observer.access_log = self.observer.access_log, self._access_log(settings)
-        self._settings, self.core = settings, core
-        self.edge.adopt(core.generation)
-        if logged is not None:
+        async with AsyncExitStack() as undo:
+            jwks, own = old.jwks, key_sources(settings) != key_sources(old.settings)
+            if own:
+                jwks = make_jwks(settings, self._fetch, self._clock)
+                undo.push_async_callback(jwks.aclose)
+            number = self._number + 1
+            core = await asyncio.to_thread(
+                Core, settings, number, self._store, jwks, self._clock, self._log, self.metrics_registry
+            )
+            undo.push_async_callback(core.aclose)
+            await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm)
+            await core.start()
+            logged, kept = self.observer.access_log, self._keeps_access_log(settings)
+            access_log = logged if kept else self._access_log(settings)
+            if access_log is not None and not kept:
+                undo.push_async_callback(access_log.aclose)
+            self._renew_certificate(settings)
+            undo.pop_all()
+        self._adopt(settings, core, number)
+        self._retire(old, own)
+        self.observer.access_log = access_log
+        if logged is not None and not kept:
             await logged.aclose()
-        task = asyncio.create_task(self._retire(old, not same))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
 
-    async def _retire(self, core: Core, own_jwks: bool) -> None:
+    def _renew_certificate(self, settings: model.Settings) -> None:
+        """The listener's context stays and takes the new chain: tried on another first, as it would keep half of it."""
+        tls = settings.listen.tls
+        if self._tls is not None and tls is not None:
+            compile.server_context(tls)
+            self._tls.load_cert_chain(tls.cert, tls.key)
+
+    def _adopt(self, settings: model.Settings, core: Core, number: int) -> None:
+        self._settings, self.core, self._number = settings, core, number
+        self.edge.adopt(core.generation)
+        self._relevel(settings.log.level)
+
+    def _retire(self, core: Core, own_jwks: bool) -> None:
+        """A tunnel may keep the generation for days: what was verified for it is dropped now."""
+        core.authenticator.purge((Revocation(0, "all", ""),))
+        self._old.add(core)
+        self._begin(self._ended(core, own_jwks))
+
+    async def _ended(self, core: Core, own_jwks: bool) -> None:
         """An exchange keeps the generation that it began with; when none is left, its objects end."""
         while self._in_use(core):  # noqa: ASYNC110 - it ends with exchanges, which tell nobody so
             await asyncio.sleep(1.0)
         await core.aclose()
         if own_jwks:
             await core.jwks.aclose()
+        self._old.discard(core)
 
     def _in_use(self, core: Core) -> bool:
         return any(client.uses(core.generation) for client in self.edge.clients)
 
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _cores(self) -> Iterator[Core]:
+        yield self.core
+        yield from tuple(self._old)
+
     def _revoked(self, rows: Sequence[Revocation]) -> None:
-        self.core.authenticator.purge(rows)
+        for core in self._cores():
+            core.authenticator.purge(rows)
+        if any(row.kind == "keys" for row in rows):
+            self._begin(self._reload_keys())
         grants = {row.subject for row in rows if row.kind == "grant"}
         accounts = {row.subject for row in rows if row.kind == "account"}
 
@@ -228,6 +298,18 @@ class Gateway:
 
         if grants or accounts:
             self.edge.end(dead)
+
+    async def _reload_keys(self) -> None:
+        """Ahead of the next request, which would read them itself."""
+        for core in self._cores():
+            try:
+                await core.authenticator.reload_keys()
+            except DependencyFailed as failure:
+                self._log.error("the gateway's own keys cannot be read", detail=failure.detail)
+
+    def _keeps_access_log(self, settings: model.Settings) -> bool:
+        """A file is opened anew, which is how it is rotated; one stream has one writer."""
+        return settings.log.access == self._settings.log.access and not isinstance(settings.log.access, Path)
 
     def _access_log(self, settings: model.Settings) -> AccessLog | None:
         where = settings.log.access

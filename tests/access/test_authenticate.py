@@ -313,6 +313,7 @@ async def test_a_verification_that_does_not_wait_costs_no_task() -> None:
     """The store mostly answers on the spot, on the stack of whoever asked."""
     world = World()
     seen: list[object] = []
+    await world.authenticator.reload_keys()
     world.store.during = lambda: seen.append(asyncio.current_task())
     await world.authenticator.verify(world.opaque(), NOW)
     assert seen == [asyncio.current_task()]

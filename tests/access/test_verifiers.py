@@ -294,6 +294,29 @@ async def test_whoever_signs_is_told_of_the_keys() -> None:
     assert told == [tuple(world.store.signing)]
 
 
+async def test_whoever_signs_is_told_that_the_keys_are_void() -> None:
+    """Else assertions would be signed with a key that was withdrawn."""
+    told: list[object] = []
+    world = World()
+    verifiers = Verifiers(
+        world.store, world.store, world.jwks, OwnTokens("a", "a"), (), world.time.clock, on_keys=told.append
+    )
+    await verifiers.reload_keys()
+    verifiers.forget_keys()
+    assert told[1:] == [()]
+
+
+async def test_keys_that_are_void_are_read_again_for_an_opaque_token() -> None:
+    """It needs none of them to be verified; the assertion about its caller does."""
+    world = World()
+    presented = world.opaque()
+    await accepted(world, presented)
+    world.verifiers.forget_keys()
+    world.store.log.clear()
+    await accepted(world, presented)
+    assert world.store.log[:2] == ["signing_keys", "mac_keys"]
+
+
 @pytest.mark.parametrize("port", ["by_grant", "signing_keys", "mac_keys"])
 async def test_a_store_that_is_down_is_our_failure_for_a_session(port: str) -> None:
     """S-26: fault injection at every await; never a 401, never a pass."""
