@@ -155,14 +155,22 @@ class Client(Intake, asyncio.Protocol):
                     self.edge.report(error)
                     exchange.fail(DependencyFailed("internal_error"))
             elif self._backlog:
-                data = b"".join(self._backlog)
-                self._backlog.clear()
-                self.feed(data)
+                self._read_on()
             else:
                 break
         self._turning = False
-        if self.active is None and not self._queue and not self._backlog:
+        if self._queue:
+            return
+        if self._backlog:
+            if self.active is not None:
+                self._read_on()  # the rest of its body may be in there, and nothing else would hand it over
+        elif self.active is None:
             self._nothing_waits()
+
+    def _read_on(self) -> None:
+        data = b"".join(self._backlog)
+        self._backlog.clear()
+        self.feed(data)
 
     def _nothing_waits(self) -> None:
         if self._state not in _ANSWERING:

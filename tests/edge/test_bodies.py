@@ -7,6 +7,8 @@ from harness.client import chunked, request
 from harness.site import Site
 from harness.upstream import OK, Line, answering
 
+from gateway.edge.intake import SLICE
+
 MIB = 1 << 20
 POST_CHUNKED = request("/public/x", b"Transfer-Encoding: chunked", method="POST")
 
@@ -43,6 +45,35 @@ async def test_a_chunked_body_in_one_write_arrives(site: Site, size: int, warm: 
     await client.send(POST_CHUNKED, chunked(b"a" * size, b"b"))
     assert (await asyncio.wait_for(client.answer(), 10)).status == 200
     assert upstream.requests[-1].body == b"a" * size + b"b"
+
+
+async def answering_later(line: Line) -> None:
+    while True:
+        await line.request()
+        await asyncio.sleep(0)
+        line.send(OK)
+
+
+@pytest.mark.parametrize("framing", ["counted", "chunked"])
+@pytest.mark.parametrize("size", [SLICE - 1, SLICE, SLICE + 1, 3 * SLICE + 1])
+async def test_the_body_of_a_request_that_had_to_wait_arrives(site: Site, framing: str, size: int) -> None:
+    """What was read of it behind the request before goes on when its turn comes, and so does the request after it.
+
+    size: of everything up to the end of the body, which is read in slices.
+    """
+    first = request("/public/1")
+    head = POST_CHUNKED if framing == "chunked" else request("/public/2", b"Content-Length: 12345", method="POST")
+    around = len(chunked(b"x" * SLICE)) - SLICE if framing == "chunked" else 0
+    body = b"x" * (size - len(first) - len(head) - around)
+    rest = chunked(body) if framing == "chunked" else body
+    second = head.replace(b"12345", b"%05d" % len(body)) + rest
+    assert len(first + second) == size
+    upstream = await site.upstream(answering_later)
+    client = await site.client(await site.gateway(upstream))
+    await client.send(first, second, request("/public/3"))
+    async with asyncio.timeout(10):
+        assert [(await client.answer()).status for _ in range(3)] == [200] * 3
+    assert [got.body for got in upstream.requests] == [b"", body, b""]
 
 
 @pytest.mark.parametrize(
