@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
-from gateway.identity.tokens import KeySetError, VerifyingKey, parse_jwks
+from gateway.identity.tokens import VerifyingKey, parse_jwks
 
 UNKNOWN_KID_WINDOW: Final = 30.0  # seconds between fetches that unknown `kid`s may cause
 FETCH_SECONDS: Final = 5.0
@@ -49,6 +49,9 @@ class KeySource:
     stale: float = 86400.0
 
 
+Told = Callable[[str, Exception | None], object]  # an issuer's name, and why its keys were not fetched; None: they were
+
+
 class Jwks:
     """The keys of all issuers. Times are monotonic seconds of `clock`."""
 
@@ -59,9 +62,10 @@ class Jwks:
         clock: Clock,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         patience: float = FETCH_SECONDS,
+        told: Told = lambda _issuer, _reason: None,
     ) -> None:
-        """patience: seconds that one fetch may take."""
-        self._issuers = {source.issuer: _IssuerKeys(source, fetch, clock, patience) for source in sources}
+        """patience: seconds that one fetch may take. told: of outages, each once, and of their end."""
+        self._issuers = {source.issuer: _IssuerKeys(source, fetch, clock, patience, told) for source in sources}
         self._sleep = sleep
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -97,8 +101,9 @@ class Jwks:
 
 
 class _IssuerKeys:
-    def __init__(self, source: KeySource, fetch: Fetch, clock: Clock, patience: float) -> None:
+    def __init__(self, source: KeySource, fetch: Fetch, clock: Clock, patience: float, told: Told) -> None:
         self._source = source
+        self._told = told
         self._fetch = fetch
         self._now = clock.monotonic
         self._patience = patience
@@ -155,10 +160,14 @@ class _IssuerKeys:
             async with asyncio.timeout(self._patience):
                 fetched = await self._fetch(self._source.url)
             keys = parse_jwks(fetched.body)
-        except (DependencyFailed, KeySetError, TimeoutError):
+        except Exception as error:  # whatever an issuer sends: the refresh goes on
+            if not self._failures:
+                self._told(self._source.issuer, error)
             self._failures += 1
             self._retry_at = self._now() + min(RETRY_FIRST * 2 ** min(self._failures - 1, 10), RETRY_LAST)
         else:
+            if self._failures:
+                self._told(self._source.issuer, None)
             self._keys = keys
             self._fetched_at = self._now()
             self._failures = 0

@@ -16,6 +16,7 @@ from gateway.control.builtin import Builtin
 from gateway.control.fetch import HttpFetch
 from gateway.edge.generation import Generation, Lane
 from gateway.edge.pool import Endpoint, Upstream, in_process
+from gateway.errors import DependencyFailed
 from gateway.identity.model import Principal, SigningKey
 from gateway.identity.ports import Directory
 from gateway.identity.tokens import public_jwks
@@ -117,10 +118,24 @@ def key_sources(settings: model.Settings) -> list[KeySource]:
     return [KeySource(issuer.name, issuer.jwks_url, issuer.stale) for issuer in settings.issuers]
 
 
-def make_jwks(settings: model.Settings, fetch: HttpFetch, clock: Clock) -> Jwks:
-    jwks = Jwks(key_sources(settings), fetch, clock)
+def make_jwks(settings: model.Settings, fetch: HttpFetch, clock: Clock, log: Log) -> Jwks:
+    """Its background refresh is begun."""
+
+    def told(issuer: str, reason: Exception | None) -> None:
+        if reason is None:
+            log.info("an issuer's keys are fetched again", issuer=issuer)
+        else:
+            log.warning("an issuer's keys cannot be fetched", issuer=issuer, reason=_why(reason))
+
+    jwks = Jwks(key_sources(settings), fetch, clock, told=told)
     jwks.start()
     return jwks
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, DependencyFailed):
+        return error.detail or error.code
+    return str(error) or type(error).__name__  # TimeoutError has no text
 
 
 def external(issuer: model.Issuer) -> ExternalIssuer:

@@ -125,7 +125,7 @@ class Gateway:
         await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm)
 
     async def _open_core(self, settings: model.Settings) -> None:
-        jwks = make_jwks(settings, self._fetch, self._clock)
+        jwks = make_jwks(settings, self._fetch, self._clock, self._log)
         try:
             self.core = Core(settings, self._number, self._store, jwks, self._clock, self._log, self.metrics_registry)
         except BaseException:
@@ -222,7 +222,7 @@ class Gateway:
         async with AsyncExitStack() as undo:
             jwks, own = old.jwks, key_sources(settings) != key_sources(old.settings)
             if own:
-                jwks = make_jwks(settings, self._fetch, self._clock)
+                jwks = make_jwks(settings, self._fetch, self._clock, self._log)
                 undo.push_async_callback(jwks.aclose)
             number = self._number + 1
             core = await asyncio.to_thread(

@@ -47,6 +47,8 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
 
     async def own() -> list[Condition]:
         found = [Condition("draining")] if gateway.edge.draining else []
+        if not gateway.poll.alive:
+            found.append(Condition("revocations_unread"))
         pending = gateway.core.jwks.pending()
         for issuer, age in gateway.core.jwks.ages().items():
             if age is None:

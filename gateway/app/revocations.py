@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from gateway.errors import DependencyFailed
 from gateway.identity.model import Revocation
 from gateway.identity.ports import Revocations
 from gateway.ops.logs import Log
@@ -46,30 +45,40 @@ class RevocationPoll:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it goes on polling."""
+        return bool(self._tasks) and not self._tasks[0].done()
+
     async def _poll(self) -> None:
         while True:
             await self._sleep(POLL_SECONDS)
             try:
-                rows = await self._source.since(self._last)
-            except DependencyFailed as failure:
+                await self._look()
+            except Exception as error:  # whatever it was: without this task no revocation would be obeyed any more
                 if not self._failing:
-                    self._log.error("revocations cannot be read", detail=failure.detail)
+                    self._log.error("revocations cannot be read or obeyed", exc_info=error)
                 self._failing = True
-                continue
-            if self._failing:
-                # what was missed is in the rows, unless the database was replaced: then none of them says it
-                self._log.info("revocations are read again")
-                self._failing = False
-                self._apply((Revocation(self._last, "all", ""), *rows))
-            elif rows:
-                self._apply(rows)
-            if rows:
-                self._last = rows[-1].id
+
+    async def _look(self) -> None:
+        """The new rows are obeyed, or stay new."""
+        rows = await self._source.since(self._last)
+        latest = rows[-1].id if rows else await self._source.latest()
+        # what was missed is in the rows, unless another database is there now: then none of them says it
+        missed = self._failing or latest < self._last
+        if missed:
+            rows = (Revocation(latest, "all", ""), Revocation(latest, "keys", ""), *rows)
+        if rows:
+            self._apply(rows)
+        if missed:
+            self._log.warning("revocations may have been missed: all is verified anew", before=self._last, now=latest)
+        self._last = latest
+        self._failing = False
 
     async def _prune(self) -> None:
         while True:
             try:
                 await self._source.prune(self._now() - KEPT_SECONDS)
-            except DependencyFailed as failure:
-                self._log.warning("old revocations stay for another hour", detail=failure.detail)
+            except Exception as error:
+                self._log.warning("old revocations stay for another hour", exc_info=error)
             await self._sleep(PRUNE_SECONDS)

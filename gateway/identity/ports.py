@@ -60,7 +60,7 @@ class Revocations(Protocol):
         """Rows with a greater id, oldest first."""
 
     async def latest(self) -> int:
-        """The greatest id, 0 when there is none."""
+        """The greatest id that was given out, also to a row that is deleted by now; 0 before the first."""
 
     async def prune(self, before: float) -> None:
         """Delete the rows written before this, in seconds since the epoch."""

@@ -13,6 +13,7 @@ CHECK_SECONDS = 2.0  # balancers give up on a probe after 1 to 5 s
 FATAL: dict[str, bool] = {
     "draining": True,  # new connections would be refused
     "store_unavailable": True,  # only cached callers and public routes are served
+    "revocations_unread": True,  # this copy alone would let revoked callers in, for as long as its cache lives
     "keys_pending": True,  # the first fetch of an issuer's keys has not ended: another copy may have them
     "keys_unavailable": False,  # it has ended without keys: one issuer's outage is not ours, its callers get 503
     "upstream_unreachable": False,  # no live endpoint: its routes get 502, from every copy

@@ -51,7 +51,7 @@ BY_SUBJECT = (
     " WHERE x.issuer = ? AND x.subject = ?"
 )
 SINCE = "SELECT id, kind, subject FROM revocation WHERE id > ? ORDER BY id"
-LATEST = "SELECT coalesce(max(id), 0) FROM revocation"
+LATEST = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'revocation'), 0)"
 
 
 class Provision(Protocol):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from identity.forge import jwk, rsa_key
 
-from gateway.access.jwks import REFRESH_DEFAULT, REFRESH_LEAST, REFRESH_MOST, RETRY_LAST, Jwks, KeySource
+from gateway.access.jwks import REFRESH_DEFAULT, REFRESH_LEAST, REFRESH_MOST, RETRY_LAST, Fetched, Jwks, KeySource
 from gateway.errors import DependencyFailed
 
 from .world import Site, Time
@@ -271,6 +271,46 @@ async def test_the_background_refresh_backs_off_while_it_fails() -> None:
     await nap.next()
     await keys.aclose()
     assert nap.slept == [1, 2, 4, 8, 16, RETRY_LAST, RETRY_LAST, REFRESH_DEFAULT]
+
+
+async def test_the_background_refresh_outlives_whatever_a_fetch_raises() -> None:
+    """A fault of the library that reads the answer is no reason to keep an issuer's old keys for good."""
+    nap, site, time = Nap(), Site(), Time()
+    site.publish(FIRST)
+    raised = [ValueError("never seen before")]
+
+    async def fetch(url: str) -> Fetched:
+        if raised:
+            raise raised.pop()
+        return await site(url)
+
+    keys = Jwks([KeySource("acme", "http://127.0.0.1/")], fetch, time.clock, nap)
+    keys.start()
+    await nap.next()
+    time.pass_(nap.slept[-1])
+    nap.wake()
+    await nap.next()
+    assert await keys.key("acme", "k1") is not None
+    await keys.aclose()
+
+
+async def test_an_outage_of_an_issuer_is_told_once_and_so_is_its_end() -> None:
+    """With the reason; None is the end."""
+    site, time = Site(fails=True), Time()
+    site.publish(FIRST)
+    heard: list[tuple[str, str]] = []
+    keys = Jwks(
+        [KeySource("acme", "http://127.0.0.1/")],
+        site,
+        time.clock,
+        told=lambda *said: heard.append((said[0], str(said[1]))),
+    )
+    await keys.refresh()
+    await keys.refresh()
+    site.fails = False
+    await keys.refresh()
+    await keys.refresh()
+    assert heard == [("acme", "keys_unavailable"), ("acme", "None")]
 
 
 async def test_closing_ends_refresh_and_fetch() -> None:

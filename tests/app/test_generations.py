@@ -129,7 +129,7 @@ async def test_a_refused_reload_leaves_nothing_open(site: Site) -> None:
     running.write(said)
     assert refused(await running.gateway.reload()) == ["reload_failed"]
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
-    assert len(os.listdir("/proc/self/fd")) == files
+    assert len(os.listdir("/proc/self/fd")) <= files
     assert running.gateway.reloads == {"done": 0, "refused": 1}
 
 

@@ -32,3 +32,10 @@ async def test_a_gateway_is_not_ready_before_the_first_fetch_of_keys_has_ended(s
     after = await gateway.readiness()
     assert (before.reasons, before.warnings) == (("keys_pending: acme",), ())
     assert (after.reasons, after.warnings) == ((), ("keys_unavailable: acme",))
+
+
+async def test_a_gateway_that_reads_no_revocations_is_not_ready(site: Site) -> None:
+    """It would let a revoked caller in that every other copy refuses."""
+    gateway = (await site.gateway(await site.upstream())).gateway
+    await gateway.poll.aclose()
+    assert (await gateway.readiness()).reasons == ("revocations_unread",)

@@ -17,17 +17,21 @@ ROW = Revocation(8, "grant", "g1")
 
 @dataclass
 class Table:
-    """A store's table. gate: a deletion waits for it. fails: the store does not answer to deletions."""
+    """A store's table. gate: a deletion waits for it. fails: the store does not delete. broken: nor read."""
 
     rows: list[Revocation] = field(default_factory=list)
     pruned: list[float] = field(default_factory=list)
     gate: asyncio.Event | None = None
     fails: bool = False
+    newest: int = 7
+    broken: Exception | None = None
 
     async def latest(self) -> int:
-        return 7
+        return max([self.newest, *(row.id for row in self.rows)])
 
     async def since(self, last_id: int) -> Sequence[Revocation]:
+        if self.broken is not None:
+            raise self.broken
         return [row for row in self.rows if row.id > last_id]
 
     async def prune(self, before: float) -> None:
@@ -119,3 +123,65 @@ async def test_a_deletion_that_fails_is_told_and_tried_again(table: Table) -> No
     await run.naps.wake(PRUNE_SECONDS)
     await run.poll.aclose()
     assert (len(table.pruned), [level for level, _, _ in run.log.lines]) == (2, ["warning", "warning"])
+
+
+async def test_a_database_that_was_put_back_voids_everything(running: Run, table: Table) -> None:
+    """Its ids are lower than the last one seen: waiting for a greater one would take for ever."""
+    table.newest = 3
+    await running.naps.wake(POLL_SECONDS)
+    assert [row.kind for row in running.applied] == ["all", "keys"]
+    table.rows.append(Revocation(4, "grant", "g1"))
+    await running.naps.wake(POLL_SECONDS)
+    await running.poll.aclose()
+    assert running.applied[2:] == [Revocation(4, "grant", "g1")]
+
+
+@pytest.mark.parametrize("newest", [7, 8])
+async def test_ids_that_do_not_fall_void_nothing(running: Run, table: Table, newest: int) -> None:
+    """The other side: the same, and one whose row is deleted already."""
+    table.newest = newest
+    await running.naps.wake(POLL_SECONDS)
+    await running.poll.aclose()
+    assert running.applied == []
+
+
+@pytest.mark.parametrize("error", [DependencyFailed("store_unavailable", "x"), RuntimeError("x")])
+async def test_a_poll_outlives_any_failure_to_read(running: Run, table: Table, error: Exception) -> None:
+    """It is told once, and afterwards everything is forgotten: nobody knows what was missed."""
+    table.broken = error
+    await running.naps.wake(POLL_SECONDS)
+    await running.naps.wake(POLL_SECONDS)
+    table.broken = None
+    table.rows.append(ROW)
+    await running.naps.wake(POLL_SECONDS)
+    assert running.poll.alive
+    await running.poll.aclose()
+    assert [row.kind for row in running.applied] == ["all", "keys", "grant"]
+    assert len(running.log.errors) == 1
+
+
+async def test_what_could_not_be_obeyed_is_tried_again(table: Table) -> None:
+    """A row counts as seen when it was obeyed."""
+    run, obeyed = Run(table), 0
+
+    def apply(rows: Sequence[Revocation]) -> None:
+        nonlocal obeyed
+        obeyed += 1
+        if obeyed == 1:
+            raise RuntimeError("a transport broke")
+        run.applied.extend(rows)
+
+    poll = RevocationPoll(table, apply, run.log, lambda: NOW, run.naps)
+    await poll.start()
+    await settle()
+    table.rows.append(ROW)
+    await run.naps.wake(POLL_SECONDS)
+    await run.naps.wake(POLL_SECONDS)
+    await poll.aclose()
+    assert ROW in run.applied
+
+
+async def test_a_poll_that_ended_is_not_alive(running: Run) -> None:
+    """Which makes the worker unready."""
+    await running.poll.aclose()
+    assert not running.poll.alive
