@@ -104,7 +104,8 @@ def _with_roles(principal: Principal, rules: Iterable[RoleRule]) -> tuple[Licenc
     licences = tuple(
         licence
         for licence in narrowed(principal)
-        if licence.role in (writing if licence.permission == "write" else reading)
+        if licence.verified  # an invitation that is not accepted is told of, and opens nothing
+        and licence.role in (writing if licence.permission == "write" else reading)
     )
     # Staff and managers pass with no licence at all, never with those of other roles.
     if not licences and not is_privileged(principal):

@@ -1,14 +1,14 @@
 """The answer's side of an exchange, and its end: what the upstream's connection calls, and what goes to the client."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.edge import answers
 from gateway.edge.generation import Generation, Lane
-from gateway.edge.tunnel import Tunnel
+from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.upstream import UpstreamConnection
-from gateway.errors import DependencyFailed, GatewayError
-from gateway.pipeline import Framing, Permit, Refused, finish, informational, switching
+from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.pipeline import Admitted, Framing, Permit, Refused, finish, informational, switching
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
 from gateway.wire.problems import PROBLEMS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.edge.client import Client
 
 
+_ENDLESS = frozenset((Framing.CHUNKED, Framing.UNTIL_CLOSE))  # their head did not say how long they are
 _NONE, _CHUNKED = Framing.NONE, Framing.CHUNKED  # found faster than through the Enum
 
 
@@ -41,6 +42,7 @@ class Answering:
         "bytes_in",
         "bytes_out",
         "client",
+        "dead",
         "generation",
         "held",
         "lane",
@@ -68,11 +70,12 @@ class Answering:
         self.permit: Permit | None = None
         self.refused: Refused | None = None
         self.reason: str | None = None
+        self.dead: str | None = None  # the reason code, once the permit has been withdrawn
         self.received = self.over = False
         self.status = self.bytes_in = self.bytes_out = self.held = 0
         self._pieces: list[bytes] = []
         self._framing = _NONE
-        self._again: bytes | None = None  # the whole request as it was sent, while it may be sent once more
+        self._again: tuple[Admitted, bytes] | None = None  # with its framed body, while it may be sent once more
         self._task: asyncio.Task[None] | None = None
         self._connection: UpstreamConnection | None = None
         # _sent: the whole request has gone out. _continued: 100 Continue has, or is not wanted any more. _begun: a byte
@@ -82,7 +85,7 @@ class Answering:
     @property
     def endless(self) -> bool:
         """Whether an answer is under way whose head did not say how long it is (an event stream, say)."""
-        return self._begun and self._framing in (Framing.CHUNKED, Framing.UNTIL_CLOSE)
+        return self._begun and self._framing in _ENDLESS
 
     @property
     def _idle(self) -> float:
@@ -99,9 +102,11 @@ class Answering:
             out: list[bytes] = []
         elif connection.ready:
             out = [self._head_of_answer(connection)]
+            if self.dead is not None and self._framing in _ENDLESS:
+                self.fail(RequestRejected(self.dead))
+                return
         else:
-            self.client.wait_answer(self._idle)
-            return
+            return  # the deadline of the first byte is that of the whole head
         if connection.pieces:
             self._frame(connection, out)
         if not connection.done:
@@ -134,6 +139,10 @@ class Answering:
         if early:
             tunnel.from_upstream(early)
         tunnel.begin()
+        if self.dead is not None:
+            tunnel.close(POLICY_VIOLATION, self.dead)
+        elif client.edge.draining:
+            tunnel.close(GOING_AWAY, "draining")
 
     def on_bad_answer(self, what: str) -> None:
         self.fail(DependencyFailed("upstream_bad_answer", f"The upstream's answer was refused: {what}."))
@@ -213,6 +222,12 @@ class Answering:
             return
         self._refused(Refused(fault, self.permit.route if self.permit else None))
 
+    def withdraw(self, reason: str) -> None:
+        """The permit does not hold any more. What has not been sent is not, and what has no end ends."""
+        self.dead = reason
+        if self.endless or (self._connection is None and self._task is not None):
+            self.fail(RequestRejected(reason))
+
     def on_client_gone(self) -> None:
         """The client's connection is closed: nobody is left to answer."""
         if self.over:
@@ -226,6 +241,8 @@ class Answering:
         """The tunnel that this exchange became is closed."""
         if not self.over:
             self.reason = reason
+            if self._connection is not None:
+                self._connection.flush(FLUSH_SECONDS)
             self._release(False)
             self._end(False)
 

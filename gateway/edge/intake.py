@@ -112,10 +112,11 @@ class Intake(RequestReader):
             self._state = State.LAST
 
     def _check_version(self) -> None:
-        # llhttp takes RTSP/1.0 and ICE/1.0 for version 1.0, so the request line is looked for; no field begins like it
-        line = b"\n%b %b HTTP/1.0\r\n" % (self.parser.get_method(), self._url)
-        if line not in b"\n" + self._partial + self._feeding:
-            raise RequestRejected("bad_version")
+        # llhttp takes RTSP/1.0 and ICE/1.0 for version 1.0, so the request line is looked at; where the read began with
+        # something else (nobody pipelines in HTTP/1.0), it cannot be told where that line is
+        line = b"%b %b HTTP/1.0\r\n" % (self.parser.get_method(), self._url)
+        if not (self._partial + self._feeding).lstrip(b"\r\n").startswith(line):
+            raise RequestRejected("bad_version", "A request in HTTP/1.0 is read only at the beginning of what arrives.")
 
     # from bytes to exchanges
 

@@ -79,13 +79,12 @@ class Edge:
         return self._ids.pop()
 
     def end(self, dead: Callable[[Permit], bool], reason: str = "revoked_credential") -> None:
-        """Ends the tunnels that go by these permits, and the answers that have no declared end."""
+        """Ends the tunnels that go by these permits, and answers without a declared end, now or as they begin."""
         for tunnel in [tunnel for tunnel in self.tunnels if _holds(tunnel.exchange, dead)]:
             tunnel.close(POLICY_VIOLATION, reason)
-        for client in [client for client in self.clients if client.active is not None]:
-            active = client.active
-            if active is not None and active.endless and _holds(active, dead):
-                active.fail(RequestRejected(reason))
+        for active in [client.active for client in self.clients if client.active is not None]:
+            if _holds(active, dead):
+                active.withdraw(reason)
 
     async def drain(self, seconds: float) -> None:
         """Stops accepting, lets exchanges end, then cuts what is left. Idle connections close at once."""

@@ -17,7 +17,9 @@ class Home(Protocol):
 
     aim: Aim
 
-    async def connect(self, seconds: float) -> "UpstreamConnection": ...
+    def made(self) -> None: ...
+    def answered(self) -> None: ...
+    def failed(self, why: str) -> None: ...
     def give_back(self, connection: "UpstreamConnection", reusable: bool, now: float) -> None: ...
     def lost(self, connection: "UpstreamConnection") -> None: ...
 
@@ -105,6 +107,18 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
             self._paused = paused
             (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
+    def discard(self) -> None:
+        """Closes it. What is still in its buffer goes nowhere: one that takes nothing would be kept by it for ever."""
+        if not self.transport.is_closing():
+            (self.transport.abort if self.transport.get_write_buffer_size() else self.transport.close)()
+
+    def flush(self, seconds: float) -> None:
+        """Closes it when what was written has gone out, or the time is over."""
+        if not self.transport.is_closing():
+            if self.transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(seconds, self.transport.abort)
+            self.transport.close()
+
     @property
     def until_close(self) -> bool:
         """Whether only the end of the connection ends the body."""
@@ -115,6 +129,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are not registered as such
         self.parser = httptools.HttpResponseParser(self)
+        self.home.made()
 
     def data_received(self, data: bytes) -> None:
         if self.pipe is not None:
@@ -126,6 +141,8 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
             return
         if not self.started:
             self.started = True
+            if not self.used:
+                self.home.answered()
             self.opening = data
             self.bulky = len(data) > _BARREN
         elif 0 < len(self.opening) < 9:
@@ -152,6 +169,8 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         if self.pipe is not None:
             self.pipe.upstream_lost()
         elif self.holder is not None:
+            if not self.used and not self.started:
+                self.home.failed("It closes connections before it answers.")
             self.holder.on_upstream_lost(exc is None)
 
     def pause_writing(self) -> None:
@@ -162,10 +181,19 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
 
     # the parser's callbacks
 
-    def on_response(self) -> None:
-        if self.done or self.holder is None:
+    def on_message_begin(self) -> None:
+        if self.done:  # before it touches what the first answer said
             raise BadAnswer("a second answer came after the first")
+        self.raw = []
+        self.reason = b""
+
+    def on_response(self) -> None:
+        if self.holder is None:
+            raise BadAnswer("nobody waits for it")
         if self.status < 200:
+            # llhttp reads a body after a 1xx that says so, which would then stand before the real answer's
+            if self.status < 100 or self.chunked or (self.length or b"0").strip(b"0"):
+                raise BadAnswer("it is informational, and has a body")
             self.holder.on_informational()
         else:
             self.ready = True

@@ -1,5 +1,6 @@
 """The head of the client's response: the upstream's fields as they may go back, and the framing of what follows."""
 
+import re
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from gateway.wire.message import Request
 from gateway.wire.reader import ResponseReader
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _BODILESS: Final = frozenset((204, 304))
 
 
@@ -57,7 +59,8 @@ def finish(
 
 @lru_cache(maxsize=256)
 def _status_line(status: int, reason: bytes) -> bytes:
-    return b"HTTP/1.1 %d %b\r\n" % (status, reason)
+    # RFC 9112 section 4: HTAB, SP, visible characters and obs-text; some clients show the phrase to people
+    return b"HTTP/1.1 %d %b\r\n" % (status, b"" if _CONTROL(reason) else reason)
 
 
 def informational(response: ResponseReader) -> bytes:

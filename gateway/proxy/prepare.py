@@ -30,7 +30,8 @@ def prepare(request: Request, permit: Permit, injected: bytes, aim: Aim, forward
     fields = request.fields
     if request.listed and (listed := request.listed - OWN_TOKENS):
         fields = without(fields, listed)
-    if route.forward_authorization and request.authorization is not None:
+    # beside a connection string nobody has verified it
+    if route.forward_authorization and request.authorization is not None and request.connection_string is None:
         fields = [*fields, b"authorization: ", request.authorization, b"\r\n"]
     return b"".join(
         (

@@ -40,7 +40,8 @@ REWRITES: Final = frozenset(
     b"x-forwarded-port x-forwarded-prefix x-forwarded-uri x-forwarded-method x-forwarded-server x-forwarded-by"
     b" x-forwarded-scheme x-forwarded-ssl x-real-ip x-client-ip x-cluster-client-ip true-client-ip x-original-url"
     b" x-original-uri x-original-method x-original-host x-rewrite-url x-http-method x-http-method-override"
-    b" x-method-override front-end-https".split()
+    b" x-method-override front-end-https"
+    b" proxy".split()  # CGI makes HTTP_PROXY of it, which clients in the upstream obey (httpoxy)
 )
 OWN_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))  # in `Connection`: they name no header to drop
 SPECIAL: Final = {

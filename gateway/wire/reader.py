@@ -15,6 +15,7 @@ from gateway.wire.hops import RequestNames, ResponseNames, tokens
 from gateway.wire.message import Request
 from gateway.wire.target import read_host, read_target
 
+_LENGTH_DIGITS: Final = 19  # of 2**63
 REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE"))  # a tunnel past the rules; an echo of secrets
 _WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==\Z").match  # RFC 6455 section 4.1: 16 bytes in base64
 
@@ -170,7 +171,10 @@ class RequestReader:
                         raise RequestRejected("expectation_failed")
                     request.expects_continue = request.minor == 1  # RFC 9110 section 10.1.1: ignored from 1.0
                 case hops.LENGTH:
-                    request.length = int(value)  # digits only, once: the parser has seen to it
+                    # digits only, once: the parser has seen to it, but not to their number
+                    if len(value) > _LENGTH_DIGITS:
+                        raise RequestRejected("bad_framing", "Content-Length has too many digits.")
+                    request.length = int(value)
                 case hops.ENCODING:
                     request.chunked = _chunked(value, request.minor)
                 case hops.FORWARDING:

@@ -177,3 +177,9 @@ def test_a_route_may_ask_for_a_second_factor(aal: int, code: str | None) -> None
         assert authorize(principal(aal=aal), route(mfa=True), NOW).licences == LICENCES
     else:
         assert refused(principal(aal=aal), route(mfa=True)) == code
+
+
+def test_an_invitation_that_is_not_accepted_opens_no_route_by_role() -> None:
+    """It is in the profile as not verified; whoever was invited has to accept first."""
+    invited = principal(licences=(licence("manager", "write", verified=False),))
+    assert refused(invited, route(AccessKind.ROLES, roles=(RoleRule("manager"),))) == "role_missing"
