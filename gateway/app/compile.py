@@ -3,8 +3,9 @@
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 
+from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
-from gateway.edge.pool import Endpoint, Upstream, tcp
+from gateway.edge.pool import Endpoint, Upstream, Watch
 from gateway.pipeline import Aim
 from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
 from gateway.routes.table import Conflict, conflicts, find_equal, host_of
@@ -116,7 +117,7 @@ def label(route: Route) -> str:
     return f"{','.join(sorted(route.methods))} {template}"
 
 
-def to_upstream(name: str, upstream: model.Upstream) -> Upstream:
+def to_upstream(name: str, upstream: model.Upstream, watch: Watch) -> Upstream:
     context = _context_for(upstream)
     endpoints = []
     for said in upstream.endpoints:
@@ -124,7 +125,7 @@ def to_upstream(name: str, upstream: model.Upstream) -> Upstream:
         default = 443 if tls else 80
         host = f"[{said.host}]" if ":" in said.host else said.host
         aim = Aim((host if said.port == default else f"{host}:{said.port}").encode(), said.path)
-        endpoints.append(Endpoint(str(said), aim, upstream.pool, tcp(said.host, said.port, tls)))
+        endpoints.append(Endpoint(str(said), aim, upstream.pool, tcp(said.host, said.port, tls), watch))
     return Upstream(name, endpoints, upstream.balance)
 
 

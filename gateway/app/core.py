@@ -10,12 +10,14 @@ from gateway.access.jwks import Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
 from gateway.app import compile
+from gateway.app.observer import EndpointLog
 from gateway.clock import Clock
 from gateway.control import application
 from gateway.control.builtin import Builtin
 from gateway.control.fetch import HttpFetch
+from gateway.edge.connector import in_process
 from gateway.edge.generation import Generation, Lane
-from gateway.edge.pool import Endpoint, Upstream, in_process
+from gateway.edge.pool import Endpoint, Upstream
 from gateway.errors import DependencyFailed
 from gateway.identity.model import Principal, SigningKey
 from gateway.identity.ports import Directory
@@ -76,8 +78,13 @@ class Core:
                 connection_string_header=settings.connection_strings.header,
             )
         )
-        self.upstreams = {name: compile.to_upstream(name, said) for name, said in settings.upstreams.items()}
-        own = Upstream(compile.BUILTIN, [Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect))])
+        self.upstreams = {
+            name: compile.to_upstream(name, said, EndpointLog(log, name)) for name, said in settings.upstreams.items()
+        }
+        itself = Endpoint(
+            compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), EndpointLog(log, compile.BUILTIN)
+        )
+        own = Upstream(compile.BUILTIN, [itself])
         routes = [compile.to_route(route) for route in settings.routes]
         reserved = compile.builtin_routes(application.endpoints(mount))
         pipeline = Pipeline(

@@ -1,11 +1,12 @@
-"""What is told of an exchange that is over: its counters, and its line in the access log."""
+"""What is told: of exchanges that are over, counters and access log; of endpoints, the application log."""
 
 from gateway.clock import Clock
 from gateway.edge.answering import Answering
 from gateway.edge.client import Client
-from gateway.errors import RequestRejected
+from gateway.errors import DependencyFailed, RequestRejected
 from gateway.ops.access_log import AccessLog
 from gateway.ops.logs import Log
+from gateway.ops.outages import Outages
 from gateway.wire.problems import PROBLEMS
 
 
@@ -15,6 +16,7 @@ class Observer:
     def __init__(self, clock: Clock, log: Log, access_log: AccessLog | None) -> None:
         self._clock = clock
         self._log = log
+        self._outages = Outages(log, clock.monotonic)
         self.access_log = access_log
 
     def exchange(self, exchange: Answering) -> None:
@@ -25,9 +27,11 @@ class Observer:
         counters.observe(exchange.status, exchange.reason, seconds)
         counters.bytes_in += exchange.bytes_in
         counters.bytes_out += exchange.bytes_out
+        permit, refused, upstream = exchange.permit, exchange.refused, lane.upstream
+        if refused is not None and isinstance(refused.fault, DependencyFailed):
+            self._outages.failed(refused.fault)
         if self.access_log is None:
             return
-        permit, refused, upstream = exchange.permit, exchange.refused, lane.upstream
         route = principal = None
         if permit is not None:
             route, principal = permit.route, permit.principal
@@ -66,3 +70,17 @@ class Observer:
     def report(self, error: BaseException) -> None:
         """A fault of our own: the request was answered with 500."""
         self._log.error("internal error", exc_info=error)
+
+
+class EndpointLog:
+    """Tells of an upstream's endpoints when they stop working, and when they work again."""
+
+    def __init__(self, log: Log, upstream: str) -> None:
+        self._log = log
+        self._upstream = upstream
+
+    def endpoint_dead(self, endpoint: str, why: str) -> None:
+        self._log.warning("endpoint dead", upstream=self._upstream, endpoint=endpoint, why=why)
+
+    def endpoint_back(self, endpoint: str) -> None:
+        self._log.info("endpoint back", upstream=self._upstream, endpoint=endpoint)

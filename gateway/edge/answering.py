@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _ENDLESS = frozenset((Framing.CHUNKED, Framing.UNTIL_CLOSE))  # their head did not say how long they are
+FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what a tunnel still holds for it
 _NONE, _CHUNKED = Framing.NONE, Framing.CHUNKED  # found faster than through the Enum
 
 

@@ -99,19 +99,23 @@ class Exchange(Answering):
         else:
             self._send(connection, admitted)
 
-    async def _connect(self, upstream: Upstream, endpoint: Endpoint, admitted: Admitted) -> None:
+    async def _connect(
+        self, upstream: Upstream, endpoint: Endpoint, admitted: Admitted, again: bytes | None = None
+    ) -> None:
+        """again: the framed body, where the whole request goes out once more; that takes a fresh connection."""
         try:
-            connection = await upstream.connect(endpoint, admitted.permit.route.timeouts.connect)
+            seconds = admitted.permit.route.timeouts.connect
+            connection = await upstream.connect(endpoint, seconds, fresh=again is not None)
             self._task = None
             if self.over:
                 connection.release(False, 0.0)
             else:
-                self._send(connection, admitted)
+                self._send(connection, admitted, again)
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
         self.client.regulate()
 
-    def _send(self, connection: UpstreamConnection, admitted: Admitted) -> None:
+    def _send(self, connection: UpstreamConnection, admitted: Admitted, body: bytes | None = None) -> None:
         request = self.request
         self._connection = connection
         connection.hold(self, request.method == b"HEAD")
@@ -123,17 +127,18 @@ class Exchange(Answering):
             forwarded = self.client.forwarded(self)
             aim, permit = connection.home.aim, admitted.permit
             data = prepare(request, permit, injected.head, aim, forwarded, self.request_id)
-        if self._pieces or request.chunked:
-            data += self._body()
-        else:
-            self._sent = self.received
-        connection.transport.write(data)
+        if body is None:
+            if self._pieces or request.chunked:
+                body = self._body()
+            else:
+                body, self._sent = b"", self.received
+        connection.transport.write(data + body if body else data)
         if not self.received:
             self._continue()
             self._await_next()
             return
         if connection.used and request.method in _REPEATABLE:
-            self._again = data
+            self._again = (admitted, body)
         self.client.wait_answer(admitted.permit.route.timeouts.first_byte)
 
     def _continue(self) -> None:
@@ -164,26 +169,12 @@ class Exchange(Answering):
 
     def _once_more(self, connection: UpstreamConnection) -> None:
         """An idle connection turned out to be closed: the request goes out again on a fresh one (once)."""
-        again, self._again = self._again, None
-        assert again is not None
-        assert self.lane.upstream is not None
+        assert self._again is not None
+        (admitted, body), self._again = self._again, None
+        upstream = self.lane.upstream
+        assert upstream is not None
         self._release(False)
-        self.lane.upstream.retries += 1
+        upstream.retries += 1
         self.client.wait_nothing()
-        self._task = self.client.loop.create_task(self._resend(connection, again))
-
-    async def _resend(self, lost: UpstreamConnection, data: bytes) -> None:
-        assert self.permit is not None
-        try:
-            connection = await lost.home.connect(self.permit.route.timeouts.connect)
-        except (Exception, asyncio.CancelledError) as error:
-            self._failed(error)
-            return
-        self._task = None
-        if self.over:
-            connection.release(False, 0.0)
-            return
-        self._connection = connection
-        connection.hold(self, self.request.method == b"HEAD")
-        connection.transport.write(data)
-        self._await_next()
+        endpoint = upstream.besides(connection.home)
+        self._task = self.client.loop.create_task(self._connect(upstream, endpoint, admitted, body))

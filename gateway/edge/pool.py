@@ -1,35 +1,40 @@
 """Upstreams and their endpoints: idle connections to take at once, new ones to wait for."""
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from gateway.edge.balance import Balance, Choose, least, rest, round_robin
-from gateway.edge.upstream import UpstreamConnection
+from gateway.edge.connector import Connector, connect_fault
+from gateway.edge.upstream import Home, UpstreamConnection
 from gateway.errors import DependencyFailed
 from gateway.pipeline import Aim
-from gateway.wire.hops import ResponseNames
 
 IDLE_SECONDS: Final = 60.0  # that an unused connection is kept
 
-Connector = Callable[["Endpoint"], Awaitable[UpstreamConnection]]
+
+class Watch(Protocol):
+    """Is told of each endpoint that stops working, and that works again; not of each failure."""
+
+    def endpoint_dead(self, endpoint: str, why: str) -> None: ...
+    def endpoint_back(self, endpoint: str) -> None: ...
 
 
 class Endpoint:
     """One address of an upstream, with its idle connections: the last used is taken first, so that a surplus ages.
 
-    keep: idle connections at most. outstanding, failures, retry_at: what balancing goes by.
+    keep: idle connections at most. outstanding, retry_at: what balancing goes by. failures: rests in a row, 0 again
+    with the first byte of an answer on a new connection.
     """
 
-    __slots__ = ("_connector", "_keep", "aim", "failures", "idle", "name", "open", "outstanding", "retry_at")
+    __slots__ = ("_connector", "_keep", "_watch", "aim", "failures", "idle", "name", "open", "outstanding", "retry_at")
 
-    def __init__(self, name: str, aim: Aim, keep: int, connector: Connector) -> None:
+    def __init__(self, name: str, aim: Aim, keep: int, connector: Connector, watch: Watch) -> None:
         self.name = name
         self.aim = aim
         self._keep = keep
         self._connector = connector
+        self._watch = watch
         self.idle: list[UpstreamConnection] = []
         self.open = 0
         self.outstanding = 0
@@ -46,23 +51,48 @@ class Endpoint:
         return None
 
     async def connect(self, seconds: float) -> UpstreamConnection:
-        """A new connection, outstanding like a taken one. Raises DependencyFailed; then the endpoint rests a while."""
+        """A new connection, outstanding like a taken one.
+
+        Raises DependencyFailed; then the endpoint rests a while, unless the fault is ours (`overloaded`).
+        """
         self.outstanding += 1
         try:
             async with asyncio.timeout(seconds):
                 connection = await self._connector(self)
+            if connection.transport.is_closing():  # its end came with the handshake, before anybody held it
+                raise DependencyFailed("upstream_closed", "The upstream closed the connection.")
+        except OSError as error:
+            self.outstanding -= 1
+            fault = connect_fault(error)
+            if fault.code != "overloaded":
+                self.failed(fault.detail)
+            raise fault from error
         except BaseException as error:
             self.outstanding -= 1
-            if isinstance(error, TimeoutError | OSError | ssl.SSLError | ssl.CertificateError):
-                self._failed()
-                raise DependencyFailed(*_connect_fault(error)) from error
+            if isinstance(error, DependencyFailed):
+                self.failed(error.detail)
             raise
-        self.open += 1
-        self.failures, self.retry_at = 0, 0.0
-        if connection.transport.is_closing():  # its end came with the handshake, before anybody held it
-            self.outstanding -= 1
-            raise DependencyFailed("upstream_closed", "The upstream closed the connection.")
         return connection
+
+    def made(self) -> None:
+        """A connection stands."""
+        self.open += 1
+
+    def failed(self, why: str) -> None:
+        """No connection, or one that was closed before it answered anything. What fails during a rest adds nothing."""
+        now = asyncio.get_running_loop().time()
+        if now < self.retry_at:
+            return
+        self.failures += 1
+        self.retry_at = now + rest(self.failures)
+        if self.failures == 1:
+            self._watch.endpoint_dead(self.name, why)
+
+    def answered(self) -> None:
+        """A new connection has brought the first byte of an answer."""
+        if self.failures:
+            self.failures, self.retry_at = 0, 0.0
+            self._watch.endpoint_back(self.name)
 
     def give_back(self, connection: UpstreamConnection, reusable: bool, now: float) -> None:
         """An exchange is over. now: monotonic seconds."""
@@ -71,7 +101,7 @@ class Endpoint:
             connection.idle_since = now
             self.idle.append(connection)
         else:
-            connection.transport.close()
+            connection.discard()
 
     def lost(self, connection: UpstreamConnection) -> None:
         """The connection is closed, whoever did it."""
@@ -89,10 +119,6 @@ class Endpoint:
         for connection in [connection for connection in self.idle if connection.idle_since < before]:
             self.idle.remove(connection)
             connection.transport.close()
-
-    def _failed(self) -> None:
-        self.failures += 1
-        self.retry_at = asyncio.get_running_loop().time() + rest(self.failures)
 
 
 class Upstream:
@@ -113,25 +139,44 @@ class Upstream:
         """Whose turn it is. Each call counts as one."""
         return self._only or self._choose(self.endpoints, monotonic())
 
-    async def connect(self, endpoint: Endpoint, seconds: float) -> UpstreamConnection:
-        """To this endpoint, or to the next ones where that fails. Raises the last DependencyFailed.
+    def besides(self, home: Home) -> Endpoint:
+        """For a request whose connection to `home` was lost: another endpoint, if one is well."""
+        now = asyncio.get_running_loop().time()
+        return self._least(now, [e for e in self.endpoints if e is not home]) or self.next(lambda: now)
 
+    async def connect(self, endpoint: Endpoint, seconds: float, fresh: bool = False) -> UpstreamConnection:
+        """To this endpoint, or to others, each once, where that fails. Raises the last DependencyFailed.
+
+        seconds: for all of it; while others are left, one may take half of what is left. fresh: not an idle one.
         Nothing has been sent when a connect fails, so any request may go to another endpoint (RFC 9110 section 9.2.2).
         """
         loop = asyncio.get_running_loop()
-        tried: set[str] = set()
+        end = loop.time() + seconds
+        untried = [e for e in self.endpoints if e is not endpoint]
         while True:
+            connection = None if fresh else endpoint.take()
+            if connection is not None:
+                return connection
+            left = end - loop.time()
             try:
-                return endpoint.take() or await endpoint.connect(seconds)
-            except DependencyFailed:
-                tried.add(endpoint.name)
-                if all(e.name in tried or e.retry_at > loop.time() for e in self.endpoints):
+                return await endpoint.connect(left / 2 if self._least(loop.time(), untried) else left)
+            except DependencyFailed as fault:
+                another = self._least(loop.time(), untried)
+                if another is None or fault.code == "overloaded":
                     raise
-            endpoint = self.next(loop.time)
+            untried.remove(another)
+            endpoint = another
+
+    @staticmethod
+    def _least(now: float, endpoints: Sequence[Endpoint]) -> Endpoint | None:
+        """The well one with the least to do, without a turn being counted."""
+        well = [endpoint for endpoint in endpoints if endpoint.retry_at <= now]
+        return min(well, key=lambda endpoint: endpoint.outstanding, default=None)
 
     def live(self) -> int:
-        """Endpoints that do not rest after a failed connect."""
-        return sum(1 for endpoint in self.endpoints if not endpoint.failures)
+        """Endpoints that do not rest after a failure."""
+        now = asyncio.get_running_loop().time()
+        return sum(1 for endpoint in self.endpoints if endpoint.retry_at <= now)
 
     def sweep(self, now: float) -> None:
         """Once per second: closes what was idle for too long."""
@@ -144,41 +189,3 @@ class Upstream:
         """Of a former generation: nothing new will come; what is under way ends by itself."""
         for endpoint in self.endpoints:
             endpoint.retire()
-
-
-def tcp(host: str, port: int, tls: ssl.SSLContext | None = None) -> Connector:
-    """Connects to an address, with TLS if there is a context; the certificate must name `host`."""
-    names = ResponseNames()
-
-    async def connector(endpoint: Endpoint) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: UpstreamConnection(endpoint, names), host, port, ssl=tls, server_hostname=host if tls else None
-        )
-        return connection
-
-    return connector
-
-
-def in_process(connect: Callable[[], Awaitable[socket.socket]]) -> Connector:
-    """Connects to our own application; its answers may use the reserved namespace."""
-    names = ResponseNames(reserved=True)
-
-    async def connector(endpoint: Endpoint) -> UpstreamConnection:
-        end = await connect()
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: UpstreamConnection(endpoint, names), sock=end
-        )
-        return connection
-
-    return connector
-
-
-def _connect_fault(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, TimeoutError):
-        return "upstream_timeout", "The connection was not made in time."
-    if isinstance(error, ssl.CertificateError):
-        return "upstream_unreachable", "The upstream's certificate is not valid for it."
-    if isinstance(error, ssl.SSLError):
-        return "upstream_unreachable", "The TLS handshake with the upstream failed."
-    return "upstream_unreachable", "The connection was refused."

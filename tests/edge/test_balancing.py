@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from harness.client import request
-from harness.site import Site
+from harness.site import Site, until
 from harness.upstream import OK, Line, Upstream
 
 from gateway.edge.balance import BACKOFF_FIRST, BACKOFF_MOST, least, rest, round_robin
@@ -104,6 +104,7 @@ async def test_a_dead_endpoint_costs_no_request(site: Site, method: str) -> None
     assert [(await client.ask(method=method)).body for _ in range(4)] == [b"u2"] * 4
     (upstream,) = running.gateway.core.upstreams.values()
     assert upstream.live() == 1
+    assert [event for _, event, _ in running.log.lines if event.startswith("endpoint")] == ["endpoint dead"]
 
 
 async def test_an_endpoint_that_comes_back_is_used_again(site: Site) -> None:
@@ -125,6 +126,46 @@ async def test_an_endpoint_that_comes_back_is_used_again(site: Site) -> None:
     async with asyncio.timeout(10):
         while (await client.ask()).body != b"u3":
             pass
+
+
+async def _slamming(line: Line) -> None:
+    await line.request()
+
+
+async def test_an_endpoint_that_closes_without_an_answer_rests(site: Site) -> None:
+    """As one that refuses connections does: it would look idle, and swallow most of what comes."""
+    alive = await _named(site, b"u2")
+    running = await site.gateway(await site.upstream(_slamming), alive, upstream={"balance": "round_robin"})
+    client = await site.client(running)
+    statuses = [(await client.ask()).status for _ in range(10)]
+    assert statuses.count(502) == 1
+
+
+async def test_an_endpoint_is_live_again_when_its_rest_is_over(site: Site) -> None:
+    """Not only once a request has tried it: where none is live, none may be sent."""
+    running = await site.gateway(await site.upstream(_slamming))
+    (upstream,) = running.gateway.core.upstreams.values()
+    assert (await (await site.client(running)).ask()).status == 502
+    assert upstream.live() == 0
+    await until(lambda: upstream.live() == 1)
+
+
+async def test_it_is_told_once_that_an_endpoint_is_dead_and_once_that_it_is_back(site: Site) -> None:
+    """Not with each request."""
+    answers = 0
+
+    async def script(line: Line) -> None:
+        nonlocal answers
+        await line.request()
+        answers += 1
+        if answers > 3:
+            line.send(OK)
+
+    running = await site.gateway(await site.upstream(script))
+    client = await site.client(running)
+    assert [(await client.ask()).status for _ in range(6)] == [502] * 3 + [200] * 3
+    told = [(event, fields.get("why")) for _, event, fields in running.log.lines if event.startswith("endpoint")]
+    assert told == [("endpoint dead", "It closes connections before it answers."), ("endpoint back", None)]
 
 
 async def test_where_all_are_dead_the_answer_is_502(site: Site) -> None:

@@ -1,20 +1,50 @@
 """Upstreams that break off, fall silent, or do not speak HTTP."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
 from harness.client import request
-from harness.site import Site
+from harness.site import Site, until
 from harness.upstream import OK, Line, answering
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-async def test_a_connection_that_is_refused_is_502(site: Site) -> None:
-    """Nobody listens there."""
-    answer = await (await site.client(await site.gateway("http://127.0.0.1:1"))).ask()
+@pytest.mark.parametrize(
+    ("url", "detail"),
+    [
+        ("http://127.0.0.1:1", "The connection was refused."),
+        ("http://nowhere.invalid:1", "The upstream's name was not found."),
+    ],
+)
+async def test_an_upstream_that_cannot_be_reached_is_502(site: Site, url: str, detail: str) -> None:
+    """And what it was is told."""
+    running = await site.gateway(url)
+    answer = await (await site.client(running)).ask()
     assert (answer.status, answer.code) == (502, "upstream_unreachable")
+    ((_, _, told),) = [line for line in running.log.lines if line[1] == "endpoint dead"]
+    assert told["why"] == detail
+
+
+async def test_an_upstream_that_takes_nothing_does_not_keep_its_connection(site: Site) -> None:
+    """With what it did not take in the buffer, it would stay open for as long as the upstream likes."""
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.bind(("127.0.0.1", 0))
+    deaf.listen()
+    try:
+        running = await site.gateway(
+            f"http://127.0.0.1:{deaf.getsockname()[1]}", listen={"timeouts": {"body_idle": "100ms"}}
+        )
+        client = await site.client(running)
+        client.writer.write(request("/public/x", method="POST", body=b"x" * (16 << 20)))
+        assert (await asyncio.wait_for(client.answer(), 10)).status == 504
+        endpoint = running.gateway.core.upstreams["u"].endpoints[0]
+        await until(lambda: not endpoint.open)
+    finally:
+        deaf.close()
 
 
 def breaking(*parts: bytes, reset: bool = False) -> Callable[[Line], Awaitable[None]]:
@@ -129,6 +159,29 @@ async def test_a_request_is_not_sent_again_once_an_answer_has_begun(site: Site) 
     await client.ask()
     assert (await client.ask()).status == 502
     assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize("body", [None, b"hello"], ids=["bare", "body"])
+async def test_a_request_is_sent_again_to_an_endpoint_that_lives(site: Site, body: bytes | None) -> None:
+    """With that one's own path before its target: the one whose connection was lost may be dead."""
+
+    async def script(line: Line) -> None:
+        await line.request()
+        line.send(OK)
+        await line.head()
+        line.reset()
+
+    dying, other = await site.upstream(script), await site.upstream()
+    running = await site.gateway(
+        f"{dying.url}/a", f"{other.url}/b", upstream={"balance": "round_robin"}, route={"timeouts": {"connect": "1s"}}
+    )
+    client = await site.client(running)
+    for _ in range(2):
+        await client.ask("/public/1")
+    dying.stop_listening()
+    for _ in range(2):
+        assert (await client.ask("/public/2", method="PUT", body=body)).status == 200
+    assert [(got.target, got.body) for got in other.requests][-2:] == [(b"/b/public/2", body or b"")] * 2
 
 
 MALFORMED = {

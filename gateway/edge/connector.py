@@ -1,0 +1,78 @@
+"""How connections to endpoints are made, and what it is called when that fails."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from gateway.edge.keepalive import keep_alive
+from gateway.edge.upstream import UpstreamConnection
+from gateway.errors import DependencyFailed
+from gateway.wire.hops import ResponseNames
+
+if TYPE_CHECKING:
+    from gateway.edge.pool import Endpoint
+
+Connector = Callable[["Endpoint"], Awaitable[UpstreamConnection]]
+
+
+def tcp(host: str, port: int, tls: ssl.SSLContext | None = None) -> Connector:
+    """Connects to an address, with TLS if there is a context; the certificate must name `host`."""
+    names = ResponseNames()
+
+    async def connector(endpoint: "Endpoint") -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        transport, connection = await loop.create_connection(
+            lambda: UpstreamConnection(endpoint, names), host, port, ssl=tls, server_hostname=host if tls else None
+        )
+        if not transport.is_closing():
+            keep_alive(transport.get_extra_info("socket"))
+        return connection
+
+    return connector
+
+
+def in_process(connect: Callable[[], Awaitable[socket.socket]]) -> Connector:
+    """Connects to our own application; its answers may use the reserved namespace."""
+    names = ResponseNames(reserved=True)
+
+    async def connector(endpoint: "Endpoint") -> UpstreamConnection:
+        end = await connect()
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: UpstreamConnection(endpoint, names), sock=end
+        )
+        return connection
+
+    return connector
+
+
+def connect_fault(error: OSError) -> DependencyFailed:
+    """What a failed connect is called. `overloaded` is our own fault, and says nothing about the endpoint."""
+    if isinstance(error, TimeoutError):
+        return DependencyFailed("upstream_timeout", "The connection was not made in time.")
+    if isinstance(error, ssl.CertificateError):
+        return DependencyFailed("upstream_unreachable", "The upstream's certificate is not valid for it.")
+    if isinstance(error, ssl.SSLError):
+        return DependencyFailed("upstream_unreachable", "The TLS handshake with the upstream failed.")
+    if isinstance(error, socket.gaierror):
+        return DependencyFailed("upstream_unreachable", "The upstream's name was not found.")
+    if error.errno in _OURS:
+        return DependencyFailed("overloaded", _OURS[error.errno])
+    return DependencyFailed("upstream_unreachable", _THEIRS.get(error.errno or 0, "The connection was not made."))
+
+
+_OURS: Final = {
+    errno.EMFILE: "The gateway has no file descriptor left.",
+    errno.ENFILE: "The gateway's machine has no file descriptor left.",
+    errno.EADDRNOTAVAIL: "The gateway has no local port left for that address.",
+    errno.ENOBUFS: "The gateway's machine has no memory left for sockets.",
+}
+_THEIRS: Final = {
+    errno.ECONNREFUSED: "The connection was refused.",
+    errno.ECONNRESET: "The connection was reset before it stood.",
+    errno.EHOSTUNREACH: "The upstream's host cannot be reached.",
+    errno.ENETUNREACH: "The upstream's network cannot be reached.",
+    errno.ETIMEDOUT: "The upstream's host does not answer.",
+}

@@ -1,0 +1,136 @@
+"""Endpoints and upstreams with connectors of the test's own: what is tried, for how long, and what counts."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.edge.connector import connect_fault
+from gateway.edge.pool import Endpoint, Upstream
+from gateway.errors import DependencyFailed
+from gateway.pipeline import Aim
+
+
+class Deaf:
+    """Is told, and keeps it. events: (event, endpoint)."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def endpoint_dead(self, endpoint: str, why: str) -> None:
+        self.events.append(("dead", endpoint))
+
+    def endpoint_back(self, endpoint: str) -> None:
+        self.events.append(("back", endpoint))
+
+
+Dial = Callable[[], Awaitable[object]]
+
+
+def endpoint(name: str, dial: Dial, tried: list[str]) -> Endpoint:
+    async def connector(_: Endpoint) -> object:
+        tried.append(name)
+        return await dial()
+
+    return Endpoint(name, Aim(b""), 1, connector, Deaf())  # type: ignore[arg-type]
+
+
+def standing(closing: bool) -> Dial:
+    async def dial() -> object:
+        return SimpleNamespace(transport=SimpleNamespace(is_closing=lambda: closing))
+
+    return dial
+
+
+def raising(error: OSError) -> Dial:
+    async def dial() -> object:
+        raise error
+
+    return dial
+
+
+async def hanging() -> object:
+    return await asyncio.get_running_loop().create_future()
+
+
+async def test_each_endpoint_is_tried_once() -> None:
+    """Also one that is let to rest by nobody, and one that closes with its handshake."""
+    tried: list[str] = []
+    endpoints = [endpoint(name, standing(closing=True), tried) for name in "abc"]
+    with pytest.raises(DependencyFailed):
+        await Upstream("u", endpoints).connect(endpoints[1], 5.0)
+    assert sorted(tried) == ["a", "b", "c"]
+
+
+async def test_a_connection_that_ends_with_its_handshake_is_a_failure() -> None:
+    """Of TLS with client certificates, say: the endpoint would look idle, and be chosen again and again."""
+    lone = endpoint("a", standing(closing=True), [])
+    with pytest.raises(DependencyFailed):
+        await lone.connect(5.0)
+    assert (lone.failures, lone.outstanding) == (1, 0)
+
+
+async def test_a_connection_that_stands_does_not_make_an_endpoint_well() -> None:
+    """Only an answer does."""
+    lone = endpoint("a", standing(closing=False), [])
+    lone.failed("")
+    await lone.connect(5.0)
+    assert lone.failures == 1
+    lone.answered()
+    assert (lone.failures, lone.retry_at) == (0, 0.0)
+
+
+async def test_failures_at_once_are_one() -> None:
+    """Many connections that die together say no more than one of them does."""
+    lone = endpoint("a", hanging, [])
+    for _ in range(8):
+        lone.failed("")
+    assert lone.failures == 1
+
+
+async def test_all_attempts_share_one_deadline() -> None:
+    """However many endpoints there are."""
+    tried: list[str] = []
+    endpoints = [endpoint(name, hanging, tried) for name in "abcd"]
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(DependencyFailed) as caught:
+        await Upstream("u", endpoints).connect(endpoints[0], 0.2)
+    assert caught.value.code == "upstream_timeout"
+    assert asyncio.get_running_loop().time() - began < 0.4
+    assert len(tried) == 4
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+async def test_our_own_limit_is_no_failure_of_an_endpoint(number: int) -> None:
+    """Resting them all would make a short shortage a long one; the next one would fail as well."""
+    tried: list[str] = []
+    endpoints = [endpoint(name, raising(OSError(number, "")), tried) for name in "ab"]
+    with pytest.raises(DependencyFailed) as caught:
+        await Upstream("u", endpoints).connect(endpoints[0], 5.0)
+    assert (caught.value.code, tried, endpoints[0].failures) == ("overloaded", ["a"], 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "word"),
+    [
+        (TimeoutError(), "upstream_timeout", "in time"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, ""), "upstream_unreachable", "refused"),
+        (ConnectionResetError(errno.ECONNRESET, ""), "upstream_unreachable", "reset"),
+        (OSError(errno.EHOSTUNREACH, ""), "upstream_unreachable", "host cannot"),
+        (OSError(errno.ENETUNREACH, ""), "upstream_unreachable", "network cannot"),
+        (socket.gaierror(socket.EAI_NONAME, ""), "upstream_unreachable", "name"),
+        (ssl.SSLCertVerificationError(1, ""), "upstream_unreachable", "certificate"),
+        (ssl.SSLError(1, ""), "upstream_unreachable", "handshake"),
+        (OSError("Multiple exceptions"), "upstream_unreachable", "not made"),
+        (OSError(errno.EMFILE, ""), "overloaded", "file descriptor"),
+    ],
+)
+def test_a_connect_error_says_what_it_was(error: OSError, code: str, word: str) -> None:
+    """Each by its name."""
+    fault = connect_fault(error)
+    assert fault.code == code
+    assert word in fault.detail
