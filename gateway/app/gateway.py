@@ -289,14 +289,17 @@ class Gateway:
             self._begin(self._reload_keys())
         grants = {row.subject for row in rows if row.kind == "grant"}
         accounts = {row.subject for row in rows if row.kind == "account"}
+        everything = any(row.kind == "all" for row in rows)  # who was admitted cannot be asked again: it ends
 
         def dead(permit: Permit) -> bool:
             principal = permit.principal
             return principal is not None and (
-                principal.grant_id in grants or (principal.account is not None and principal.account.id in accounts)
+                everything
+                or principal.grant_id in grants
+                or (principal.account is not None and principal.account.id in accounts)
             )
 
-        if grants or accounts:
+        if grants or accounts or everything:
             self.edge.end(dead)
 
     async def _reload_keys(self) -> None:

@@ -32,6 +32,8 @@ def address(text: str) -> Address:
         found = validate_email(text + stand_in, check_deliverability=False)
     except EmailNotValidError as error:
         raise RequestRejected("invalid_value", "the e-mail address is not valid") from error
+    if not found.local_part.isascii():  # look-alikes of somebody else's; few mail servers take them
+        raise RequestRejected("invalid_value", "the part before @ must be ASCII")
     normal = found.normalized.removesuffix(stand_in)
     return Address(normal, normal.casefold())
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from harness.client import Answer, Client, request
-from harness.people import revoke
+from harness.people import revoke, rotate_by_force
 from harness.site import Running, Site, until
 from harness.upstream import OK, Line, Upstream, answering
 
@@ -226,6 +226,13 @@ async def test_a_revoked_grant_ends_its_tunnel(site: Site) -> None:
     await asyncio.wait_for(upstream.lines[0].ended.wait(), 5)
     (line,) = await running.lines()
     assert line["reason"] == "revoked_credential"
+
+
+async def test_keys_that_are_dropped_end_every_tunnel(site: Site) -> None:
+    """`gateway keys rotate --force` voids what old keys signed at once, and what rests on it."""
+    running, client, _ = await _tunnel(site)
+    await rotate_by_force(running.people)
+    assert await asyncio.wait_for(client.rest(), 5) == close_frame(1008)
 
 
 async def test_an_expired_credential_ends_its_tunnel(site: Site) -> None:

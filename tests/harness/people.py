@@ -92,3 +92,12 @@ async def revoke(people: People, grant_id: str) -> None:
         assert await Grants(store.grants, store.keys, Clock()).revoke(grant_id)
     finally:
         await store.aclose()
+
+
+async def rotate_by_force(people: People) -> None:
+    """As `gateway keys rotate --kind signing --force` does it."""
+    store = await open_people(people)
+    try:
+        await Keys(store.keys, Clock()).rotate_signing("EdDSA", force=True)
+    finally:
+        await store.aclose()

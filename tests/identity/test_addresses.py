@@ -32,6 +32,13 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         address(text)
 
 
+@pytest.mark.parametrize("text", ["ada\u0131@example.org", "\u0430da@example.org"])
+def test_a_local_part_that_looks_like_another_is_refused(text: str) -> None:
+    """S-42: a dotless i, a Cyrillic a."""
+    with pytest.raises(RequestRejected, match="ASCII"):
+        address(text)
+
+
 @pytest.mark.parametrize("text", ["ada@example.org\r\nx: y", "ada\n@example.org"])
 def test_no_address_breaks_a_header(text: str) -> None:
     """An address goes into x-mycelium-email as it is."""
