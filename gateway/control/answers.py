@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import DependencyFailed, GatewayError
 from gateway.ops.logs import Log
+from gateway.ops.outages import Outages
 from gateway.wire import problems
 
 BODY_LIMIT = 16 * 1024  # bytes: no endpoint takes more than a few fields
@@ -44,10 +45,11 @@ def problem(code: str, detail: str, request_id: str, headers: Mapping[str, str] 
 
 def frame(log: Log, request_id: RequestId) -> Middleware:
     """Bounds the body, turns faults into problems, and gives every answer the headers that all of ours have."""
+    outages = Outages(log)
 
     @web.middleware
     async def framed(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await _faults_told(request, handler, log, request_id(request))
+        response = await _faults_told(request, handler, log, outages, request_id(request))
         # An account's data in a shared cache is a leak, and so is a body that a browser takes for a script.
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -56,14 +58,19 @@ def frame(log: Log, request_id: RequestId) -> Middleware:
     return framed
 
 
-async def _faults_told(request: web.Request, handler: Handler, log: Log, request_id: str) -> web.StreamResponse:
+async def _faults_told(
+    request: web.Request, handler: Handler, log: Log, outages: Outages, request_id: str
+) -> web.StreamResponse:
     try:
         if request.can_read_body:
             await request.read()  # at most BODY_LIMIT, which is the application's client_max_size
         return await handler(request)
+    except DependencyFailed as fault:
+        outages.failed(fault)
+        wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        return problem(fault.code, problems.told(fault), request_id, wait)
     except GatewayError as fault:
-        wait = fault.retry_after if isinstance(fault, DependencyFailed) else None
-        return problem(fault.code, fault.detail, request_id, {"Retry-After": str(wait)} if wait is not None else None)
+        return problem(fault.code, fault.detail, request_id)
     except web.HTTPException as refusal:
         code = _REFUSALS.get(refusal.status)
         if code is None:

@@ -6,7 +6,8 @@ from typing import Final
 
 from gateway.edge.generation import Lane
 from gateway.errors import DependencyFailed, GatewayError
-from gateway.wire.problems import PROBLEMS, body
+from gateway.wire.message import Request
+from gateway.wire.problems import PROBLEMS, body, told
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -22,14 +23,15 @@ _PHRASES: Final = {
 
 
 def refusal(
-    fault: GatewayError, lane: Lane, method: bytes, request_id: bytes, keep_alive: bool, allow: bytes = b""
+    fault: GatewayError, lane: Lane, request: Request | None, request_id: bytes, keep_alive: bool, allow: bytes = b""
 ) -> bytes:
-    """A whole response. Nothing of the request is in it. HEAD gets the head alone."""
+    """A whole response. Nothing of the request is in it. HEAD gets the head alone. request: None if it was not read."""
     status = PROBLEMS[fault.code].status
-    content = _FORMS[lane.errors](fault, request_id.decode("ascii"))
+    form = lane.errors if status in _OF_DIALECTS else "problem"
+    content = _FORMS[form](fault, request_id.decode("ascii"))
     lines = [
         b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n"
-        % (status, _PHRASES[status], _TYPES[lane.errors], len(content)),
+        % (status, _PHRASES[status], _TYPES[form], len(content)),
         b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nx-mycelium-request-id: ",
         request_id,
         b"\r\n",
@@ -44,8 +46,10 @@ def refusal(
         lines.append(b"retry-after: %d\r\n" % fault.retry_after)
     if not keep_alive:
         lines.append(b"connection: close\r\n")
+    elif request is not None and not request.minor:
+        lines.append(b"connection: keep-alive\r\n")
     lines.append(b"\r\n")
-    if method != b"HEAD":
+    if request is None or request.method != b"HEAD":
         lines.append(content)
     return b"".join(lines)
 
@@ -58,16 +62,16 @@ def _challenge(fault: GatewayError) -> bytes:
 
 
 def _problem(fault: GatewayError, request_id: str) -> bytes:
-    return body(fault.code, fault.detail, request_id)
+    return body(fault.code, told(fault), request_id)
 
 
 def _mployr(fault: GatewayError, request_id: str) -> bytes:
     """Seed 2's envelope, with its two texts; it has no place for a reason code or a request id."""
-    problem = PROBLEMS[fault.code]
-    message = _MPLOYR.get(problem.status, f"{problem.title}.")
+    message = _MPLOYR[PROBLEMS[fault.code].status]
     return json.dumps({"success": False, "message": message}, separators=(",", ":")).encode() + b"\n"
 
 
+_OF_DIALECTS: Final = frozenset((401, 403))  # the rest of the statuses no dialect has a form for
 _MPLOYR: Final = {401: "Unauthenticated.", 403: "This action is unauthorized."}
 _FORMS: Final[dict[str, Callable[[GatewayError, str], bytes]]] = {"problem": _problem, "mployr": _mployr}
 _TYPES: Final = {"problem": b"application/problem+json", "mployr": b"application/json"}

@@ -6,6 +6,8 @@ A refusal is RFC 9457 problem JSON. The built-in dialects keep their own error b
 import json
 from dataclasses import dataclass
 
+from gateway.errors import DependencyFailed, GatewayError
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -82,3 +84,13 @@ def body(code: str, detail: str, request_id: str) -> bytes:
         "request_id": request_id,
     }
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def told(fault: GatewayError) -> str:
+    """What of a fault's detail its client may read: all of a mistake of its own.
+
+    Of our failures the title must do: their details hold paths and texts of libraries, and are for the log. Those about
+    upstreams are sentences of ours.
+    """
+    withheld = isinstance(fault, DependencyFailed) and not fault.code.startswith("upstream_")
+    return "" if withheld else fault.detail
