@@ -93,6 +93,10 @@ class Answering:
         assert self.permit is not None
         return self.permit.route.timeouts.idle
 
+    def wait_idle(self) -> None:
+        """The client takes the answer, slowly."""
+        self.client.wait_idle(self._idle)
+
     # the answer's side: called by the connection that is held
 
     def on_read(self) -> None:
@@ -256,7 +260,7 @@ class Answering:
         self.status = status = PROBLEMS[fault.code].status
         keep = self.request.keep_alive and self.received and status not in answers.CLOSING
         keep = keep and not self.client.edge.draining and not self.request.websocket  # after which nothing is parsed
-        answer = answers.refusal(fault, self.lane, self.request.method, self.request_id, keep, refused.allow)
+        answer = answers.refusal(fault, self.lane, self.request, self.request_id, keep, refused.allow)
         self.client.transport.write(answer)
         self._end(keep)
 

@@ -10,6 +10,7 @@ from gateway.edge import answers
 from gateway.edge.answering import Answering
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
+from gateway.edge.sockets import unsent
 from gateway.edge.tunnel import Tunnel
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Memo
@@ -46,6 +47,7 @@ class Client(Intake, asyncio.Protocol):
         "_lingered",
         "_seen",
         "_stuffed",
+        "_taken",
         "_turning",
         "_wait",
         "deadline",
@@ -67,6 +69,7 @@ class Client(Intake, asyncio.Protocol):
         self._lingered = 0
         self._turning = self._half_closed = False
         self._stuffed = False  # what was written is not taken
+        self._taken: tuple[bytes, int] | None = None  # of what, and how many bytes, when a deadline was over
         self._seen: tuple[Peer | None, bytes, bytes] = (None, b"", b"")
 
     # asyncio's callbacks
@@ -201,7 +204,7 @@ class Client(Intake, asyncio.Protocol):
     def _refuse(self, fault: RequestRejected) -> None:
         """For what never became a request."""
         request_id = self.edge.next_id()
-        answer = answers.refusal(fault, self.generation.unmatched, b"", request_id, False)
+        answer = answers.refusal(fault, self.generation.unmatched, None, request_id, False)
         self.transport.write(answer)
         self.edge.observe_unread(self, fault, request_id)
         self.linger()
@@ -277,14 +280,28 @@ class Client(Intake, asyncio.Protocol):
             case Wait.BODY if active is not None and not active.clogged:
                 active.fail(RequestRejected("body_timeout"))
             case Wait.IDLE if active is not None and self.transport.get_write_buffer_size():
-                active.on_client_gone()  # it is there, but takes nothing
-                self.cut()
+                if self._takes(active.bytes_out, active.request_id):
+                    active.wait_idle()
+                else:
+                    active.on_client_gone()  # it is there, but takes nothing
+                    self.cut()
             case Wait.BODY | Wait.ANSWER | Wait.IDLE if active is not None:
                 active.fail(DependencyFailed("upstream_timeout"))
+            case Wait.CLOSING if self._takes(0, b""):
+                self._await(Wait.CLOSING, CLOSING_SECONDS)
             case Wait.CLOSING:
                 self.cut()
             case _:
                 self.close()
+
+    def _takes(self, written: int, what: bytes) -> bool:
+        """Whether the client has taken any of it since the last time this was asked; yes, the first time.
+
+        A slow one empties the kernel's buffer for long before ours moves. written: bytes of it so far.
+        """
+        taken = what, written - self.transport.get_write_buffer_size() - unsent(self.transport.get_extra_info("socket"))
+        before, self._taken = self._taken, taken
+        return before is None or before[0] != what or taken[1] > before[1]
 
     def uses(self, generation: Generation) -> bool:
         """Whether a request that began with it is under way, or waits for its turn."""

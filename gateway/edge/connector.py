@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from gateway.edge.keepalive import keep_alive
+from gateway.edge.sockets import keep_alive
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed
 from gateway.wire.hops import ResponseNames

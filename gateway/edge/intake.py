@@ -92,7 +92,7 @@ class Intake(RequestReader):
             self.generation, self.names, self.limits = generation, generation.names, generation.limits
         peer = generation.trusted.resolve(self.address, request.forwarding)
         exchange = Exchange(cast("Client", self), request, generation, peer, edge.next_id(), edge.monotonic())
-        if request.request_id is not None and len(peer.chain) > 1 and _UUID(request.request_id):
+        if request.request_id is not None and peer.trusted and _UUID(request.request_id):
             exchange.request_id = request.request_id
         self._incoming = exchange
         self._body_left = request.length or 0

@@ -13,6 +13,7 @@ from gateway.clock import Clock
 from gateway.edge.answering import Answering
 from gateway.edge.client import Client
 from gateway.edge.generation import Generation
+from gateway.edge.sockets import keep_alive
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.errors import RequestRejected
 from gateway.pipeline import Permit
@@ -55,7 +56,12 @@ class Edge:
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accepts on a bound socket. tls: the context of the listener's certificate, or None."""
-        self._servers.append(await self.loop.create_server(lambda: Client(self), sock=sock, ssl=tls, backlog=BACKLOG))
+        keep_alive(sock)
+        patience = self.generation.waits.head if tls else None  # the handshake is as slow as its client wants it
+        server = await self.loop.create_server(
+            lambda: Client(self), sock=sock, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=patience
+        )
+        self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 

@@ -35,7 +35,8 @@ _PAIR = re.compile(rb"[ \t]*([A-Za-z]+)=(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|\"([^\
 class Peer:
     """address: the client's, "" for a socket without addresses. scheme, host: what a trusted proxy says the client
     used, None if none does; host is a valid Host value. direct: the socket is the client's own and no forwarding
-    header came. chain: every hop from the client to the socket, both included.
+    header came. chain: every hop from the client to the socket, both included. trusted: the socket is a proxy's that
+    is believed.
     """
 
     address: str
@@ -43,6 +44,7 @@ class Peer:
     host: bytes | None
     direct: bool
     chain: tuple[str, ...]
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class TrustedProxies:
     def _behind_proxy(self, address: str, forwarding: Sequence[tuple[bytes, bytes]]) -> Peer:
         story = _agreed(self._x_forwarded(forwarding), self._forwarded(forwarding))
         chain = (*story.chain, address)
-        return Peer(chain[0], story.scheme, story.host, not forwarding, chain)
+        return Peer(chain[0], story.scheme, story.host, not forwarding, chain, trusted=True)
 
     def _x_forwarded(self, forwarding: Sequence[tuple[bytes, bytes]]) -> _Story | None:
         hops = _listed(forwarding, b"x-forwarded-for")

@@ -45,6 +45,14 @@ async def test_a_trusted_proxys_id_is_kept(site: Site, sent: bytes, kept: bool) 
     assert line["client"] == "10.1.1.1"
 
 
+@pytest.mark.parametrize(("proxies", "kept"), [(["127.0.0.0/8"], True), ([], False)])
+async def test_a_trusted_proxys_id_needs_no_forwarding_headers(site: Site, proxies: list[str], kept: bool) -> None:
+    """Who sends it is what counts."""
+    client = await site.client(await site.gateway(await site.upstream(), listen={"trusted_proxies": proxies}))
+    answer = await client.ask("/public/x", b"x-mycelium-request-id: " + MINE)
+    assert (answer.one(b"x-mycelium-request-id") == MINE) is kept
+
+
 async def test_a_line_tells_what_happened(site: Site) -> None:
     """Who, what, where to, how it ended, how much."""
     running = await site.gateway(await site.upstream())

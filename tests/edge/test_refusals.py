@@ -332,6 +332,23 @@ async def test_a_route_may_speak_a_dialects_errors(site: Site, upstream: Upstrea
     assert (answer.status, json.loads(answer.body)) == (401, {"success": False, "message": "Unauthenticated."})
 
 
+@pytest.mark.parametrize(("path", "status"), [("/auth/%2f", 400), ("/auth/x", 502)])
+async def test_a_dialects_errors_are_for_401_and_403_alone(site: Site, path: str, status: int) -> None:
+    """Everything else of the route is a problem, as everywhere."""
+    running = await site.gateway("http://127.0.0.1:1", route={"errors": "mployr"})
+    answer = await (await site.client(running)).ask(path, running.people.ada.field)
+    assert (answer.status, answer.one(b"content-type")) == (status, b"application/problem+json")
+    assert json.loads(answer.body)["status"] == status
+
+
+async def test_an_old_client_is_told_that_a_refusal_leaves_its_connection_open(site: Site, upstream: Upstream) -> None:
+    """Without that word it has to believe that the connection ends (RFC 9112 section 9.3)."""
+    client = await site.client(await site.gateway(upstream))
+    for _ in range(2):
+        answer = await client.ask("/nowhere", b"Connection: keep-alive", version="HTTP/1.0")
+        assert (answer.status, answer.one(b"connection")) == (404, b"keep-alive")
+
+
 async def test_what_a_closing_refusal_leaves_behind_is_not_served(site: Site, upstream: Upstream) -> None:
     """A request that came together with one that ended the connection must not be carried out: nobody hears of it."""
     running = await site.gateway(upstream, route={"limits": {"body": "1B"}})

@@ -115,6 +115,25 @@ async def test_a_client_that_does_not_read_is_cut(site: Site) -> None:
     assert [told["reason"] for told in await running.lines()] == ["client_gone"]
 
 
+async def test_a_client_that_reads_slowly_is_not_cut(site: Site) -> None:
+    """What it takes comes out of the kernel's buffer for a long time before it shows in the gateway's."""
+    upstream = await site.upstream(
+        answering(b"HTTP/1.1 200 OK\r\ncontent-length: 33554432\r\n\r\n" + b"x" * (32 << 20))
+    )
+    running = await site.gateway(upstream, route={"timeouts": {"idle": "10ms"}})
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, running.gateway.address)
+        await loop.sock_sendall(sock, request())
+        end = loop.time() + 4.5  # four times that deadlines are looked at
+        while loop.time() < end:
+            assert await loop.sock_recv(sock, 8192)
+            await asyncio.sleep(0.05)
+        assert running.gateway.edge.clients
+
+
 async def test_an_upstream_that_does_not_accept_is_504(site: Site) -> None:
     """Its queue of connections is full, so that the handshake does not end; keep-alive is shorter and no matter."""
     deaf = socket.socket()

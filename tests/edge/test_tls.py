@@ -54,6 +54,13 @@ async def test_bodies_go_through_tls(site: Site, authority: Authority) -> None:
     assert (await client.ask(method="POST", body=body)).body == body
 
 
+async def test_a_handshake_has_to_end_in_time(site: Site, authority: Authority) -> None:
+    """`timeouts.head` is for it, too: a connection that never says hello is no cheaper than one without a request."""
+    running = await site.gateway(await site.upstream(), listen={**listening(authority), "timeouts": {"head": "100ms"}})
+    client = await site.client(running)
+    assert await asyncio.wait_for(client.rest(), 5) == b""
+
+
 async def test_an_end_of_connection_is_told_through_tls(site: Site, authority: Authority) -> None:
     """`Connection: close` ends it in good order."""
     running = await site.gateway(await site.upstream(), listen=listening(authority))

@@ -74,6 +74,13 @@ def test_without_forwarding_headers_a_peer_is_direct(socket_ip: str) -> None:
     assert (peer.address, peer.direct, peer.chain) == (socket_ip, True, (socket_ip,))
 
 
+@pytest.mark.parametrize(("socket_ip", "trusted"), [("192.0.2.1", False), (PROXY, True), ("", False)])
+@pytest.mark.parametrize("forwarding", [(), ((FOR, b"192.0.2.9"),)])
+def test_a_peer_tells_whether_its_socket_is_believed(socket_ip: str, trusted: bool, forwarding: Fields) -> None:
+    """With and without forwarding headers."""
+    assert PROXIES.resolve(socket_ip, forwarding).trusted is trusted
+
+
 @pytest.mark.parametrize("name", [b"x-real-ip", b"true-client-ip", b"x-forwarded-port"])
 def test_other_headers_are_not_believed_from_a_proxy_either(name: bytes) -> None:
     """Only the two dialects name the client, but any forwarding header means that somebody forwarded."""

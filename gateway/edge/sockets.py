@@ -1,0 +1,47 @@
+"""What is asked of the kernel about a TCP connection, beyond what transports offer."""
+
+import fcntl
+import socket
+import struct
+import termios
+from typing import Final, Protocol
+
+IDLE_SECONDS: Final = (
+    60  # without a byte before the first probe: the system's own 7200 are longer than firewalls remember
+)
+PROBE_SECONDS: Final = 10
+PROBES: Final = 6
+
+
+class Socket(Protocol):
+    """What a transport shows of its socket."""
+
+    @property
+    def family(self) -> int: ...
+    def fileno(self) -> int: ...
+    def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
+
+
+def keep_alive(sock: Socket) -> None:
+    """A peer that vanished without a word is found out, also where nothing is to be sent to it.
+
+    For a connection, or for a listening socket, whose connections inherit it.
+    """
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, _TCP_KEEPIDLE, IDLE_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+
+
+def unsent(sock: Socket | None) -> int:
+    """Bytes that the kernel holds and the peer has not acknowledged (SIOCOUTQ of tcp(7)); 0 where it does not tell."""
+    try:
+        return int(_INT.unpack(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_INT.size)))[0]) if sock else 0
+    except (OSError, ValueError):  # ValueError: it is closed
+        return 0
+
+
+_INT: Final = struct.Struct("i")
+_TCP_KEEPIDLE: Final[int] = getattr(socket, "TCP_KEEPIDLE", 0x10)  # 0x10 is TCP_KEEPALIVE, its name on macOS

@@ -1,0 +1,55 @@
+"""What the kernel is asked about connections."""
+
+import asyncio
+import socket
+
+from harness.client import request
+from harness.site import Site
+from harness.upstream import Line
+
+from gateway.edge.sockets import IDLE_SECONDS, keep_alive, unsent
+
+
+async def test_both_sides_of_the_gateway_probe_silent_peers(site: Site) -> None:
+    """A client or an upstream that lost its power says nothing any more."""
+
+    async def script(line: Line) -> None:
+        await line.request()
+        await line.gone()
+
+    upstream = await site.upstream(script)
+    running = await site.gateway(upstream)
+    client = await site.client(running)
+    await client.send(request())
+    await upstream.got()
+    (ours,) = running.gateway.edge.clients
+    assert ours.active is not None
+    connection = ours.active._connection
+    assert connection is not None
+    for transport in (ours.transport, connection.transport):
+        sock = transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == IDLE_SECONDS
+
+
+def test_a_socket_that_is_not_tcp_is_left_alone() -> None:
+    """Our own application is behind a socketpair."""
+    one, other = socket.socketpair()
+    with one, other:
+        keep_alive(one)
+        assert not one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+async def test_what_a_peer_has_not_taken_is_counted() -> None:
+    """None, before anything was sent and once the socket is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as sock:
+        assert unsent(sock) == 0
+        sock.setblocking(False)
+        while True:
+            try:
+                sock.send(b"x" * 65536)
+            except BlockingIOError:
+                break
+        await asyncio.sleep(0)
+        assert unsent(sock) > 0
+    assert unsent(sock) == unsent(None) == 0
