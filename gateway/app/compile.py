@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
@@ -11,8 +12,9 @@ from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
 from gateway.routes.table import Conflict, conflicts, find_equal, host_of
 from gateway.routes.template import read_template
 from gateway.settings import model
-from gateway.settings.faults import Fault
+from gateway.settings.faults import Fault, quoted
 from gateway.settings.load import Loaded
+from gateway.store.seal import master_key
 from gateway.wire.reader import Limits
 
 BUILTIN = "builtin"  # name of our own application as an upstream, in logs and metrics
@@ -32,7 +34,20 @@ def compile_faults(loaded: Loaded) -> Sequence[Fault]:
         )
         for conflict in find_equal(routes, reserved)
     ]
-    return faults + _tls_faults(loaded)
+    return [*faults, *_tls_faults(loaded), *_start_faults(loaded)]
+
+
+def _start_faults(loaded: Loaded) -> Iterator[Fault]:
+    """What would only come to light at the start."""
+    key, access_log = loaded.settings.secrets.master_key, loaded.settings.log.access
+    if key.is_set:  # else `gateway init` has yet to write it
+        try:
+            master_key(key.get_secret_value())
+        except ValueError as error:
+            yield loaded.place(("secrets", "master_key")).fault("wrong_value", f"{error}: {key.reference}")
+    if isinstance(access_log, Path) and not access_log.parent.is_dir():
+        message = f"there is no folder {quoted(access_log.parent)} for the access log"
+        yield loaded.place(("log", "access")).fault("file_missing", message)
 
 
 def _unreachable(loaded: Loaded, place: int, route: Route) -> Iterator[Fault]:

@@ -192,8 +192,8 @@ class Gateway:
         return [fault.as_json() for fault in faults]
 
     async def purge(self) -> None:
-        """Every verified credential and our own keys."""
-        self._revoked((Revocation(0, "all", ""), Revocation(0, "keys", "")))
+        """Every verified credential and our own keys. Nothing ends: what is live is verified anew."""
+        self._revoked((Revocation(0, "keys", ""),))
 
     def metrics(self) -> bytes:
         return self.metrics_registry.render()

@@ -64,10 +64,11 @@ class RevocationPoll:
         """The new rows are obeyed, or stay new."""
         rows = await self._source.since(self._last)
         latest = rows[-1].id if rows else await self._source.latest()
-        # what was missed is in the rows, unless another database is there now: then none of them says it
-        missed = self._failing or latest < self._last
+        replaced = latest < self._last  # another database is here now, whose rows say nothing of what was voided
+        missed = replaced or self._failing
         if missed:
-            rows = (Revocation(latest, "all", ""), Revocation(latest, "keys", ""), *rows)
+            forgotten = (Revocation(latest, "keys", ""), *rows)
+            rows = (Revocation(latest, "all", ""), *forgotten) if replaced else forgotten
         if rows:
             self._apply(rows)
         if missed:
