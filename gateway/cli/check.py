@@ -86,6 +86,11 @@ def check(context: click.Context, file: Path | None, config: Path | None, as_jso
 
 
 @click.command()
-def schema() -> None:
-    """The JSON Schema of the configuration, for editors."""
+@click.option("-c", "config", type=click.Path(path_type=Path), hidden=True)
+@click.option("--json", "as_json", is_flag=True, hidden=True)
+def schema(config: Path | None, as_json: bool) -> None:
+    """The JSON Schema of the configuration, for editors.
+
+    It is the same for every configuration and always JSON: -c and --json are taken, as by all commands, and do nothing.
+    """
     click.echo(schema_text(), nl=False)

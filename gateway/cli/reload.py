@@ -6,6 +6,7 @@ import json
 import click
 
 from gateway.cli.shared import Down, Failure, emit, settings, shared
+from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.values import Address
 
 TIMEOUT = 30.0  # seconds
@@ -19,7 +20,12 @@ def reload() -> None:
 
     A configuration with a fault is refused and the old one stays.
     """
-    found = settings()
+    try:
+        found = settings()
+    except SettingsInvalid as error:  # the answer is the one that the gateway would give: no
+        raise Failure(
+            "\n".join(["the configuration has faults; the old one stays", *map(render, error.faults)])
+        ) from error
     status, body = post(found.admin.address, found.admin.token.get_secret_value())
     if status not in (200, 422):
         raise Failure(f"the admin listener answered {status} {reason(body)}")

@@ -1,8 +1,10 @@
 """`gateway serve`: start, obey signals, drain, stop. The only home of uvloop."""
 
 import asyncio
+import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -17,7 +19,7 @@ from gateway.cli.check import config_path
 from gateway.cli.demo import ADMIN, GATEWAY, demo
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
-from gateway.ops.logs import adopt_standard_logging, application_log
+from gateway.ops.logs import Log, adopt_standard_logging, application_log
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.values import Address
 
@@ -28,25 +30,26 @@ async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awai
     ready: called once requests are answered. Raises SettingsInvalid, StartFailed, DependencyFailed.
     """
     loaded = read(path, os.environ)
+    raise_file_limit()
     log = application_log(sys.stderr, loaded.settings.log.level)
     adopt_standard_logging(log)
     if migrate:
         from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
 
         await migrate_store(loaded.settings.store.url)
-    gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ))
+    gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ), log.set_level)
     del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()
     settle_heap()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
-        stopped = _signals(gateway)
+        stopped, hurried = _signals(gateway, log)
         log.info("serving", address=str(Address(*gateway.address)), admin=str(Address(*gateway.admin_address)))
         if ready is not None:
             await ready(gateway)
         await stopped.wait()
         log.info("draining")
-        await gateway.drain()
+        await first_of(gateway.drain(), hurried.wait())
     log.info("stopped")
 
 
@@ -60,24 +63,51 @@ def settle_heap() -> None:
     gc.enable()
 
 
-def _signals(gateway: Gateway) -> asyncio.Event:
+def raise_file_limit() -> None:
+    """Each connection is an open file, and the usual soft limit of 1024 was made for `select`: the hard one counts."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # where "unlimited" is more than the system has
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def first_of(work: Coroutine[object, object, object], signal_: Coroutine[object, object, object]) -> None:
+    """Until one of the two ends; the other is cancelled. Raises what `work` raised."""
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(signal_)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    if not tasks[0].cancelled():
+        tasks[0].result()
+
+
+def _signals(gateway: Gateway, log: Log) -> tuple[asyncio.Event, asyncio.Event]:
+    """Set by the first signal to stop, and by the second, which ends the draining. SIGHUP reloads."""
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    reloads: set[asyncio.Task[object]] = set()
+    stopped, hurried = asyncio.Event(), asyncio.Event()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        (hurried if stopped.is_set() else stopped).set()
 
     def reload() -> None:
-        task: asyncio.Task[object] = loop.create_task(_reload(gateway))
+        task = loop.create_task(_reload(gateway, log))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
-    return stopped
+    return stopped, hurried
 
 
-async def _reload(gateway: Gateway) -> None:
-    await gateway.reload()
+async def _reload(gateway: Gateway, log: Log) -> None:
+    try:
+        await gateway.reload()
+    except Exception as error:  # nobody waits for this task: the old configuration goes on
+        log.error("reload failed", exc_info=error)
 
 
 async def run_demo(gateway: str, admin: str) -> None:

@@ -58,11 +58,40 @@ class _Unfailing:
             self._stream.flush()
 
 
-def application_log(stream: TextIO, level: Level = "info") -> Log:
+class ApplicationLog:
     """A logger to `stream`: colours and columns on a terminal, else one JSON object a line.
 
-    A field `exc_info` (an exception) is told in one line: its type, text and the place it came from.
+    A field `exc_info` (an exception) is told in one line: its type, text and the place it came from. The level may
+    change while it is in use.
     """
+
+    def __init__(self, stream: TextIO, level: Level) -> None:
+        self._stream = stream
+        self.set_level(level)
+
+    def set_level(self, level: Level) -> None:
+        """What is below is not logged from now on."""
+        self._log = _logger(self._stream, level)
+
+    def debug(self, event: str, **fields: object) -> object:
+        return self._log.debug(event, **fields)
+
+    def info(self, event: str, **fields: object) -> object:
+        return self._log.info(event, **fields)
+
+    def warning(self, event: str, **fields: object) -> object:
+        return self._log.warning(event, **fields)
+
+    def error(self, event: str, **fields: object) -> object:
+        return self._log.error(event, **fields)
+
+
+def application_log(stream: TextIO, level: Level = "info") -> ApplicationLog:
+    """level: a key of LEVELS."""
+    return ApplicationLog(stream, level)
+
+
+def _logger(stream: TextIO, level: Level) -> Log:
     tty = stream.isatty()
     renderer = structlog.dev.ConsoleRenderer(colors=tty) if tty else structlog.processors.JSONRenderer(default=str)
     processors: list[structlog.typing.Processor] = [

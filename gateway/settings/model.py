@@ -122,9 +122,6 @@ class Tokens(Model):
     lifetime: Annotated[Duration, durations("1m", "365d")] = written(
         values.duration, "24h", "How long a session's token lives."
     )
-    restricted_lifetime: Annotated[Duration, durations("10s", "1h")] = written(
-        values.duration, "5m", "How long a token lives that waits for a second factor."
-    )
     issuer: Text = Field(PUBLIC_URL, description="The issuer in tokens; public_url unless given.")
     audience: Text = Field(PUBLIC_URL, description="The audience in tokens; public_url unless given.")
 

@@ -301,3 +301,16 @@ def test_a_reload_without_a_gateway_is_a_dependency_down(run: Run) -> None:
     text = Path("config.yaml").read_text()
     Path("config.yaml").write_text(text.replace("9901", "1"))
     assert run("reload").exit_code == 3
+
+
+def test_a_reload_of_a_wrong_configuration_is_a_no(run: Run) -> None:
+    """As the gateway itself would answer: exit code 1, with the place."""
+    Path("config.yaml").write_text("rutes: []")
+    result = run("reload")
+    assert result.exit_code == 1
+    assert "config.yaml:1:1: unknown key" in result.stderr
+
+
+def test_the_schema_takes_the_options_that_every_command_takes(run: Run) -> None:
+    """They change nothing about it."""
+    assert run("schema", "-c", "config.yaml", "--json").stdout == run("schema").stdout != ""

@@ -161,3 +161,15 @@ class Full(io.StringIO):
 def test_a_log_that_cannot_be_written_costs_only_its_lines() -> None:
     """An error while an error is told would end the request, or the thread, that had only the first one."""
     application_log(Full()).error("lost")
+
+
+def test_the_level_may_change_while_it_is_used() -> None:
+    """A reload does so: both ways, for those who hold the log already."""
+    stream = io.StringIO()
+    log = application_log(stream, "error")
+    log.info("one")
+    log.set_level("info")
+    log.info("two")
+    log.set_level("error")
+    log.info("three")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["two"]
