@@ -219,6 +219,34 @@ def test_sigterm_cuts_what_does_not_end(home: Home, service: int) -> None:
         world.ask(f"http://{LOOPBACK}:{service}{release}")
 
 
+def test_a_second_signal_ends_the_draining(gateway: Gateway, service: int) -> None:
+    """Whoever sends it does not want to wait for `listen.timeouts.drain`, which is half a minute."""
+    with world.held(gateway) as (response, release):
+        gateway.process.signal(signal.SIGTERM)
+        until(lambda: gateway.events(event="draining"), "that it drains", 5)
+        gateway.process.signal(signal.SIGTERM)
+        until(gateway.process.ended, "the end", 5)
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            response.read()
+        world.ask(f"http://{LOOPBACK}:{service}{release}")
+    assert gateway.process.wait() == 0
+
+
+def test_as_many_files_may_be_open_as_the_system_allows(gateway: Gateway) -> None:
+    """The soft limit is the hard one."""
+    limits = Path(f"/proc/{gateway.process.pid}/limits").read_text()
+    (soft, hard) = re.search(r"Max open files +(\S+) +(\S+)", limits).groups()  # type: ignore[union-attr]
+    assert soft == hard
+
+
+def test_a_reload_changes_what_is_logged(gateway: Gateway) -> None:
+    """Up, so that its own line is not there any more."""
+    gateway.configure(gateway.said | {"log": gateway.said["log"] | {"level": "error"}})
+    assert gateway.home.run("reload").returncode == 0
+    gateway.process.stop()
+    assert [line["event"] for line in gateway.events()] == ["serving"]
+
+
 def test_a_stop_is_told(gateway: Gateway) -> None:
     """One line each for serving, draining and the end."""
     gateway.process.stop()
