@@ -52,59 +52,41 @@ class Core:
         self.jwks = jwks
         self.profiles = ProfileEncoder(settings.profile.budget)
         self._store = store
-        self._assertions = Assertions(f"{settings.public_url}/assertion")
-        verifiers = Verifiers(
-            directory or store.directory,
-            store.keys,
-            jwks,
-            OwnTokens(settings.tokens.issuer, settings.tokens.audience),
-            [external(issuer) for issuer in settings.issuers],
-            clock,
-            self._assertions.use,
+        assertions = Assertions(f"{settings.public_url}/assertion")
+        verifiers = _verifiers(settings, directory or store.directory, store, jwks, clock, assertions)
+        limits = CacheLimits(settings.cache.credentials, settings.cache.negative, settings.cache.size)
+        self.authenticator = Authenticator(verifiers, limits, number)
+        self.builtin = self._application(clock, log)
+        self.upstreams = {
+            name: compile.to_upstream(name, said, EndpointLog(log, name)) for name, said in settings.upstreams.items()
+        }
+        watch = EndpointLog(log, compile.BUILTIN)
+        itself = Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), watch)
+        routes = [compile.to_route(route) for route in settings.routes]
+        reserved = compile.builtin_routes(application.endpoints(settings.login.mycelium.mount))
+        pipeline = Pipeline(
+            Table(routes),
+            Table(reserved),
+            frozenset(route.path.split("/")[1].encode() for route in reserved),
+            self.authenticator,
+            Injector(self.profiles, assertions),
         )
-        cache = settings.cache
-        self.authenticator = Authenticator(
-            verifiers, CacheLimits(cache.credentials, cache.negative, cache.size), number
-        )
-        mount = settings.login.mycelium.mount
-        self.builtin = Builtin(
+        upstreams = {**self.upstreams, compile.BUILTIN: Upstream(compile.BUILTIN, [itself])}
+        lanes = _lanes([*routes, *reserved], upstreams, metrics)
+        self.generation = _generation(settings, pipeline, lanes, metrics)
+
+    def _application(self, clock: Clock, log: Log) -> Builtin:
+        """Our own endpoints. They authenticate with the very object that the edge uses."""
+        return Builtin(
             application.build(
                 authenticator=self.authenticator,
                 render_profile=_render,
                 public_keys=self._public_keys,
                 now=clock.now,
                 log=log,
-                mount=mount,
-                connection_string_header=settings.connection_strings.header,
+                mount=self.settings.login.mycelium.mount,
+                connection_string_header=self.settings.connection_strings.header,
             )
-        )
-        self.upstreams = {
-            name: compile.to_upstream(name, said, EndpointLog(log, name)) for name, said in settings.upstreams.items()
-        }
-        itself = Endpoint(
-            compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), EndpointLog(log, compile.BUILTIN)
-        )
-        own = Upstream(compile.BUILTIN, [itself])
-        routes = [compile.to_route(route) for route in settings.routes]
-        reserved = compile.builtin_routes(application.endpoints(mount))
-        pipeline = Pipeline(
-            Table(routes),
-            Table(reserved),
-            frozenset(route.path.split("/")[1].encode() for route in reserved),
-            self.authenticator,
-            Injector(self.profiles, self._assertions),
-        )
-        listen = settings.listen
-        self.generation = Generation(
-            pipeline,
-            _lanes([*routes, *reserved], {**self.upstreams, compile.BUILTIN: own}, metrics),
-            Lane(UNMATCHED, None, metrics.route(UNMATCHED)),
-            RequestNames(settings.connection_strings.header.encode(), (name.encode() for name in listen.allow_headers)),
-            TrustedProxies(str(network) for network in listen.trusted_proxies),
-            settings.connection_strings.header.encode(),
-            b"https" if listen.tls else b"http",
-            compile.limits(listen),
-            compile.waits(listen),
         )
 
     async def start(self) -> None:
@@ -119,6 +101,37 @@ class Core:
     async def _public_keys(self) -> Mapping[str, object]:
         keys: Sequence[SigningKey] = await self._store.keys.signing_keys()
         return public_jwks(keys)
+
+
+def _verifiers(
+    settings: model.Settings, directory: Directory, store: Store, jwks: Jwks, clock: Clock, assertions: Assertions
+) -> Verifiers:
+    """assertions: signed with the keys that the verifiers load."""
+    return Verifiers(
+        directory,
+        store.keys,
+        jwks,
+        OwnTokens(settings.tokens.issuer, settings.tokens.audience),
+        [external(issuer) for issuer in settings.issuers],
+        clock,
+        assertions.use,
+    )
+
+
+def _generation(settings: model.Settings, pipeline: Pipeline, lanes: dict[Route, Lane], metrics: Metrics) -> Generation:
+    listen = settings.listen
+    header = settings.connection_strings.header.encode()
+    return Generation(
+        pipeline,
+        lanes,
+        Lane(UNMATCHED, None, metrics.route(UNMATCHED)),
+        RequestNames(header, (name.encode() for name in listen.allow_headers)),
+        TrustedProxies(str(network) for network in listen.trusted_proxies),
+        header,
+        b"https" if listen.tls else b"http",
+        compile.limits(listen),
+        compile.waits(listen),
+    )
 
 
 def key_sources(settings: model.Settings) -> list[KeySource]:

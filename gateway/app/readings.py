@@ -23,6 +23,8 @@ def register(gateway: "Gateway") -> None:
     read("gateway_websockets_open", lambda: len(gateway.edge.tunnels))
     read("gateway_credential_cache", lambda: _cache(gateway))
     read("gateway_credential_cache_entries", lambda: gateway.core.authenticator.entries)
+    read("gateway_credential_cache_refusals", lambda: gateway.core.authenticator.refusals)
+    read("gateway_credential_outcomes", lambda: dict(gateway.core.authenticator.outcomes))
     read("gateway_jwks_age_seconds", lambda: {k: v for k, v in gateway.core.jwks.ages().items() if v is not None})
     read("gateway_profiles_reduced", lambda: _profiles(gateway))
     read("gateway_upstream_connections", over(lambda upstream: sum(e.open for e in upstream.endpoints)))

@@ -28,6 +28,8 @@ READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_websockets_open", False, None, "WebSockets relayed now."),
     ("gateway_credential_cache", True, "outcome", "Look-ups in the cache of verified credentials."),
     ("gateway_credential_cache_entries", False, None, "Entries in the cache of verified credentials."),
+    ("gateway_credential_cache_refusals", False, None, "Refused credentials remembered for a moment."),
+    ("gateway_credential_outcomes", True, "code", "Verifications of credentials, by reason code or `verified`."),
     ("gateway_jwks_age_seconds", False, "issuer", "Seconds since an issuer's keys were fetched."),
     ("gateway_profiles_reduced", True, "form", "Profiles over the header budget, by the form they were reduced to."),
     ("gateway_upstream_connections", False, "upstream", "Connections to an upstream, busy and idle."),

@@ -39,3 +39,15 @@ async def test_a_gateway_that_reads_no_revocations_is_not_ready(site: Site) -> N
     gateway = (await site.gateway(await site.upstream())).gateway
     await gateway.poll.aclose()
     assert (await gateway.readiness()).reasons == ("revocations_unread",)
+
+
+async def test_what_becomes_of_credentials_is_counted(site: Site) -> None:
+    """By reason code: a flood of wrong ones shows, whatever routes it goes to."""
+    running = await site.gateway(await site.upstream())
+    client = await site.client(running)
+    await client.ask("/auth/x", running.people.ada.field)
+    await client.ask("/auth/x", b"Authorization: Bearer nobody")
+    lines = running.gateway.metrics().decode().splitlines()
+    assert 'gateway_credential_outcomes_total{code="verified"} 1.0' in lines
+    assert 'gateway_credential_outcomes_total{code="invalid_credential"} 1.0' in lines
+    assert "gateway_credential_cache_refusals 1.0" in lines
