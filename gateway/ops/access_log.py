@@ -75,7 +75,7 @@ class AccessLog:
         bytes_out: int,
         seconds: float,
     ) -> None:
-        """One exchange. On the measured path: under 2 us.
+        """One exchange. On the measured path: under 2 us, and one function for that reason.
 
         now: seconds since the epoch. path: raw, without the query; None for a built-in endpoint, whose path may hold a
         token, and for a request without a readable target. status: 0 when no answer was sent.

@@ -13,8 +13,10 @@ from harness.site import Running, Site, until
 from harness.upstream import OK, Line, Upstream
 
 from gateway.clock import Clock
+from gateway.errors import DependencyFailed
 from gateway.identity.grants import Grants, Terms
 from gateway.identity.keys import Keys
+from gateway.settings.load import Loaded
 
 ISSUER = {"name": "acme", "issuer": "http://127.0.0.1:1", "audiences": ["a"], "algorithms": ["RS256"]}
 
@@ -161,3 +163,37 @@ async def test_a_stopped_gateway_closes_the_generations_that_still_go(site: Site
     await running.stop()
     with pytest.raises(RuntimeError):
         await old.builtin.connect()
+
+
+async def test_a_stop_waits_for_the_reload_under_way(site: Site) -> None:
+    """Else what it makes would be left open."""
+    running = await site.gateway(await site.upstream())
+    old = running.gateway.core
+    reload = asyncio.create_task(running.gateway.reload())
+    await asyncio.sleep(0)
+    await running.stop()
+    assert reload.done()
+    assert running.gateway.core is not old
+    with pytest.raises(RuntimeError):
+        await running.gateway.core.builtin.connect()
+
+
+async def test_a_gateway_that_stops_takes_no_new_configuration(site: Site) -> None:
+    """The admin listener still answers while it drains: 503."""
+    running = await site.gateway(await site.upstream())
+    await running.gateway.drain()
+    with pytest.raises(DependencyFailed, match="draining"):
+        await running.gateway.reload()
+
+
+async def test_the_counters_tell_of_a_reload_that_broke(site: Site) -> None:
+    """Also where nobody has foreseen what went wrong."""
+    running = await site.gateway(await site.upstream())
+
+    def broken() -> Loaded:
+        raise RuntimeError("unforeseen")
+
+    running.gateway._reread = broken
+    with pytest.raises(RuntimeError):
+        await running.gateway.reload()
+    assert running.gateway.reloads == {"done": 0, "refused": 1}
