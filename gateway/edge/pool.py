@@ -72,11 +72,9 @@ class Endpoint:
             if isinstance(error, DependencyFailed):
                 self.failed(error.detail)
             raise
-        return connection
-
-    def made(self) -> None:
-        """A connection stands."""
         self.open += 1
+        connection.counted = True
+        return connection
 
     def failed(self, why: str) -> None:
         """No connection, or one that was closed before it answered anything. What fails during a rest adds nothing."""
@@ -105,6 +103,8 @@ class Endpoint:
 
     def lost(self, connection: UpstreamConnection) -> None:
         """The connection is closed, whoever did it."""
+        if not connection.counted:
+            return
         self.open -= 1
         if connection in self.idle:
             self.idle.remove(connection)
@@ -162,7 +162,7 @@ class Upstream:
                 return await endpoint.connect(left / 2 if self._least(loop.time(), untried) else left)
             except DependencyFailed as fault:
                 another = self._least(loop.time(), untried)
-                if another is None or fault.code == "overloaded":
+                if another is None or fault.code == "overloaded" or loop.time() >= end:
                     raise
             untried.remove(another)
             endpoint = another

@@ -17,7 +17,6 @@ class Home(Protocol):
 
     aim: Aim
 
-    def made(self) -> None: ...
     def answered(self) -> None: ...
     def failed(self, why: str) -> None: ...
     def give_back(self, connection: "UpstreamConnection", reusable: bool, now: float) -> None: ...
@@ -48,7 +47,8 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
 
     pieces: body bytes of the last read. ready: the response's head is there. done: the response is complete. bodiless:
     it answers HEAD. started: a byte of it has come. clogged: the write buffer is full. used: it has served an exchange
-    before this one, so it may turn out to be closed.
+    before this one, so it may turn out to be closed. counted: among the open ones of its home; a connect that is
+    cancelled may end with or without a loss, depending on the loop.
     """
 
     __slots__ = (
@@ -57,6 +57,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         "_surplus",
         "bodiless",
         "clogged",
+        "counted",
         "done",
         "holder",
         "home",
@@ -78,7 +79,7 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         self.holder: Holder | None = None
         self.pipe: Pipe | None = None
         self.pieces: list[bytes] = []
-        self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = False
+        self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = self.counted = False
         self.idle_since = 0.0
         self._barren = 0
         self._surplus = self._paused = False
@@ -129,7 +130,6 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are not registered as such
         self.parser = httptools.HttpResponseParser(self)
-        self.home.made()
 
     def data_received(self, data: bytes) -> None:
         if self.pipe is not None:

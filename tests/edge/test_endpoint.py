@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.edge.connector import connect_fault
+from gateway.edge.connector import connect_fault, tcp
 from gateway.edge.pool import Endpoint, Upstream
 from gateway.errors import DependencyFailed
 from gateway.pipeline import Aim
@@ -102,6 +102,27 @@ async def test_all_attempts_share_one_deadline() -> None:
     assert caught.value.code == "upstream_timeout"
     assert asyncio.get_running_loop().time() - began < 0.4
     assert len(tried) == 4
+
+
+async def test_a_connect_that_is_cancelled_leaves_no_count_behind() -> None:
+    """At whatever step: a connection that stood for a moment and one that never did."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    lone = Endpoint("a", Aim(b""), 1, tcp(host, port), Deaf())
+    loop = asyncio.get_running_loop()
+    for turns in range(8):
+        task = loop.create_task(lone.connect(5.0))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if not task.cancelled() and task.exception() is None:
+            task.result().release(False, 0.0)
+    async with asyncio.timeout(10):
+        while lone.open:  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0)
+    assert (lone.open, lone.outstanding) == (0, 0)
+    server.close()
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])

@@ -111,6 +111,34 @@ async def test_frames_that_come_before_the_answer_are_not_lost(site: Site) -> No
     assert await client.exactly(100_000) == b"x" * 100_000
 
 
+async def test_what_a_client_sent_before_it_left_still_arrives(site: Site) -> None:
+    """Also what the upstream was too slow to take until then."""
+
+    async def script(line: Line) -> None:
+        await line.request()
+        line.send(SWITCH)
+        await left.wait()
+        await line.gone()
+
+    left = asyncio.Event()
+    upstream = await site.upstream(script)
+    running = await site.gateway(upstream)
+    client, _ = await opened(site, running)
+    (tunnel,) = running.gateway.edge.tunnels
+    buffered = tunnel._upstream.transport.get_write_buffer_size
+    sent = 0
+    while not buffered():
+        await client.send(b"x" * 4096)
+        sent += 4096
+        await asyncio.sleep(0)
+    client.close()
+    await until(lambda: not running.gateway.edge.clients)
+    left.set()
+    line = upstream.lines[0]
+    await asyncio.wait_for(line.ended.wait(), 10)
+    assert len(line.received) == len(upstream.requests[0].raw) + sent
+
+
 async def test_an_answer_other_than_101_is_an_answer(site: Site) -> None:
     """Relayed, and both connections end: what the client has sent by then may be frames."""
     upstream = await site.upstream(answering(OK))
