@@ -57,7 +57,7 @@ class RevocationPoll:
                 await self._look()
             except Exception as error:  # whatever it was: without this task no revocation would be obeyed any more
                 if not self._failing:
-                    self._log.error("revocations cannot be read or obeyed", exc_info=error)
+                    self._log.error("revocations cannot be read", exc_info=error)
                 self._failing = True
 
     async def _look(self) -> None:
@@ -71,8 +71,10 @@ class RevocationPoll:
             rows = (Revocation(latest, "all", ""), *forgotten) if replaced else forgotten
         if rows:
             self._apply(rows)
-        if missed:
-            self._log.warning("revocations may have been missed: all is verified anew", before=self._last, now=latest)
+        if replaced:
+            self._log.warning("the database is another one: all is verified anew", before=self._last, now=latest)
+        elif missed:
+            self._log.info("revocations are read again")
         self._last = latest
         self._failing = False
 
