@@ -17,14 +17,14 @@ from .world import EXTERNAL, World
         ("Ada@Example.ORG", "Ada@example.org"),
         ("ada@bücher.example", "ada@bücher.example"),
         ("ada@xn--bcher-kva.example", "ada@bücher.example"),
-        ("zoe\u0308@example.org", "zoë@example.org"),
+        ("zoe\u0308@example.org", ""),
         ("ada@example..org", ""),
         ("ada@xn--zzzzzz.example", ""),
         ("ada@-example.org", ""),
         ("ada", ""),
         ("\ud800@example.org", ""),
-        ("ë" * 32 + "@example.org", "ë" * 32 + "@example.org"),
-        ("ë" * 33 + "@example.org", ""),
+        ("e" * 64 + "@example.org", "e" * 64 + "@example.org"),
+        ("e" * 65 + "@example.org", ""),
     ],
 )
 async def test_an_address_is_stored_in_its_normal_form(said: str, stored: str) -> None:
