@@ -29,15 +29,9 @@ def register(gateway: "Gateway") -> None:
     read("gateway_profiles_reduced", lambda: _profiles(gateway))
     read("gateway_upstream_connections", over(lambda upstream: sum(e.open for e in upstream.endpoints)))
     read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
-    read("gateway_upstream_endpoints_live", over(lambda upstream: _live(gateway, upstream)))
+    read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
     read("gateway_reloads", lambda: gateway.reloads)
-
-
-def _live(gateway: "Gateway", upstream: Upstream) -> int:
-    """As `Upstream.live`, which asks the running loop for the time: metrics are read in a thread, which has none."""
-    now = gateway.edge.loop.time()
-    return sum(endpoint.retry_at <= now for endpoint in upstream.endpoints)
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:
@@ -62,7 +56,7 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
             if age is None:
                 found.append(Condition("keys_pending" if issuer in pending else "keys_unavailable", issuer))
         for name, upstream in gateway.core.upstreams.items():
-            if not upstream.live():
+            if not upstream.live(gateway.edge.monotonic()):
                 found.append(Condition("upstream_unreachable", name))
         return found
 

@@ -173,9 +173,8 @@ class Upstream:
         well = [endpoint for endpoint in endpoints if endpoint.retry_at <= now]
         return min(well, key=lambda endpoint: endpoint.outstanding, default=None)
 
-    def live(self) -> int:
-        """Endpoints that do not rest after a failure."""
-        now = asyncio.get_running_loop().time()
+    def live(self, now: float) -> int:
+        """Endpoints that do not rest after a failure. now: monotonic seconds."""
         return sum(1 for endpoint in self.endpoints if endpoint.retry_at <= now)
 
     def sweep(self, now: float) -> None:

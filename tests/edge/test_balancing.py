@@ -1,6 +1,7 @@
 """Several endpoints behind one name: whose turn it is, and what happens to those that are dead."""
 
 import asyncio
+import time
 
 import pytest
 from harness.client import request
@@ -103,7 +104,7 @@ async def test_a_dead_endpoint_costs_no_request(site: Site, method: str) -> None
     client = await site.client(running)
     assert [(await client.ask(method=method)).body for _ in range(4)] == [b"u2"] * 4
     (upstream,) = running.gateway.core.upstreams.values()
-    assert upstream.live() == 1
+    assert upstream.live(time.monotonic()) == 1
     assert [event for _, event, _ in running.log.lines if event.startswith("endpoint")] == ["endpoint dead"]
 
 
@@ -146,8 +147,8 @@ async def test_an_endpoint_is_live_again_when_its_rest_is_over(site: Site) -> No
     running = await site.gateway(await site.upstream(_slamming))
     (upstream,) = running.gateway.core.upstreams.values()
     assert (await (await site.client(running)).ask()).status == 502
-    assert upstream.live() == 0
-    await until(lambda: upstream.live() == 1)
+    assert upstream.live(time.monotonic()) == 0
+    await until(lambda: upstream.live(time.monotonic()) == 1)
 
 
 async def test_it_is_told_once_that_an_endpoint_is_dead_and_once_that_it_is_back(site: Site) -> None:
