@@ -132,10 +132,10 @@ class AccessLog:
                 _write_all(self._fd, data)
                 self._broken = False
             except OSError as error:
-                self._lost += len(block)
                 if not self._broken:
                     self._broken = True
                     self._failed(error)
+                self._lost += len(block)  # after it was told: whoever sees the count finds the line
             self._settled += len(data)
 
     def _take(self) -> list[str]:
