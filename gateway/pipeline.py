@@ -21,6 +21,7 @@ from gateway.routes.model import AccessKind, Route
 from gateway.routes.table import NotAllowed, Table
 from gateway.wire.credentials import Presented, present
 from gateway.wire.message import Request
+from gateway.wire.target import Target
 
 __all__ = [
     "Admitted",
@@ -73,7 +74,18 @@ class Memo:
     It is believed only for the very same bytes, while the cache itself still would: `Verified.until` ends with a purge.
     """
 
-    __slots__ = ("admitted", "authorization", "connection_string", "gate", "verified")
+    __slots__ = (
+        "admitted",
+        "authorization",
+        "connection_string",
+        "gate",
+        "host",
+        "method",
+        "pipeline",
+        "route",
+        "target",
+        "verified",
+    )
 
     def __init__(self) -> None:
         self.gate: Gate | None = None
@@ -81,6 +93,27 @@ class Memo:
         self.admitted: Admitted | None = None
         self.authorization: bytes | None = None
         self.connection_string: bytes | None = None
+        self.pipeline: Pipeline | None = None
+        self.route: Route | None = None
+        self.target: Target | None = None
+        self.method = self.host = b""
+
+    def asked(self, request: Request, pipeline: "Pipeline") -> "Route | None":
+        """The route of the last request, if this one asks for the same. Short targets are remembered, and so are one
+        object each time (see `wire.target`): what is not the same object is looked up."""
+        if (
+            self.target is request.target
+            and self.pipeline is pipeline
+            and self.method == request.method
+            and self.host == request.host
+        ):
+            return self.route
+        return None
+
+    def ask(self, request: Request, pipeline: "Pipeline", route: Route) -> Route:
+        self.target, self.pipeline, self.route = request.target, pipeline, route
+        self.method, self.host = request.method, request.host
+        return route
 
     def holds(self, request: Request, gate: "Gate", now: float) -> bool:
         verified = self.verified
@@ -131,9 +164,12 @@ class Pipeline:
 
     def decide(self, request: Request, memo: Memo, now: float) -> Admitted | Refused | Unverified:
         """memo: of the connection. now: seconds since the epoch. Never waits; never raises what a request can cause."""
-        route = self._match(request)
-        if isinstance(route, Refused):
-            return route
+        route = memo.asked(request, self)
+        if route is None:
+            matched = self._match(request)
+            if isinstance(matched, Refused):
+                return matched
+            route = memo.ask(request, self, matched)
         try:
             if request.target.oddities and not request.target.oddities <= route.allow_encoded:
                 raise RequestRejected("ambiguous_path", "This route does not list that spelling in allow_encoded.")

@@ -177,3 +177,47 @@ def test_what_is_remembered_is_judged_anew_on_another_route() -> None:
     assert isinstance(ask(stages, "/secure/x", b"t", memo), Admitted)
     assert isinstance(ask(stages, "/mfa/x", b"t", memo), Refused)
     assert isinstance(ask(stages, "/secure/x", None, memo), Refused)
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "code"),
+    [
+        ("GET /secure/x", "b.test", None),
+        ("GET /secure/x?other", "b.test", None),
+        ("GET /public/x", "b.test", None),
+        ("POST /secure/x", "b.test", "method_not_allowed"),
+        ("GET /secure/x", "a.test", "mfa_not_proven"),
+        ("GET /secure/X/../x", "b.test", "ambiguous_path"),
+    ],
+    ids=["same", "other-query", "other-path", "other-method", "other-host", "ambiguous"],
+)
+def test_a_remembered_route_is_that_of_the_very_same_request_line(line: str, host: str, code: str | None) -> None:
+    """Target, method and host are each compared; what differs is matched anew."""
+    access = Access(AccessKind.PROTECTED)
+    routes = [
+        Route("/secure/**", frozenset(("GET",)), "u", access),
+        Route("/public/**", frozenset(("GET",)), "u", Access(AccessKind.PUBLIC)),
+        Route("/secure/**", frozenset(("GET",)), "u", Access(AccessKind.PROTECTED, mfa=True), host="a.test"),
+    ]
+    gate, memo = Gate({b"t": Verified(ADA, NOW, NOW + 30)}), Memo()
+    stages = Pipeline(Table(routes), Table([]), frozenset(), gate, Injector())  # type: ignore[arg-type]
+
+    def told(line: str, host: str) -> str | None:
+        head = f"{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer t\r\n\r\n".encode()
+        try:
+            outcome = stages.decide(read_request(head), memo, NOW)
+        except RequestRejected as fault:
+            return fault.code
+        return outcome.fault.code if isinstance(outcome, Refused) else None
+
+    assert told("GET /secure/x", "b.test") is None
+    assert told(line, host) == code
+    assert told("GET /secure/x", "b.test") is None
+
+
+def test_another_generation_matches_anew() -> None:
+    """What was a public route before the reload may be none after it."""
+    gate, memo = Gate({}), Memo()
+    assert isinstance(ask(pipeline(gate), "/public/x", None, memo), Admitted)
+    closed = Pipeline(Table([]), Table([]), frozenset(), gate, Injector())  # type: ignore[arg-type]
+    assert isinstance(ask(closed, "/public/x", None, memo), Refused)

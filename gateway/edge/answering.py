@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ENDLESS = frozenset((Framing.CHUNKED, Framing.UNTIL_CLOSE))  # their head did not say how long they are
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what a tunnel still holds for it
-_NONE, _CHUNKED = Framing.NONE, Framing.CHUNKED  # found faster than through the Enum
+_NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # found faster than through the Enum
 
 
 class Answering:
@@ -106,10 +106,14 @@ class Answering:
         if self.status:
             out: list[bytes] = []
         elif connection.ready:
-            out = [self._head_of_answer(connection)]
+            head = self._head_of_answer(connection)
+            if self._framing is _COUNTED and connection.done and len(connection.pieces) == 1:
+                self._answer_whole(connection, head)
+                return
             if self.dead is not None and self._framing in _ENDLESS:
                 self.fail(RequestRejected(self.dead))
                 return
+            out = [head]
         else:
             return  # the deadline of the first byte is that of the whole head
         if connection.pieces:
@@ -119,6 +123,14 @@ class Answering:
             self.client.wait_idle(self._idle)
         else:
             self._complete(connection, out)
+
+    def _answer_whole(self, connection: UpstreamConnection, head: bytes) -> None:
+        """It came in one read, as most do: what `_frame` and `_complete` do, in half of the time."""
+        body = connection.pieces.pop()
+        self.bytes_out = len(body)
+        self._begun = True
+        self.client.transport.write(head + body)
+        self._done(connection)
 
     def _head_of_answer(self, connection: UpstreamConnection) -> bytes:
         self._again = None
@@ -204,6 +216,9 @@ class Answering:
         if self._framing is _CHUNKED:
             out.append(b"0\r\n\r\n")
         self._write(out)
+        self._done(connection)
+
+    def _done(self, connection: UpstreamConnection) -> None:
         self._connection = None
         received = self.received
         connection.release(received and not self.request.websocket, self.client.edge.monotonic())

@@ -147,10 +147,12 @@ def _holds(exchange: Answering, dead: Callable[[Permit], bool]) -> bool:
 
 
 def _request_ids() -> list[bytes]:
-    digits = hexlify(os.urandom(16 * _IDS))
+    """UUIDs of version 4. Those made together share their first 60 random bits; the other 62 are each one's own."""
+    shared, digits = hexlify(os.urandom(8)), hexlify(os.urandom(8 * _IDS))
+    first = b"%b-%b-4%b-" % (shared[:8], shared[8:12], shared[12:15])
     return [
-        b"%b-%b-4%b-%b%b-%b" % (d[:8], d[8:12], d[13:16], _VARIANT[d[16]], d[17:20], d[20:])
-        for d in (digits[at : at + 32] for at in range(0, len(digits), 32))
+        b"%b%b%b-%b" % (first, _VARIANT[digits[at]], digits[at + 1 : at + 4], digits[at + 4 : at + 16])
+        for at in range(0, len(digits), 16)
     ]
 
 
