@@ -1,12 +1,14 @@
 # syntax=docker/dockerfile:1
-# Built in two stages: the second has no compiler, no pip cache and no source tree, only the environment.
+# Built in two stages: the second has no compiler, no pip cache and no source tree, only the environment. The data plane
+# is compiled (docs/decisions/0007).
 FROM python:3.11-slim-bookworm AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 RUN python -m venv /opt/gateway && /opt/gateway/bin/pip install --no-cache-dir --upgrade 'pip>=25.1' build
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY gateway ./gateway
 COPY config ./config
-RUN /opt/gateway/bin/python -m build --wheel --outdir /dist . \
+RUN GATEWAY_COMPILE=1 /opt/gateway/bin/python -m build --wheel --outdir /dist . \
  && python -m venv --clear /opt/gateway \
  && /opt/gateway/bin/pip install --no-cache-dir /dist/*.whl
 

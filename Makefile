@@ -1,5 +1,7 @@
-# make run | test | lint | bench | wheel. Each makes .venv first if it is not there, and installs again only when
-# pyproject.toml has changed. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the command.
+# make run | test | lint | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
+# has changed. make bench | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
+# that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
+# command.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -10,7 +12,13 @@ NEWEST := for python in python3.13 python3.12 python3.11 python3; do \
 PYTHON ?= $(shell $(NEWEST))
 ARGS ?=
 
-.PHONY: run test lint bench wheel clean
+COMPILED := .venv-compiled
+SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -name '*.yaml' -o -name '*.mako')
+# What goes through the compiled modules on the way a request goes; the rest tests the same source as `make test` does.
+THROUGH := tests/access tests/app tests/cli tests/compiled tests/control tests/e2e tests/edge tests/proxy tests/routes tests/security \
+  tests/wire tests/test_pipeline.py
+
+.PHONY: run test test-compiled lint bench wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -24,14 +32,18 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-bench
-	$(BIN)/python -m bench $(ARGS)
+test-compiled: $(COMPILED)/.installed-dev
+	GATEWAY_COMPILED=1 $(COMPILED)/bin/pytest $(if $(GATEWAY_CI),,-m "not slow") $(THROUGH) $(ARGS)
+
+# gateway/ itself is what the wheel has installed, not this source tree, which is not on the path of what is measured.
+bench: $(COMPILED)/.installed-bench
+	$(COMPILED)/bin/python -m bench $(ARGS)
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .
 
 clean:
-	rm -rf $(VENV) dist build bench/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(COMPILED) dist build bench/out .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then echo "make: no Python 3.11 or newer found; name one with PYTHON=..." >&2; exit 1; fi
@@ -46,8 +58,20 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@ $(VENV)/.installed
 
+# Not editable: what was compiled belongs to the source it was compiled from. Any change of a source builds it again.
+$(COMPILED)/.installed: $(SOURCES)
+	@if [ -z "$(PYTHON)" ]; then echo "make: no Python 3.11 or newer found; name one with PYTHON=..." >&2; exit 1; fi
+	$(PYTHON) -m venv $(COMPILED)
+	$(COMPILED)/bin/pip install --quiet --upgrade 'pip>=25.1'
+	GATEWAY_COMPILE=1 $(COMPILED)/bin/pip install --quiet . || \
+	  { echo "make: the data plane could not be compiled; it is installed interpreted" >&2; $(COMPILED)/bin/pip install --quiet .; }
+	touch $@
+
+$(COMPILED)/.installed-dev: $(COMPILED)/.installed
+	$(COMPILED)/bin/pip install --quiet --group dev
+	touch $@
+
 # A peer that cannot be installed is left out, and the bench says so.
-$(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable .
-	$(BIN)/pip install --quiet --group bench || echo "make: the peers from the package index were not installed" >&2
-	touch $@ $(VENV)/.installed
+$(COMPILED)/.installed-bench: $(COMPILED)/.installed
+	$(COMPILED)/bin/pip install --quiet --group bench || echo "make: the peers from the package index were not installed" >&2
+	touch $@

@@ -16,6 +16,7 @@ from bench.costs import Bench, p1_warm_bearer, p2_warm_connection_string, p3_nev
 from bench.footprint import p7_memory, p11_cold_start
 from bench.issuer import Issuer
 from bench.load import LoadFailedError
+from bench.ours import how_it_runs
 from bench.peers import start_upstream
 from bench.processes import Cores, NotStartedError, Stable
 from bench.report import Result, Row
@@ -77,7 +78,8 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> Result:
             else:
                 rows += found
                 left_out += missing
-    return Result({**vars(chosen), "cores": [cores.load, cores.system]}, tuple(rows), tuple(left_out))
+    options = {**vars(chosen), "cores": [cores.load, cores.system], "data plane": how_it_runs()}
+    return Result(options, tuple(rows), tuple(left_out))
 
 
 def allow_many_files(wanted: int) -> int:
@@ -103,6 +105,7 @@ def main() -> int:
         return 1
     path = OUT / f"{chosen.name}.json"
     result.write(path)
+    print(f"our data plane: {result.options['data plane']}")
     print(result.table())
     print(f"written to {path.relative_to(OUT.parent.parent)}", file=sys.stderr)
     return 0 if {row.row for row in result.rows} == set(chosen.rows) else 1

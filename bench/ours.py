@@ -1,5 +1,6 @@
 """Our gateway as the bench runs it: the program itself, its configuration generated, its database seeded once."""
 
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from bench.seed import Seeded
 from bench.tls import Certificate
 
 CONNECTION_STRING = "x-mycelium-connection-string"
+PROGRAM = Path(sys.executable).parent / "gateway"
 LEAST_PROFILE = 500  # bytes; ten licences take about twice that
 
 
@@ -53,6 +55,14 @@ class Ours:
         return Target(self.system.port, self.path, (CONNECTION_STRING, value))
 
 
+def how_it_runs() -> str:
+    """Whether the gateway that is measured has its data plane compiled, asked of the one that is installed."""
+    ask = "import gateway.pipeline; print(gateway.pipeline.__file__)"
+    python = PROGRAM.with_name("python")
+    done = subprocess.run([python, "-I", "-c", ask], capture_output=True, text=True, check=True)
+    return "interpreted" if done.stdout.strip().endswith(".py") else "compiled"
+
+
 def start_gateway(
     stable: Stable,
     seeded: Seeded,
@@ -67,13 +77,12 @@ def start_gateway(
     settings = _settings(seeded, issuer, upstream, port, routes, certificate)
     config = seeded.folder / f"gateway-{port}.yaml"
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
-    program = Path(sys.executable).parent / "gateway"
-    if not program.exists():
+    if not PROGRAM.exists():
         raise NotStartedError("gateway: the package is not installed beside this interpreter")
     caller = issuer.mint()
     name = f"gateway-{port}"
     began = time.perf_counter()
-    process = stable.start(name, [str(program), "serve", "-c", str(config)], core=stable.cores.system)
+    process = stable.start(name, [str(PROGRAM), "serve", "-c", str(config)], core=stable.cores.system)
     process.wait_until_open(port)
     ours = Ours(System("ours", process, port), 0.0, path_of(routes), caller)
     _first_answer(ours, certificate)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gateway.access.authenticate import Verified
 from gateway.access.authorize import Permit, authorize
-from gateway.access.inject import Injected, Injector
+from gateway.access.inject import Injected
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.proxy.finish import Framing, finish, informational, switching
 from gateway.proxy.prepare import Aim, prepare, prepare_builtin, sender_fields
@@ -52,6 +52,12 @@ class Gate(Protocol):
     def recall(self, presented: Presented, now: float) -> Verified | RequestRejected | None: ...
 
     def verify(self, presented: Presented, now: float) -> Awaitable[Verified]: ...
+
+
+class Lines(Protocol):
+    """What tells an upstream who the caller is, as far as this module needs it."""
+
+    def lines(self, verified: Verified | None, permit: Permit, now: float) -> Injected: ...
 
 
 class Admitted:
@@ -151,9 +157,7 @@ class Unverified:
 class Pipeline:
     """The stages, bound to one generation of the configuration. An exchange keeps the one that it began with."""
 
-    def __init__(
-        self, routes: Table, builtins: Table, reserved: frozenset[bytes], gate: Gate, injector: Injector
-    ) -> None:
+    def __init__(self, routes: Table, builtins: Table, reserved: frozenset[bytes], gate: Gate, injector: Lines) -> None:
         """reserved: the first segments of built-in paths."""
         self._routes = routes
         self._builtins = builtins

@@ -39,8 +39,11 @@ class Wait(Enum):
     CLOSING = 7  # room to write the rest
 
 
-class Client(Intake, asyncio.Protocol):
-    """deadline: monotonic seconds. tunnel: what the connection has become, once an upgrade was granted."""
+class Client(Intake):
+    """An asyncio.Protocol by its methods alone, as `UpstreamConnection` is.
+
+    deadline: monotonic seconds. tunnel: what the connection has become, once an upgrade was granted.
+    """
 
     __slots__ = (
         "_half_closed",

@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from gateway.edge.sockets import keep_alive
 from gateway.edge.upstream import UpstreamConnection
@@ -24,8 +24,9 @@ def tcp(host: str, port: int, tls: ssl.SSLContext | None = None) -> Connector:
 
     async def connector(endpoint: "Endpoint") -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        transport, connection = await loop.create_connection(
-            lambda: UpstreamConnection(endpoint, names), host, port, ssl=tls, server_hostname=host if tls else None
+        connection = UpstreamConnection(endpoint, names)
+        transport, _ = await loop.create_connection(
+            lambda: cast(asyncio.Protocol, connection), host, port, ssl=tls, server_hostname=host if tls else None
         )
         if not transport.is_closing():
             keep_alive(transport.get_extra_info("socket"))
@@ -40,9 +41,8 @@ def in_process(connect: Callable[[], Awaitable[socket.socket]]) -> Connector:
 
     async def connector(endpoint: "Endpoint") -> UpstreamConnection:
         end = await connect()
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: UpstreamConnection(endpoint, names), sock=end
-        )
+        connection = UpstreamConnection(endpoint, names)
+        await asyncio.get_running_loop().create_connection(lambda: cast(asyncio.Protocol, connection), sock=end)
         return connection
 
     return connector

@@ -52,8 +52,6 @@ class Intake(RequestReader):
         "generation",
     )
 
-    parser: httptools.HttpRequestParser
-
     def __init__(self, edge: "Edge") -> None:
         self.generation = edge.generation
         super().__init__(self.generation.names, self.generation.limits)

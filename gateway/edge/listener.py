@@ -7,7 +7,7 @@ import socket
 import ssl
 from binascii import hexlify
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from gateway.clock import Clock
 from gateway.edge.answering import Answering
@@ -59,7 +59,11 @@ class Edge:
         keep_alive(sock)
         patience = self.generation.waits.head if tls else None  # the handshake is as slow as its client wants it
         server = await self.loop.create_server(
-            lambda: Client(self), sock=sock, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=patience
+            lambda: cast(asyncio.Protocol, Client(self)),
+            sock=sock,
+            ssl=tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=patience,
         )
         self._servers.append(server)
         if self._sweeper is None:

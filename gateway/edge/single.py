@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from gateway.clock import Clock
+from gateway.edge.client import Client
 from gateway.edge.exchange import Exchange
 from gateway.edge.generation import Generation
-from gateway.edge.intake import Intake
 from gateway.errors import RequestRejected
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class _Desk:
-    """What an intake asks of the edge."""
+    """What a connection asks of the edge before anything starts."""
 
     def __init__(self, generation: Generation, clock: Clock) -> None:
+        self.loop = None
         self.generation = generation
         self.clock = clock
         self.monotonic = clock.monotonic
@@ -29,10 +30,16 @@ class _Desk:
         raise error
 
 
-class _Reading(Intake):
+class _Reading(Client):
     """Starts nothing: what was read stays in the queue."""
 
     __slots__ = ()
+
+    def turn(self) -> None: ...
+
+    def regulate(self) -> None: ...
+
+    def await_head(self) -> None: ...
 
     def take(self) -> Exchange:
         if self._fault is not None:

@@ -42,8 +42,9 @@ class Pipe(Protocol):
     def upstream_writable(self, writable: bool) -> None: ...
 
 
-class UpstreamConnection(ResponseReader, asyncio.Protocol):
-    """It is its own reader: a callback that is passed on costs a call more per header.
+class UpstreamConnection(ResponseReader):
+    """An asyncio.Protocol by its methods alone: compiled, it could not inherit from one (docs/decisions/0007). It is
+    its own reader: a callback that is passed on costs a call more per header.
 
     pieces: body bytes of the last read. ready: the response's head is there. done: the response is complete. bodiless:
     it answers HEAD. started: a byte of it has come. clogged: the write buffer is full. used: it has served an exchange
@@ -70,7 +71,6 @@ class UpstreamConnection(ResponseReader, asyncio.Protocol):
         "used",
     )
 
-    parser: httptools.HttpResponseParser
     transport: asyncio.Transport
 
     def __init__(self, home: Home, names: ResponseNames) -> None:

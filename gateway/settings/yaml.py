@@ -96,7 +96,9 @@ def _syntax(source: Source, error: yaml.YAMLError) -> Fault:
     message = ", ".join(str(part) for part in said if part) or "a character that YAML does not allow"
     if mark is None:  # libyaml's reader counts bytes of the whole text, not lines
         return _unreadable(source).fault("syntax", message)
-    return Place(source, mark.line + 1, mark.column + 1).fault("syntax", message)
+    # newer releases of libyaml stop at 1,000 levels themselves, ahead of the events that our own bound stops at
+    code = "too_deep" if "maximum nesting depth" in message else "syntax"
+    return Place(source, mark.line + 1, mark.column + 1).fault(code, message)
 
 
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")

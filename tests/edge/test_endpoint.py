@@ -11,8 +11,10 @@ import pytest
 
 from gateway.edge.connector import connect_fault, tcp
 from gateway.edge.pool import Endpoint, Upstream
+from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed
 from gateway.pipeline import Aim
+from gateway.wire.hops import ResponseNames
 
 
 class Deaf:
@@ -41,7 +43,9 @@ def endpoint(name: str, dial: Dial, tried: list[str]) -> Endpoint:
 
 def standing(closing: bool) -> Dial:
     async def dial() -> object:
-        return SimpleNamespace(transport=SimpleNamespace(is_closing=lambda: closing))
+        connection = UpstreamConnection(None, ResponseNames())  # type: ignore[arg-type]
+        connection.transport = SimpleNamespace(is_closing=lambda: closing)  # type: ignore[assignment]
+        return connection
 
     return dial
 

@@ -11,7 +11,7 @@ from harness.site import Running, Site
 from harness.upstream import OK, Line, Upstream
 
 from gateway.access.authenticate import Verified
-from gateway.access.inject import Injector
+from gateway.access.inject import Injected
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Pipeline
 from gateway.routes.table import Table
@@ -42,13 +42,13 @@ class Faulty:
         return verified
 
 
-class NoProfile(Injector):
+class NoProfile:
     """Cannot say who the caller is."""
 
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    def lines(self, *_: object) -> object:  # type: ignore[override]
+    def lines(self, *_: object) -> Injected:
         raise self._error
 
 

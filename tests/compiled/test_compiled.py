@@ -1,0 +1,29 @@
+"""What `make test-compiled` tests is what was compiled, and all of it; what `make test` tests is the source."""
+
+import importlib
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+assert _spec is not None
+assert _spec.loader is not None
+hatch_build = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(hatch_build)
+SUFFIX = ".so" if os.environ.get("GATEWAY_COMPILED") else ".py"
+
+
+@pytest.mark.parametrize("source", hatch_build.sources(ROOT))
+def test_a_module_runs_as_it_was_asked_to(source: str) -> None:
+    """Else a build that compiled nothing would pass."""
+    module = importlib.import_module(source.removesuffix(".py").replace("/", "."))
+    assert Path(module.__file__ or "").suffix == SUFFIX
+
+
+@pytest.mark.parametrize("name", hatch_build.INTERPRETED)
+def test_what_stays_interpreted_exists(name: str) -> None:
+    """A row that names no module has no reason to be in the table."""
+    assert (ROOT / "gateway" / f"{name}.py").is_file()
