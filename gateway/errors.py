@@ -6,12 +6,16 @@ here, ever holds a credential.
 
 
 class GatewayError(Exception):
-    """Base of the two faults. `code` is a row of `wire.problems.PROBLEMS`; `detail` says what to change."""
+    """Base of the two faults. `code` is a row of `wire.problems.PROBLEMS`; `detail` says what to change.
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    retry_after: seconds a client should wait, or None.
+    """
+
+    def __init__(self, code: str, detail: str = "", retry_after: int | None = None) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
+        self.retry_after = retry_after
 
 
 class RequestRejected(GatewayError):  # noqa: N818 - errors are named by fault
@@ -19,11 +23,4 @@ class RequestRejected(GatewayError):  # noqa: N818 - errors are named by fault
 
 
 class DependencyFailed(GatewayError):  # noqa: N818 - errors are named by fault
-    """Ours: a store, a key server or an upstream did not do its part. A 5xx, never a pass and never a 401.
-
-    retry_after: seconds a client should wait, or None.
-    """
-
-    def __init__(self, code: str, detail: str = "", retry_after: int | None = None) -> None:
-        super().__init__(code, detail)
-        self.retry_after = retry_after
+    """Ours: a store, a key server or an upstream did not do its part. A 5xx, never a pass and never a 401."""

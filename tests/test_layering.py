@@ -56,6 +56,10 @@ HOMES: dict[str, frozenset[str]] = {
         "structlog": "ops.logs",
         "prometheus_client": "ops.metrics",
         "click": "cli",
+        "jinja2": "login.pages mail.render",
+        "segno": "login.qr",
+        "pyotp": "identity.totp",
+        "aiosmtplib": "mail.smtp",
     }.items()
 }
 DISTRIBUTIONS = {"PyJWT": "jwt", "argon2-cffi": "argon2", "PyYAML": "yaml"}  # where the names differ in more than case

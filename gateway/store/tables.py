@@ -188,11 +188,95 @@ grant_ = Table(
     Column("expires_at", Double, nullable=False),
     Column("revoked_at", Double),
     Column("revoke_reason", Text),
+    Column("deleted_at", Double),  # no list shows it any more; its digest stays taken
     Column("ip", Text),
     Column("ua", Text),
     CheckConstraint("kind IN ('session', 'api_key', 'connection', 'service')", name="kind"),
     CheckConstraint("presentation IN ('jwt', 'opaque', 'connstr')", name="presentation"),
     CheckConstraint("aal IN (1, 2)", name="aal"),
+)
+
+# a second factor; a pending one is confirmed within `expires_at`, or replaced by the next
+factor = Table(
+    "factor",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("secret_enc", LargeBinary, nullable=False),
+    Column("last_step", BigInteger, nullable=False),  # of the last code that was accepted: only later ones are
+    Column("created_at", Double, nullable=False),
+    Column("confirmed_at", Double),
+    Column("expires_at", Double),
+    CheckConstraint("kind IN ('totp')", name="kind"),
+    CheckConstraint("state IN ('pending', 'active')", name="state"),
+    UniqueConstraint("account_id", "kind", "state"),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("mac", LargeBinary, primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Column("used_at", Double),
+)
+
+# every login on its way; account_id and address are both NULL in a decoy
+challenge = Table(
+    "challenge",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("purpose", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("dialect", String(32), nullable=False),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), index=True),
+    Column("address", Text),
+    Column("address_key", Text, index=True),
+    Column("grant_id", ForeignKey("grant_.id", ondelete="CASCADE"), index=True),  # that waits for a second factor
+    Column("link_hash", LargeBinary, unique=True),
+    Column("code_mac", LargeBinary),
+    Column("tries_left", Integer, nullable=False),
+    Column("ip", Text),
+    Column("ua", Text),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("decided_at", Double),
+    CheckConstraint("purpose IN ('login', 'step_up', 'reset_password')", name="purpose"),
+    CheckConstraint("state IN ('open', 'shown', 'claimed', 'superseded')", name="state"),
+)
+
+# mails to be sent; the payload holds links and codes, and goes when the mail has gone
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("template", String(64), nullable=False),
+    Column("payload_enc", LargeBinary),
+    Column("created_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("sent_at", Double),
+    Column("failed_at", Double),
+    Column("reason", Text),
+)
+Index(
+    "ix_outbox_due_at_waiting",
+    outbox.c.due_at,
+    sqlite_where=text("sent_at IS NULL AND failed_at IS NULL"),
+    postgresql_where=text("sent_at IS NULL AND failed_at IS NULL"),
+)
+
+telegram_bot = Table(
+    "telegram_bot",
+    metadata,
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), primary_key=True),
+    Column("token_enc", LargeBinary, nullable=False),
+    Column("secret_enc", LargeBinary, nullable=False),
+    Column("role", String(64), nullable=False),
+    Column("lifetime", Double, nullable=False),  # seconds, of the connection strings that its logins get
+    Column("updated_at", Double, nullable=False),
 )
 
 # AUTOINCREMENT: a poller that remembers the last id must never see it given out again

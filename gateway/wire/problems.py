@@ -42,6 +42,12 @@ PROBLEMS: dict[str, Problem] = {
     "revoked_credential": Problem(401, "The credential is no longer valid"),
     "unknown_issuer": Problem(401, "The token's issuer is not known here"),
     "mfa_required": Problem(401, "A second factor is pending"),
+    # logging in
+    "code_wrong": Problem(401, "The code or link is not valid"),
+    "mfa_enabled": Problem(400, "A second factor is enabled already"),
+    "mfa_not_enabled": Problem(400, "No second factor is enabled"),
+    "mfa_code_wrong": Problem(400, "The second factor's code is not valid"),
+    "too_many_attempts": Problem(429, "Too many attempts"),
     # may they
     "no_account": Problem(403, "The caller has no account"),
     "role_missing": Problem(403, "The caller lacks the role"),
@@ -56,6 +62,8 @@ PROBLEMS: dict[str, Problem] = {
     "conflict": Problem(409, "It clashes with what is there"),
     "invalid_value": Problem(422, "A value is not acceptable"),
     # to our own applications
+    "unsupported_media": Problem(415, "The body must be JSON"),
+    "forbidden": Problem(403, "This caller may not do that"),
     "bad_parameter": Problem(400, "A parameter of the request is not valid"),
     "misdirected": Problem(421, "This listener does not answer under that name"),
     # ours

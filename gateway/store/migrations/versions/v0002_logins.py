@@ -1,0 +1,118 @@
+"""What logins need: second factors, recovery codes, challenges, mails on their way, Telegram bots."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("grant_", sa.Column("deleted_at", sa.Double(), nullable=True))
+    create_factor()
+    create_recovery_code()
+    create_challenge()
+    create_outbox()
+    create_telegram_bot()
+
+
+def create_factor() -> None:
+    op.create_table(
+        "factor",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("account_id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("secret_enc", sa.LargeBinary(), nullable=False),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("confirmed_at", sa.Double(), nullable=True),
+        sa.Column("expires_at", sa.Double(), nullable=True),
+        sa.CheckConstraint("kind IN ('totp')", name=op.f("ck_factor_kind")),
+        sa.CheckConstraint("state IN ('pending', 'active')", name=op.f("ck_factor_state")),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_factor_account_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_factor")),
+        sa.UniqueConstraint("account_id", "kind", "state", name=op.f("uq_factor_account_id_kind_state")),
+    )
+
+
+def create_recovery_code() -> None:
+    op.create_table(
+        "recovery_code",
+        sa.Column("account_id", sa.String(length=36), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("used_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_recovery_code_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "mac", name=op.f("pk_recovery_code")),
+    )
+
+
+def create_challenge() -> None:
+    op.create_table(
+        "challenge",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("dialect", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=36), nullable=True),
+        sa.Column("address", sa.Text(), nullable=True),
+        sa.Column("address_key", sa.Text(), nullable=True),
+        sa.Column("grant_id", sa.String(length=36), nullable=True),
+        sa.Column("link_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("code_mac", sa.LargeBinary(), nullable=True),
+        sa.Column("tries_left", sa.Integer(), nullable=False),
+        sa.Column("ip", sa.Text(), nullable=True),
+        sa.Column("ua", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=False),
+        sa.Column("decided_at", sa.Double(), nullable=True),
+        sa.CheckConstraint("purpose IN ('login', 'step_up', 'reset_password')", name=op.f("ck_challenge_purpose")),
+        sa.CheckConstraint("state IN ('open', 'shown', 'claimed', 'superseded')", name=op.f("ck_challenge_state")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_challenge_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["grant_id"], ["grant_.id"], name=op.f("fk_challenge_grant_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_challenge")),
+        sa.UniqueConstraint("link_hash", name=op.f("uq_challenge_link_hash")),
+    )
+    for column in ("account_id", "address_key", "expires_at", "grant_id"):
+        op.create_index(op.f(f"ix_challenge_{column}"), "challenge", [column], unique=False)
+
+
+def create_outbox() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("template", sa.String(length=64), nullable=False),
+        sa.Column("payload_enc", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("sent_at", sa.Double(), nullable=True),
+        sa.Column("failed_at", sa.Double(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+    )
+    waiting = sa.text("sent_at IS NULL AND failed_at IS NULL")
+    op.create_index("ix_outbox_due_at_waiting", "outbox", ["due_at"], sqlite_where=waiting, postgresql_where=waiting)
+
+
+def create_telegram_bot() -> None:
+    op.create_table(
+        "telegram_bot",
+        sa.Column("tenant_id", sa.String(length=36), nullable=False),
+        sa.Column("token_enc", sa.LargeBinary(), nullable=False),
+        sa.Column("secret_enc", sa.LargeBinary(), nullable=False),
+        sa.Column("role", sa.String(length=64), nullable=False),
+        sa.Column("lifetime", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenant.id"], name=op.f("fk_telegram_bot_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_telegram_bot")),
+    )
