@@ -29,8 +29,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         "edge": "errors clock wire routes pipeline ops",
         "login": "errors wire identity",
         "control": "errors wire identity access login ops",
-        "store": "errors clock identity.model identity.ports",
-        "mail": "errors clock identity.model identity.ports",
+        "store": "errors clock identity.model identity.ports identity.challenge identity.letters",
+        "mail": "errors clock identity.model identity.ports identity.letters",
     }.items()
 }
 ANYTHING = {"app", "cli", "__main__"}  # the composition root and the command line

@@ -7,7 +7,7 @@ credential, an entry dies with the credential at the latest, and a purge also un
 import asyncio
 import types
 from collections import Counter, OrderedDict
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
@@ -91,6 +91,7 @@ class Authenticator:
         self._by_account: dict[str, set[bytes]] = {}
         self._flights: dict[bytes, asyncio.Task[_Settled]] = {}
         self._epoch = 0
+        self._used: dict[str, float] = {}
         self.hits = 0
         self.misses = 0
         self.negative_hits = 0
@@ -168,6 +169,11 @@ class Authenticator:
         """Forgets everything, our own keys included."""
         self.purge((Revocation(0, "keys", ""),))
 
+    def take_used(self) -> Mapping[str, float]:
+        """When each grant was verified since the last call: that is not at each use, but at least each half minute."""
+        used, self._used = self._used, {}
+        return used
+
     async def aclose(self) -> None:
         """Ends the verifications under way."""
         flights = list(self._flights.values())
@@ -238,6 +244,7 @@ class Authenticator:
         self._entries[key] = verified
         if principal.grant_id is not None:
             self._by_grant.setdefault(principal.grant_id, set()).add(key)
+            self._used[principal.grant_id] = verified.since
         self._by_account.setdefault(_account_id(principal), set()).add(key)
 
     def _drop(self, key: bytes) -> None:

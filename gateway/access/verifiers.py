@@ -15,7 +15,15 @@ from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity import addresses, connection_string
 from gateway.identity.compact import TokenInvalid, Unverified, parse
 from gateway.identity.grants import secret_digest
-from gateway.identity.model import Licence, MacKey, Presentation, Principal, SigningKey, Standing
+from gateway.identity.model import (
+    ExternalIdentity,
+    Licence,
+    MacKey,
+    Presentation,
+    Principal,
+    SigningKey,
+    Standing,
+)
 from gateway.identity.ports import Directory, Keyring
 from gateway.identity.tokens import Claims, Rules, VerifyingKey, verify, verifying_key
 from gateway.wire.credentials import Presented
@@ -108,6 +116,20 @@ class Verifiers:
                     raise RequestRejected("invalid_credential")
                 return _holder(standing, "opaque", math.inf, now)
 
+    async def external_identity(self, raw: bytes, now: float) -> ExternalIdentity:
+        """Whom a token of an external issuer is about. As `principal` verifies it, but no account is read or made.
+
+        Raises RequestRejected("unknown_issuer") for one of our own.
+        """
+        token = parse(raw)
+        found = self._external.get(token.issuer)
+        if found is None:
+            raise RequestRejected("unknown_issuer")
+        issuer, rules = found
+        claims = await self._external_claims(token, issuer, rules, now)
+        email = _address(claims) if issuer.email_verified else ""
+        return ExternalIdentity(issuer.issuer, _subject(claims), email)
+
     def forget_keys(self) -> None:
         """Our own keys changed: nothing is signed with a void one, and they are read again before the next check."""
         self._token_keys = None
@@ -178,12 +200,7 @@ class Verifiers:
         return key
 
     async def _external_token(self, token: Unverified, issuer: ExternalIssuer, rules: Rules, now: float) -> Principal:
-        if token.kid is None or token.algorithm not in rules.algorithms:
-            raise TokenInvalid("kid is missing or alg is not allowed")  # before it could cause a fetch
-        key = await self._jwks.key(issuer.name, token.kid)
-        if key is None:
-            raise TokenInvalid("kid is not known")
-        claims = verify(token, key, rules, now)
+        claims = await self._external_claims(token, issuer, rules, now)
         subject = _subject(claims)
         email = _email(claims) if issuer.email_verified else ""
         standing = await self._directory.by_subject(issuer.issuer, subject)
@@ -191,6 +208,14 @@ class Verifiers:
             known_by = _address(claims) if issuer.email_verified else ""
             standing = await self._directory.provision(issuer.issuer, subject, known_by, _text(claims.get("name")))
         return _external_caller(issuer, claims, subject, email, standing)
+
+    async def _external_claims(self, token: Unverified, issuer: ExternalIssuer, rules: Rules, now: float) -> Claims:
+        if token.kid is None or token.algorithm not in rules.algorithms:
+            raise TokenInvalid("kid is missing or alg is not allowed")  # before it could cause a fetch
+        key = await self._jwks.key(issuer.name, token.kid)
+        if key is None:
+            raise TokenInvalid("kid is not known")
+        return verify(token, key, rules, now)
 
 
 def _rules(issuer: ExternalIssuer) -> Rules:
@@ -222,6 +247,7 @@ def _holder(standing: Standing | None, presentation: Presentation, expires_at: f
         scopes=grant.scopes,
         aal=grant.aal,
         restricted=grant.restricted,
+        grant_kind=grant.kind,
     )
 
 

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from gateway.app.mails import make_renderer
 from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
 from gateway.edge.pool import Endpoint, Upstream, Watch
@@ -34,7 +35,16 @@ def compile_faults(loaded: Loaded) -> Sequence[Fault]:
         )
         for conflict in find_equal(routes, reserved)
     ]
-    return [*faults, *_tls_faults(loaded), *_start_faults(loaded)]
+    return [*faults, *_tls_faults(loaded), *_start_faults(loaded), *_template_faults(loaded)]
+
+
+def _template_faults(loaded: Loaded) -> Iterator[Fault]:
+    if loaded.settings.mail.templates is None:
+        return  # ours hold: a test renders them all
+    try:
+        make_renderer(loaded.settings)
+    except ValueError as error:
+        yield loaded.place(("mail", "templates")).fault("wrong_value", str(error))
 
 
 def _start_faults(loaded: Loaded) -> Iterator[Fault]:
@@ -88,9 +98,10 @@ def _why(error: OSError) -> str:
 
 
 def _endpoints(settings: model.Settings) -> Sequence[tuple[str, str]]:
+    from gateway.app.logins import paths
     from gateway.control.application import endpoints
 
-    return endpoints(settings.login.mycelium.mount)
+    return endpoints(settings.login.mycelium.mount, paths(settings))
 
 
 def builtin_routes(endpoints: Iterable[tuple[str, str]]) -> list[Route]:

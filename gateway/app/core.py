@@ -10,6 +10,7 @@ from gateway.access.jwks import Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
 from gateway.app import compile
+from gateway.app.logins import Lasting, dialects, paths
 from gateway.app.observer import EndpointLog
 from gateway.clock import Clock
 from gateway.control import application
@@ -46,8 +47,9 @@ class Core:
         log: Log,
         metrics: Metrics,
         directory: Directory | None = None,
+        lasting: Lasting | None = None,
     ) -> None:
-        """directory: in place of the store's own."""
+        """directory: in place of the store's own. lasting: of the logins; None where none will be asked for."""
         self.settings = settings
         self.jwks = jwks
         self.profiles = ProfileEncoder(settings.profile.budget)
@@ -56,6 +58,7 @@ class Core:
         verifiers = _verifiers(settings, directory or store.directory, store, jwks, clock, assertions)
         limits = CacheLimits(settings.cache.credentials, settings.cache.negative, settings.cache.size)
         self.authenticator = Authenticator(verifiers, limits, number)
+        self._dialects = dialects(settings, store, verifiers, lasting) if lasting is not None else paths(settings)
         self.builtin = self._application(clock, log)
         self.upstreams = {
             name: compile.to_upstream(name, said, EndpointLog(log, name)) for name, said in settings.upstreams.items()
@@ -63,7 +66,7 @@ class Core:
         watch = EndpointLog(log, compile.BUILTIN)
         itself = Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), watch)
         routes = [compile.to_route(route) for route in settings.routes]
-        reserved = compile.builtin_routes(application.endpoints(settings.login.mycelium.mount))
+        reserved = compile.builtin_routes(application.endpoints(settings.login.mycelium.mount, self._dialects))
         pipeline = Pipeline(
             Table(routes),
             Table(reserved),
@@ -84,6 +87,8 @@ class Core:
                 public_keys=self._public_keys,
                 now=clock.now,
                 log=log,
+                logins=self._dialects,
+                prepare=self._store.open_changes,
                 mount=self.settings.login.mycelium.mount,
                 connection_string_header=self.settings.connection_strings.header,
             )

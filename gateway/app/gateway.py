@@ -7,12 +7,16 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from gateway.access.jwks import Jwks
 from gateway.app import compile
 from gateway.app.core import Core, key_sources, make_jwks
+from gateway.app.logins import Lasting, Notified
+from gateway.app.mails import Mails
 from gateway.app.observer import Observer
 from gateway.app.readings import register, store_conditions
 from gateway.app.restart import needs_restart
 from gateway.app.revocations import RevocationPoll
+from gateway.app.upkeep import Upkeep
 from gateway.clock import Clock
 from gateway.control import admin
 from gateway.control.builtin import PureParserError, require_c_parser
@@ -22,6 +26,8 @@ from gateway.edge.listener import Edge, bind
 from gateway.errors import DependencyFailed
 from gateway.identity.keys import Keys
 from gateway.identity.model import Revocation
+from gateway.identity.passwords import Passwords
+from gateway.identity.throttle import Throttle
 from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.health import Readiness, readiness
 from gateway.ops.logs import Log
@@ -67,6 +73,8 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
+        self._lasting = Lasting(Throttle(clock), Passwords(), Notified(), clock)
+        self._closers.callback(self._lasting.passwords.close)
         self.metrics_registry = Metrics()
         self.reloads = {"done": 0, "refused": 0}
         self.address: tuple[str, int] = ("", 0)
@@ -76,6 +84,8 @@ class Gateway:
         self.core: Core
         self.edge: Edge
         self.poll: RevocationPoll
+        self.upkeep: Upkeep
+        self.mails: Mails
         self._admin: Listener
         self.observer: Observer
 
@@ -104,7 +114,17 @@ class Gateway:
         await self._open_core(settings)
         self.poll = RevocationPoll(self._store.revocations, self._revoked, self._log, self._clock.now)
         await self.poll.start()
+        self._lasting.notices.on_change = self._changed
         self._closers.push_async_callback(self.poll.aclose)
+        self.upkeep = Upkeep(
+            self._store, lambda: [core.authenticator.take_used() for core in self._cores()], self._log, self._clock.now
+        )
+        self.upkeep.start()
+        self._closers.push_async_callback(self.upkeep.aclose)
+        self.mails = Mails(self._store, lambda: self._settings, self._clock, self._log)
+        self.mails.postman.start()
+        self._closers.push_async_callback(self.mails.postman.aclose)
+        self._lasting.notices.on_letter = self.mails.postman.wake
         self.edge = Edge(self.core.generation, self.observer, self._clock)
         register(self)
         await self._open_admin(settings.admin.address)
@@ -127,12 +147,16 @@ class Gateway:
     async def _open_core(self, settings: model.Settings) -> None:
         jwks = make_jwks(settings, self._fetch, self._clock, self._log)
         try:
-            self.core = Core(settings, self._number, self._store, jwks, self._clock, self._log, self.metrics_registry)
+            self.core = self._core(settings, self._number, jwks)
         except BaseException:
             await jwks.aclose()
             raise
         self._closers.push_async_callback(self._close_cores)
         await self.core.start()
+
+    def _core(self, settings: model.Settings, number: int, jwks: Jwks) -> Core:
+        registry = self.metrics_registry
+        return Core(settings, number, self._store, jwks, self._clock, self._log, registry, lasting=self._lasting)
 
     async def _open_admin(self, address: Address) -> None:
         self._admin = Listener(admin.build(self, self._admin_access, self._log), address.host, address.port)
@@ -225,9 +249,7 @@ class Gateway:
                 jwks = make_jwks(settings, self._fetch, self._clock, self._log)
                 undo.push_async_callback(jwks.aclose)
             number = self._number + 1
-            core = await asyncio.to_thread(
-                Core, settings, number, self._store, jwks, self._clock, self._log, self.metrics_registry
-            )
+            core = await asyncio.to_thread(self._core, settings, number, jwks)
             undo.push_async_callback(core.aclose)
             await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm)
             await core.start()
@@ -301,6 +323,13 @@ class Gateway:
 
         if grants or accounts or everything:
             self.edge.end(dead)
+
+    async def _changed(self, grant_id: str | None) -> None:
+        """What a login of this worker revoked ends now; what is remembered of the grant that it kept is out of date."""
+        if grant_id is not None:
+            for core in self._cores():
+                core.authenticator.purge((Revocation(0, "grant", grant_id),))
+        await self.poll.look()
 
     async def _reload_keys(self) -> None:
         """Ahead of the next request, which would read them itself."""

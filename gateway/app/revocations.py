@@ -1,9 +1,11 @@
 """What the command line or another worker has voided: read twice a second, obeyed at once, kept for a day."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from gateway.errors import DependencyFailed
 from gateway.identity.model import Revocation
 from gateway.identity.ports import Revocations
 from gateway.ops.logs import Log
@@ -32,6 +34,7 @@ class RevocationPoll:
         self._sleep = sleep
         self._last = 0
         self._failing = False
+        self._looking = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -60,8 +63,17 @@ class RevocationPoll:
                     self._log.error("revocations cannot be read", exc_info=error)
                 self._failing = True
 
+    async def look(self) -> None:
+        """Now, ahead of the next turn. The next turn obeys what cannot be read now."""
+        with contextlib.suppress(DependencyFailed):
+            await self._look()
+
     async def _look(self) -> None:
-        """The new rows are obeyed, or stay new."""
+        """The new rows are obeyed, or stay new. One look at a time: two would obey the same rows twice."""
+        async with self._looking:
+            await self._obey()
+
+    async def _obey(self) -> None:
         rows = await self._source.since(self._last)
         latest = rows[-1].id if rows else await self._source.latest()
         replaced = latest < self._last  # another database is here now, whose rows say nothing of what was voided

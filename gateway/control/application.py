@@ -4,13 +4,14 @@ The edge has parsed, matched and logged the request; it hands credentials in unc
 client can send. Every endpoint that wants a caller authenticates with the edge's own object.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from gateway.control import profile
+from gateway.control import dialects, profile
 from gateway.control.answers import BODY_LIMIT, Endpoint, answer, conceal_server, frame
 from gateway.control.caller import Authenticator, Callers
+from gateway.login.dialect import Dialect
 from gateway.ops.logs import Log
 
 MOUNT = "/_adm"
@@ -27,9 +28,17 @@ def _table(mount: str) -> tuple[tuple[str, str, str], ...]:
     return tuple((method, path + slash, name) for method, path, name in rows for slash in ("", "/"))
 
 
-def endpoints(mount: str = MOUNT) -> tuple[tuple[str, str], ...]:
+def endpoints(mount: str = MOUNT, logins: Sequence[Dialect] = ()) -> tuple[tuple[str, str], ...]:
     """(method, path template) of all that is reserved for this application. GET stands for HEAD too."""
-    return tuple((method, path) for method, path, _ in _table(mount))
+    own = [(method, path) for method, path, _ in _table(mount)]
+    for dialect in logins:
+        for endpoint in dialect.endpoints():
+            own += [(endpoint.method, endpoint.path), (endpoint.method, f"{endpoint.path}/")]
+    return tuple(own)
+
+
+async def nothing() -> None:
+    return
 
 
 def build(
@@ -39,10 +48,15 @@ def build(
     public_keys: Callable[[], Awaitable[Mapping[str, object]]],
     now: Callable[[], float],
     log: Log,
+    logins: Sequence[Dialect] = (),
+    prepare: Callable[[], Awaitable[None]] = nothing,
     mount: str = MOUNT,
     connection_string_header: str = "x-mycelium-connection-string",
 ) -> web.Application:
-    """public_keys: the JWK set that verifies our tokens and assertions. now: seconds since the epoch."""
+    """public_keys: the JWK set that verifies our tokens and assertions. now: seconds since the epoch.
+
+    logins: the login APIs. prepare: awaited before each of their calls.
+    """
     callers = Callers(authenticator, connection_string_header, now)
     handlers: dict[str, Endpoint] = {
         "profile": profile.endpoint(callers, render_profile),
@@ -54,6 +68,7 @@ def build(
         application.router.add_route(method, path, handlers[name])
         if method == "GET":
             application.router.add_route("HEAD", path, handlers[name])
+    dialects.add(application, logins, callers, prepare, log)
     return application
 
 

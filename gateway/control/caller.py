@@ -35,8 +35,10 @@ class Callers:
         self._connection_string = connection_string
         self._now = now
 
-    async def principal(self, request: web.Request) -> Principal:
-        """The caller. Raises RequestRejected: 401 without a valid credential or with a second factor pending."""
+    async def principal(self, request: web.Request, *, pending: bool = False) -> Principal:
+        """The caller. Raises RequestRejected: 401 without a valid credential, or with a second factor to come, unless
+        `pending` ones may pass.
+        """
         presented = present(_only(request, self._connection_string), _only(request, "Authorization"))
         if presented is None:
             raise RequestRejected("no_credential")
@@ -44,7 +46,7 @@ class Callers:
         if isinstance(found, RequestRejected):
             raise found
         principal = (found or await self._authenticator.verify(presented, self._now())).principal
-        if principal.restricted:
+        if principal.restricted and not pending:
             raise RequestRejected("mfa_required")
         return principal
 

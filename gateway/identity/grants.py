@@ -9,7 +9,8 @@ from typing import Literal
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import connection_string
-from gateway.identity.model import Account, Grant, Issue, MacKey
+from gateway.identity.letters import Letter
+from gateway.identity.model import Account, Grant, Issue, MacKey, Permission
 from gateway.identity.ports import GrantStore, Keyring
 
 OPAQUE_PREFIX = "myc_"  # lets a secret scanner recognise one of ours
@@ -96,24 +97,35 @@ class Grants:
         return Handed(secret, issue.grant)
 
     async def create_connection_string(
-        self, account_id: str, tenant_id: str, role: str, expires_at: float, name: str = ""
+        self,
+        account_id: str,
+        tenant_id: str,
+        role: str,
+        expires_at: float,
+        name: str = "",
+        *,
+        permission: Permission | None = None,
+        letter: Letter | None = None,
+        dialect: str = "mycelium",
     ) -> Handed:
         """A connection string for a role that the account holds in the tenant. expires_at: seconds since the epoch.
 
         The same values again would be the same string, and would revive a revoked one: the expiry is lowered by whole
-        seconds until no grant, live or dead, has it. `grant.expires_at` tells the one taken. Raises as GrantStore, and
-        RequestRejected("invalid_value") for an expiry that is past or too far.
+        seconds until no grant, live or dead, has it. `grant.expires_at` tells the one taken. permission: narrower than
+        what the role has. letter: goes with it. Raises as GrantStore, and RequestRejected("invalid_value") for an
+        expiry that is past or too far.
         """
         now = self._clock.now()
         check_lifetime(expires_at - now, self._max_lifetime)
         key = await self._newest_mac_key()
         grant = Grant(
-            self._clock.uuid4(), account_id, "connection", "connstr", now, int(expires_at), tenant_id, role, name=name
-        )
+            self._clock.uuid4(), account_id, "connection", "connstr", now, int(expires_at), tenant_id, role,
+            permission, name, dialect,
+        )  # fmt: skip
         while grant.expires_at > now and grant.expires_at > int(expires_at) - COLLISIONS:
             raw = self._mint(grant, key)
             issue = Issue(grant, secret_digest("connstr", raw), mac_version=key.version)
-            if await self._store.add_connection(issue):
+            if await self._store.add_connection(issue, letter):
                 return Handed(raw.decode(), grant)
             grant = replace(grant, expires_at=grant.expires_at - 1)
         raise RequestRejected("conflict", "every expiry up to an hour before is taken; choose another")

@@ -1,6 +1,6 @@
 """The nouns: account, grant, licence, principal. Immutable; times are seconds since the epoch, ids are UUIDs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Permission = Literal["read", "write"]
@@ -121,6 +121,7 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     aal: int = 1
     restricted: bool = False
+    grant_kind: GrantKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +206,66 @@ class KeyRecord:
     state: Literal["next", "active", "retiring"]
     created_at: float
     live_grants: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIdentity:
+    """Whom an external issuer vouches for: (issuer, subject) says who. issuer: its `iss`, or `telegram`.
+
+    email: in normal form, "" unless the issuer may assert addresses and says that it verified this one.
+    """
+
+    issuer: str
+    subject: str
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedIdentity:
+    """An external identity that belongs to an account."""
+
+    id: str
+    account_id: str
+    issuer: str
+    subject: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramBot:
+    """A tenant's bot. role, lifetime (seconds): of the connection strings that its logins get."""
+
+    token: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    role: str
+    lifetime: float
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A TOTP secret, in base32. active: confirmed; else pending until expires_at. last_step: of the last code taken."""
+
+    id: str
+    account_id: str
+    secret: str = field(repr=False)
+    active: bool = False
+    last_step: int = 0
+    expires_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What an account has of second factors. recovery_codes: how many are left."""
+
+    active: Factor | None = None
+    pending: Factor | None = None
+    recovery_codes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGrant:
+    """A grant as its holder's list has it. user_agent, ip: of the login that made it."""
+
+    grant: Grant
+    user_agent: str = ""
+    ip: str | None = None

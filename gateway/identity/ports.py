@@ -12,6 +12,7 @@ of Directory or Keyring waits once, if only for `sleep(0)`, before it takes hold
 from collections.abc import Sequence
 from typing import Protocol
 
+from gateway.identity.letters import Letter
 from gateway.identity.model import (
     Account,
     AccountStatus,
@@ -108,7 +109,7 @@ class GrantStore(Protocol):
     async def add_grant(self, issue: Issue) -> None:
         """May be "not_found" (the account) or "conflict" (it is not live)."""
 
-    async def add_connection(self, issue: Issue) -> bool:
+    async def add_connection(self, issue: Issue, letter: Letter | None = None) -> bool:
         """False when a grant, live or dead, has this digest. The account must be live and hold the role in the
         tenant, and the MAC key must be there: else "not_found", "conflict" or "role_missing"."""
 

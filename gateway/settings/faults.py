@@ -23,7 +23,10 @@ _BELOW_SECTION = re.compile(_GUARDED + _BELOW, re.IGNORECASE)
 _BELOW_SECRET = re.compile(_HOLDS_SECRET + _BELOW, re.IGNORECASE)
 _KEYED = re.compile(r"""\s*["']?[\w.-]+["']?\s*:(?:\s|$)""")
 _KEYED_REFERENCE = re.compile(r"\s*(?:env|file)\s*:\s")
-_USERINFO = re.compile(r"(//)([^/@\s]+)(?=@)")
+_USERINFO = re.compile(
+    r"(//)(\S+)(?=@)"
+)  # to the last @: a password that should have been encoded may hold one, or a /
+_SMTP_USERINFO = re.compile(r"(smtps?:)(.+)(?=@)", re.IGNORECASE)  # or a space
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Source:
             return ""
         if _is_secret_below(above, text):
             return re.sub(r"\S", "*", text)
-        for pattern in (_BRACED, _SECRET, _USERINFO):
+        for pattern in (_BRACED, _SECRET, _USERINFO, _SMTP_USERINFO):
             text = pattern.sub(_stars, text)
         return text
 

@@ -5,6 +5,7 @@ the validation context, a `Sources`; without one, paths stay relative and secret
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -126,6 +127,23 @@ def _store(value: object, info: ValidationInfo) -> str:
 
 StoreUrl = Annotated[str, PlainValidator(_store), _string("^sqlite:///", "sqlite:///var/gateway.db")]
 
+
+def _mail(value: object, info: ValidationInfo) -> values.MailUrl:
+    if not isinstance(value, str):
+        raise Unfit("wrong_type", _TEXT_WANTED)
+    url = values.mail_url(value)
+    if url.scheme == "file" and isinstance(info.context, Sources):
+        return replace(url, folder=info.context.folder / url.folder)
+    return url
+
+
+MailUrl = Annotated[
+    values.MailUrl,
+    PlainValidator(_mail),
+    _string("^(smtps?://|file:|console:$)", "smtp://user@mail.example:587", "file:var/outbox"),
+]
+MailAddress = Annotated[str, _text(values.mail_address), _string("^[^@]+@[^@]+$", "gateway@example.org")]
+
 _WRITE_REFERENCE = "a secret is never in this file; write { env: NAME } or { file: path }"
 
 
@@ -166,6 +184,11 @@ _REFERENCE = {
     ]
 }
 SecretReference = Annotated[Secret, PlainValidator(_secret), Schema(_REFERENCE)]
+
+
+def placed(default: str, description: str) -> Any:
+    """A field whose default is given as an operator would write it, and is relative to the configuration's folder."""
+    return Field(default, validate_default=True, description=description)
 
 
 def default_secret(name: str, description: str) -> Any:

@@ -150,7 +150,8 @@ def _known(keys: Keys) -> Sequence[str]:
         else:
             kind = next((part for part in reversed(typing.get_args(kind)) if part is not Ellipsis), None)
     model = _model(kind)
-    return list(model.model_fields) if model is not None else []
+    fields = {} if model is None else model.model_fields
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _model(kind: Any) -> type[BaseModel] | None:

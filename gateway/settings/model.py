@@ -23,6 +23,8 @@ from gateway.settings.fields import (
     HostName,
     IssuerName,
     ListenAddress,
+    MailAddress,
+    MailUrl,
     Model,
     Network,
     OddHeader,
@@ -37,9 +39,11 @@ from gateway.settings.fields import (
     default_secret,
     durations,
     one_of,
+    placed,
     sizes,
     written,
 )
+from gateway.settings.secrets import Secret
 from gateway.settings.template import literal_prefix, refused_spellings
 
 PUBLIC_URL = "http://localhost:8080"
@@ -122,6 +126,9 @@ class Tokens(Model):
     lifetime: Annotated[Duration, durations("1m", "365d")] = written(
         values.duration, "24h", "How long a session's token lives."
     )
+    restricted_lifetime: Annotated[Duration, durations("30s", "1h")] = written(
+        values.duration, "5m", "How long a login may wait for its second factor."
+    )
     issuer: Text = Field(PUBLIC_URL, description="The issuer in tokens; public_url unless given.")
     audience: Text = Field(PUBLIC_URL, description="The audience in tokens; public_url unless given.")
 
@@ -175,10 +182,38 @@ class Issuer(Model):
 
 class Mycelium(Model):
     mount: PathPrefix = Field("/_adm", description="The path below which its endpoints are served.")
+    provision: bool = Field(False, description="Create an account for an address that logs in for the first time.")
+    link_lifetime: Annotated[Duration, durations("1m", "24h")] = written(
+        values.duration, "15m", "How long a mailed link or code may be used, as its page and mail say."
+    )
+    totp_issuer: Text = Field("Mycelium", description="How authenticator apps name the gateway.")
 
 
 class Login(Model):
     mycelium: Mycelium = Field(EMPTY, validate_default=True, description="The Mycelium account endpoints.")
+
+
+class Mail(Model):
+    url: MailUrl = placed("file:var/outbox", "Where mails go: smtp://, smtps://, file:FOLDER, or console: for stderr.")
+    password: SecretReference | None = Field(
+        None, validate_default=True, description="The password of the url's user, kept out of the url."
+    )
+    from_: MailAddress = Field("gateway@localhost", alias="from", description="The address that mails come from.")
+    templates: FilePath | None = Field(
+        None, description="A folder with templates that take the place of the gateway's own."
+    )
+
+    @field_validator("password")
+    @classmethod
+    def _one_password(cls, password: Secret | None, info: ValidationInfo) -> Secret | None:
+        url = info.data.get("url")
+        if url is None:
+            return password
+        if password is None and url.user and not url.password:
+            raise ValueError("the url names a user; write password: { env: NAME } or { file: path }")
+        if password is not None and (not url.user or url.password):
+            raise ValueError("the password goes with a url that has a user and no password, as smtp://user@host")
+        return password
 
 
 class ClientTls(Model):
@@ -312,6 +347,7 @@ class Settings(Model):
     cache: Cache = Field(EMPTY, validate_default=True, description="Verified credentials in memory.")
     issuers: tuple[Issuer, ...] = Field((), description="External issuers whose tokens are accepted.")
     login: Login = Field(EMPTY, validate_default=True, description="The built-in login endpoints.")
+    mail: Mail = Field(EMPTY, validate_default=True, description="Mails of logins, and how they are sent.")
     upstreams: Mapping[UpstreamName, Upstream] = Field(EMPTY, description="The services behind the gateway, by name.")
     routes: tuple[Route, ...] = Field((), description="Which request goes where, and who may send it.")
     profile: Profile = Field(EMPTY, validate_default=True, description="The profile header.")

@@ -5,8 +5,10 @@ The text of the ValueError is what the operator reads, so it says what to write.
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from gateway.settings.faults import quoted
 
@@ -20,6 +22,13 @@ _LABEL = r"[A-Za-z0-9_-]{1,63}"  # RFC 1035 section 2.3.1, and the `_` of contai
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # goes into headers and audiences, so nothing needs escaping
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # roles; the form that connection strings carry
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"  # RFC 5322 section 3.2.3
+_LOCAL_PART = re.compile(rf"(?=.{{1,64}}$){_ATOM}(?:\.{_ATOM})*")
+_SMTP = re.compile(
+    r"(?P<scheme>smtps?)://(?:(?P<user>[^\s:@/?#\\]+)(?::(?P<password>[^\s:@/?#\\]+))?@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:@/?#\\\[\]]+)(?::(?P<port>[0-9]{1,5}))?/?(?:\?starttls=(?P<starttls>off|required))?"
+)
+_SMTP_PORTS = {"smtp": 587, "smtps": 465}  # RFC 6409 section 3.1, RFC 8314 section 3.3
 _TCHAR = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
 _ENCODED_UNRESERVED = re.compile(r"%(?:2D|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])")
 
@@ -65,6 +74,22 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"{self.scheme}://{Address(self.host, self.port)}{self.path.decode('ascii')}"
+
+
+@dataclass(frozen=True, slots=True)
+class MailUrl:
+    """Which way mails go. folder: of `file`. host to password: of `smtp` and `smtps`; user: "" for no login.
+
+    starttls: whether `smtp` insists on it.
+    """
+
+    scheme: Literal["smtp", "smtps", "file", "console"]
+    folder: Path = Path()
+    host: str = ""
+    port: int = 0
+    starttls: bool = False
+    user: str = ""
+    password: str = field(default="", repr=False)
 
 
 def size(text: str) -> int:
@@ -196,6 +221,55 @@ def store_url(text: str) -> str:
     if re.search(r"[?#%\x00-\x1f\x7f]", path):
         raise ValueError("the store's path has no ?, #, % and no control characters")
     return text
+
+
+def mail_url(text: str) -> MailUrl:
+    """`smtp://`, `smtps://`, `file:FOLDER` or `console:`. No message repeats the text: a password may be in it."""
+    scheme, _, rest = text.partition(":")
+    if text == "console:":
+        return MailUrl("console")
+    if scheme == "file":
+        if not rest or rest.startswith("//") or not rest.isprintable():
+            raise ValueError("write file:FOLDER, relative to the configuration file, or file:/FOLDER from the root")
+        return MailUrl("file", folder=Path(rest))
+    if scheme not in ("smtp", "smtps"):
+        raise ValueError("mails go to smtp://HOST:PORT, smtps://HOST:PORT, file:FOLDER or console:")
+    return _smtp_url(text)
+
+
+def _smtp_url(text: str) -> MailUrl:
+    found = _SMTP.fullmatch(text)
+    if not found:
+        raise ValueError(
+            "write smtp://USER:PASSWORD@HOST:PORT; in a user name or password @ is %40, : is %3A, / is %2F, % is %25"
+        )
+    scheme: Literal["smtp", "smtps"] = "smtps" if found["scheme"] == "smtps" else "smtp"
+    try:
+        server = address(f"{found['host']}:{found['port'] or _SMTP_PORTS[scheme]}")
+        user, password = (unquote(found[part] or "", errors="strict") for part in ("user", "password"))
+    except ValueError as error:
+        raise ValueError("the mail server's host, port or user cannot be read") from error
+    if server.port == 0:
+        raise ValueError("the mail server's port is from 1 to 65535")
+    starttls = scheme == "smtp" and (bool(user) or not is_loopback(server.host))
+    if found["starttls"]:
+        if scheme == "smtps":
+            raise ValueError("smtps:// is TLS from the start; leave ?starttls out, or write smtp://")
+        starttls = found["starttls"] == "required"
+    if user and scheme == "smtp" and not starttls:
+        raise ValueError("a user and password are never sent in clear; leave ?starttls=off out")
+    return MailUrl(scheme, Path(), server.host, server.port, starttls, user, password)
+
+
+def mail_address(text: str) -> str:
+    """`gateway@example.org`: an address alone, with a local part in ASCII and without quotes."""
+    local, _, domain = text.rpartition("@")
+    if not _LOCAL_PART.fullmatch(local):
+        raise ValueError(f"{quoted(text)} is not an e-mail address, as in gateway@example.org")
+    host = host_name(domain)
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
+        raise ValueError("the part after @ is a name, not an address")
+    return f"{local}@{host}"
 
 
 def normalised(header: str) -> str:

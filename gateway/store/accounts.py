@@ -2,21 +2,28 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import and_, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.letters import Letter
 from gateway.identity.model import Account, AccountStatus, Owner
 from gateway.store.engine import Database
+from gateway.store.grants import revoke_others
+from gateway.store.outbox import post
 from gateway.store.rows import from_account, require_account, revoked, select_accounts, to_account
+from gateway.store.seal import Sealer
 from gateway.store.tables import account, email, external_identity, password, tenant
+
+held_email = email.alias("held_email")  # any address of the account; `select_accounts` joins the primary one
 
 
 class Accounts:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
         self._database = database
+        self._sealer = sealer
         self._clock = clock
 
     async def add_account(
@@ -44,6 +51,34 @@ class Accounts:
         async with self._database.reading() as connection:
             rows = await connection.execute(select_accounts().where(~own).order_by(account.c.num))
             return [to_account(row) for row in rows]
+
+    async def by_email(self, key: str) -> Account | None:
+        statement = select_accounts().join(held_email, held_email.c.account_id == account.c.id)
+        proved = and_(held_email.c.key == key, held_email.c.verified_at.is_not(None))
+        async with self._database.reading() as connection:
+            row = (await connection.execute(statement.where(proved))).first()
+            return None if row is None else to_account(row)
+
+    async def password(self, account_id: str) -> str | None:
+        async with self._database.reading() as connection:
+            statement = select(password.c.phc).where(password.c.account_id == account_id)
+            return (await connection.execute(statement)).scalar()
+
+    async def set_password(self, account_id: str, phc: str, keep: str | None, letter: Letter | None) -> None:
+        at = self._clock.now()
+        async with self._database.writing() as connection:
+            await require_account(connection, account_id)
+            await connection.execute(delete(password).where(password.c.account_id == account_id))
+            row = {"account_id": account_id, "phc": phc, "set_at": at, "must_change": False}
+            await connection.execute(insert(password).values(row))
+            await revoke_others(connection, account_id, keep, "password changed", at)
+            if letter is not None:
+                await post(connection, self._sealer, self._clock, letter)
+
+    async def rehash(self, account_id: str, old: str, new: str) -> None:
+        same = and_(password.c.account_id == account_id, password.c.phc == old)
+        async with self._database.writing() as connection:
+            await connection.execute(update(password).where(same).values(phc=new))
 
     async def set_status(self, account_id: str, status: AccountStatus) -> bool:
         at = self._clock.now()

@@ -1,23 +1,27 @@
-"""Grants: the GrantStore port."""
+"""Grants: the GrantStore and SessionStore ports."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
-from gateway.identity.model import Grant, Issue
+from gateway.identity.letters import Letter
+from gateway.identity.model import Grant, HeldGrant, Issue
 from gateway.store.engine import Database
-from gateway.store.rows import Values, from_grant, require_account, require_live, revoked, to_grant
+from gateway.store.outbox import post
+from gateway.store.rows import Values, from_grant, is_live, require_account, require_live, revoked, to_grant
+from gateway.store.seal import Sealer
 from gateway.store.tables import grant_, mac_key, role, role_assignment
 from gateway.store.tenants import require_tenant
 
 
 class Grants:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
         self._database = database
+        self._sealer = sealer
         self._clock = clock
 
     async def add_grant(self, issue: Issue) -> None:
@@ -25,7 +29,7 @@ class Grants:
             await require_live(connection, issue.grant.account_id)
             await connection.execute(insert(grant_).values(from_issue(issue)))
 
-    async def add_connection(self, issue: Issue) -> bool:
+    async def add_connection(self, issue: Issue, letter: Letter | None = None) -> bool:
         grant = issue.grant
         async with self._database.writing() as connection:
             await require_live(connection, grant.account_id)
@@ -37,6 +41,8 @@ class Grants:
                     await connection.execute(insert(grant_).values(from_issue(issue)))
             except IntegrityError:
                 return False  # the digest: everything else that a constraint guards was checked above, under the lock
+            if letter is not None:
+                await post(connection, self._sealer, self._clock, letter)
             return True
 
     async def grants(self, account_id: str) -> Sequence[Grant]:
@@ -58,6 +64,40 @@ class Grants:
             await connection.execute(change.values(revoked_at=at, revoke_reason=reason))
             await revoked(connection, at, "grant", grant_id)
             return True
+
+    async def held(self, account_id: str) -> Sequence[HeldGrant]:
+        mine = select(grant_).where(grant_.c.account_id == account_id, grant_.c.deleted_at.is_(None))
+        async with self._database.reading() as connection:
+            rows = await connection.execute(mine.order_by(grant_.c.created_at.desc(), grant_.c.id))
+            return [HeldGrant(to_grant(row), row.ua or "", row.ip) for row in rows]
+
+    async def revoke_own(self, account_id: str, grant_id: str, reason: str, *, delete: bool = False) -> bool:
+        at = self._clock.now()
+        mine = and_(grant_.c.id == grant_id, grant_.c.account_id == account_id, grant_.c.deleted_at.is_(None))
+        async with self._database.writing() as connection:
+            if (await connection.execute(select(grant_.c.id).where(mine))).first() is None:
+                return False
+            if delete:
+                await connection.execute(update(grant_).where(mine).values(deleted_at=at))
+            live = and_(grant_.c.id == grant_id, grant_.c.revoked_at.is_(None))
+            await connection.execute(update(grant_).where(live).values(revoked_at=at, revoke_reason=reason))
+            await revoked(connection, at, "grant", grant_id)
+            return True
+
+    async def revoke_all(self, account_id: str, keep: str | None, reason: str) -> int:
+        async with self._database.writing() as connection:
+            return await revoke_others(connection, account_id, keep, reason, self._clock.now())
+
+
+async def revoke_others(connection: AsyncConnection, account_id: str, keep: str | None, reason: str, at: float) -> int:
+    """All live grants of the account but `keep`, within a transaction. How many."""
+    live = and_(grant_.c.account_id == account_id, is_live(at))
+    others = live if keep is None else and_(live, grant_.c.id != keep)
+    ids = list((await connection.execute(select(grant_.c.id).where(others))).scalars())
+    await connection.execute(update(grant_).where(others).values(revoked_at=at, revoke_reason=reason))
+    for grant_id in ids:
+        await revoked(connection, at, "grant", grant_id)
+    return len(ids)
 
 
 def from_issue(issue: Issue) -> Values:

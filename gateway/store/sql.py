@@ -1,18 +1,20 @@
 """The store as the composition root sees it: one object whose parts are the ports of the identity core."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.clock import Clock
+from gateway.store import upkeep
 from gateway.store.file import database_path
 from gateway.store.keyring import Keys
 from gateway.store.revision import require_current
-from gateway.store.revocations import prune
 from gateway.store.seal import Sealer
 from gateway.store.sqlite import Reader, SqliteDirectory, SqliteRevocations
+from gateway.store.waiting import due
 
 if TYPE_CHECKING:
     from gateway.store.accounts import Accounts
@@ -32,7 +34,7 @@ class Store:
         self._changes: Changes | None = None
         self.keys = Keys(reader, sealer, lambda: self.changes().keys)
         self.directory = SqliteDirectory(reader, self._provision)
-        self.revocations = SqliteRevocations(reader, partial(prune, path))
+        self.revocations = SqliteRevocations(reader, partial(upkeep.prune, path))
 
     def changes(self) -> "Changes":
         """What writes, opened with the first change: SQLAlchemy is a third of a second and 20 MiB of a start."""
@@ -58,14 +60,33 @@ class Store:
     def grants(self) -> "Grants":
         return self.changes().grants
 
+    @property
+    def pepper(self) -> Callable[[str, bytes], bytes]:
+        """For `identity.codes`."""
+        return self._sealer.mac
+
+    async def touch(self, used: Mapping[str, float]) -> None:
+        await upkeep.touch(self._path, used)
+
+    async def forget(self, before: float) -> None:
+        await upkeep.forget(self._path, before)
+
+    async def mail_is_due(self, now: float) -> bool:
+        return await due(self._reader, now)
+
+    async def open_changes(self) -> None:
+        """Makes `changes` ready without holding up the loop: it is a third of a second's import."""
+        if self._changes is None:
+            await asyncio.to_thread(import_module, "gateway.store.changes")
+            self.changes()
+
     async def aclose(self) -> None:
         self._reader.shutdown()
         if self._changes is not None:
             await self._changes.database.aclose()
 
     async def _provision(self, issuer: str, subject: str, email: str, name: str) -> None:
-        if self._changes is None:  # in a thread: the data plane does not stand still for an import
-            await asyncio.to_thread(import_module, "gateway.store.changes")
+        await self.open_changes()
         await self.accounts.provision(issuer, subject, email, name)
 
 

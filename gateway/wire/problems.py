@@ -48,6 +48,8 @@ PROBLEMS: dict[str, Problem] = {
     "mfa_not_enabled": Problem(400, "No second factor is enabled"),
     "mfa_code_wrong": Problem(400, "The second factor's code is not valid"),
     "too_many_attempts": Problem(429, "Too many attempts"),
+    "invalid_telegram_init_data": Problem(401, "Telegram's initData is not valid"),
+    "telegram_not_configured_for_tenant": Problem(422, "The tenant has no Telegram bot"),
     # may they
     "no_account": Problem(403, "The caller has no account"),
     "role_missing": Problem(403, "The caller lacks the role"),

@@ -61,6 +61,7 @@ async def test_a_session_token_gives_the_account_of_its_grant() -> None:
         ownerships=OWNERSHIPS,
         scopes=frozenset({"a"}),
         aal=2,
+        grant_kind="session",
     )
 
 

@@ -1,0 +1,118 @@
+"""The identity core and the login APIs over it, wired. What outlives a reload is in `Lasting`."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from gateway.access.verifiers import Verifiers
+from gateway.clock import Clock
+from gateway.identity.factors import Factors
+from gateway.identity.grants import Grants
+from gateway.identity.links import Links
+from gateway.identity.logins import Logins, Policy
+from gateway.identity.passwords import Passwords
+from gateway.identity.sessions import Sessions, Terms
+from gateway.identity.telegram_logins import TelegramLogins
+from gateway.identity.throttle import Throttle
+from gateway.login.dialect import Dialect
+from gateway.login.mycelium.dialect import Mycelium
+from gateway.login.mycelium.links import LinkEndpoints
+from gateway.login.mycelium.telegram import TelegramEndpoints
+from gateway.login.mycelium.tokens import Tokens
+from gateway.login.mycelium.users import Users
+from gateway.login.pages.render import Pages
+from gateway.settings.model import Settings
+from gateway.store.sql import Store
+
+DISPLAY = "/beginners/users/magic-link/display/{token}"
+
+
+class Notified:
+    """`identity.notices.Notices` of a worker. What happens then is set once the parts stand."""
+
+    def __init__(self) -> None:
+        self.on_change: Callable[[str | None], Awaitable[None]] | None = None
+        self.on_letter: Callable[[], None] | None = None
+
+    async def changed(self, grant_id: str | None) -> None:
+        if self.on_change is not None:
+            await self.on_change(grant_id)
+
+    def posted(self) -> None:
+        if self.on_letter is not None:
+            self.on_letter()
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """A reload must not reset a counter, nor leave threads behind."""
+
+    throttle: Throttle
+    passwords: Passwords
+    notices: Notified
+    clock: Clock
+
+
+class _Late:
+    """A part that is found when it is first used: what writes is opened with the first change (decision 0005)."""
+
+    def __init__(self, find: Callable[[], object]) -> None:
+        self._find = find
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._find(), name)
+
+
+def _writer(store: Store, name: str) -> Any:
+    return _Late(lambda: getattr(store.changes(), name))
+
+
+def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: Lasting) -> Sequence[Dialect]:
+    """The login APIs that the settings ask for."""
+    clock, notices, throttle = lasting.clock, lasting.notices, lasting.throttle
+    said, tokens, strings = settings.login.mycelium, settings.tokens, settings.connection_strings
+    pepper = store.pepper
+    terms = Terms(tokens.issuer, tokens.audience, tokens.lifetime, tokens.restricted_lifetime)
+    changed = {name: _writer(store, name) for name in ("accounts", "challenges", "factors", "grants", "links", "bots")}
+    sessions = Sessions(changed["grants"], store.keys, terms, notices, clock)
+    factors = Factors(changed["factors"], throttle, pepper, notices, clock, said.totp_issuer)
+    policy = Policy(f"{settings.public_url}{said.mount}{DISPLAY}", said.link_lifetime, said.provision)
+    logins = Logins(
+        changed["challenges"],
+        changed["accounts"],
+        factors,
+        sessions,
+        lasting.passwords,
+        throttle,
+        pepper,
+        notices,
+        clock,
+        policy,
+    )
+    grants = Grants(changed["grants"], store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime)
+    links = Links(changed["links"], verifiers, notices, clock)
+    telegram = TelegramLogins(changed["bots"], links, grants, clock, strings.max_lifetime)
+    pages, base = Pages(said.totp_issuer), f"{said.mount}/beginners"
+    return [
+        Mycelium(
+            Users(logins, factors, sessions, pages, base),
+            Tokens(grants, sessions, notices, clock.now, base),
+            LinkEndpoints(links, said.mount),
+            TelegramEndpoints(telegram, said.mount),
+            pages,
+        )
+    ]
+
+
+class _Absent:
+    """Stands where only the table of endpoints is asked for, and nothing behind it is called."""
+
+    def __getattr__(self, name: str) -> "_Absent":
+        return self
+
+
+def paths(settings: Settings) -> Sequence[Dialect]:
+    """The dialects with nothing behind them: for what their endpoints reserve."""
+    nobody = _Absent()
+    lasting = cast(Lasting, nobody)
+    return dialects(settings, cast(Store, nobody), cast(Verifiers, nobody), lasting)

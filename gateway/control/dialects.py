@@ -1,0 +1,164 @@
+"""Login APIs on the built-in application: requests become calls, replies become responses.
+
+What all of them share is here: which body is read, who calls, what every answer carries. What they mean is `login`.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import assert_never
+
+from aiohttp import hdrs, web
+
+from gateway.control.answers import template
+from gateway.control.caller import Callers
+from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.identity.model import Principal
+from gateway.identity.origin import Origin
+from gateway.login.dialect import Call, Dialect, Endpoint, Reply
+from gateway.ops.logs import Log
+from gateway.ops.outages import Outages
+
+Prepare = Callable[[], Awaitable[None]]
+
+MAX_DEPTH = 8  # of a JSON body; ours are two deep
+_CROSS_SITE = ("cross-site", "same-site")  # Sec-Fetch-Site of a form that another site's page sends (S-38)
+
+
+def add(
+    application: web.Application, dialects: Iterable[Dialect], callers: Callers, prepare: Prepare, log: Log
+) -> None:
+    """Routes for every endpoint. The seeds' clients send paths with and without a slash at the end.
+
+    prepare: awaited before each call.
+    """
+    outages = Outages(log)
+    for dialect in dialects:
+        for endpoint in dialect.endpoints():
+            handler = _Served(dialect, endpoint, callers, prepare, log, outages).handle
+            for path in (endpoint.path, f"{endpoint.path}/"):
+                application.router.add_route(endpoint.method, path, handler)
+                if endpoint.method == "GET":
+                    application.router.add_route("HEAD", path, handler)
+
+
+class _Served:
+    """One endpoint."""
+
+    def __init__(
+        self, dialect: Dialect, endpoint: Endpoint, callers: Callers, prepare: Prepare, log: Log, outages: Outages
+    ) -> None:
+        self._dialect = dialect
+        self._endpoint = endpoint
+        self._callers = callers
+        self._prepare = prepare
+        self._log = log
+        self._outages = outages
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            await self._prepare()
+            reply, fault = await self._endpoint.handler(await self._call(request)), None
+        except GatewayError as failed:
+            reply, fault = self._failed(failed, request), failed
+        except Exception as error:
+            self._log.error("a handler failed", id=_request_id(request), route=template(request), exc_info=error)
+            fault = DependencyFailed("internal_error")
+            reply = self._dialect.fault(fault, self._endpoint, _request_id(request))
+        return _response(reply, fault)
+
+    def _failed(self, fault: GatewayError, request: web.Request) -> Reply:
+        if isinstance(fault, DependencyFailed):
+            self._outages.failed(fault)
+        return self._dialect.fault(fault, self._endpoint, _request_id(request))
+
+    async def _call(self, request: web.Request) -> Call:
+        return Call(
+            origin=_origin(request),
+            params=dict(request.match_info),
+            query=dict(request.query),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await self._body(request),
+            principal=await self._principal(request),
+        )
+
+    async def _principal(self, request: web.Request) -> Principal | None:
+        match self._endpoint.caller:
+            case "nobody":
+                return None
+            case "session":
+                return await self._callers.principal(request)
+            case "pending":
+                return await self._callers.principal(request, pending=True)
+            case _:
+                assert_never(self._endpoint.caller)
+
+    async def _body(self, request: web.Request) -> Mapping[str, object]:
+        match self._endpoint.body:
+            case "none":
+                return {}
+            case "form":  # its button says nothing but that it was pressed
+                if request.headers.get("Sec-Fetch-Site") in _CROSS_SITE:
+                    raise RequestRejected("forbidden", "Open the link of the mail itself.")
+                return {}
+            case "json":
+                return read_json(request.content_type, await request.read())
+            case _:
+                assert_never(self._endpoint.body)
+
+
+def read_json(content_type: str, data: bytes) -> Mapping[str, object]:
+    """An object. Raises RequestRejected: "unsupported_media" (which a page of another site cannot avoid without asking
+    us first), "bad_parameter"; never with a part of the body in its text."""
+    if content_type != "application/json":
+        raise RequestRejected("unsupported_media", "Send Content-Type: application/json.")
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise RequestRejected("bad_parameter", "The body must be a JSON object in UTF-8.") from None
+    if not isinstance(value, dict) or _depth(value) > MAX_DEPTH:
+        raise RequestRejected("bad_parameter", "The body must be a JSON object.")
+    return value
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):  # which of the two counts is a guess
+        raise ValueError
+    return found
+
+
+def _refuse(_: str) -> None:
+    raise ValueError  # NaN and Infinity are not JSON
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+def _origin(request: web.Request) -> Origin:
+    """As the edge saw it; no client can send these fields."""
+    headers = request.headers
+    return Origin(
+        address=headers.get("x-gateway-peer", ""),
+        user_agent=headers.get(hdrs.USER_AGENT, ""),
+        direct=headers.get("x-gateway-direct") == "1",
+        request_id=_request_id(request),
+    )
+
+
+def _request_id(request: web.Request) -> str:
+    return request.headers.get("x-gateway-request-id", "")
+
+
+def _response(reply: Reply, fault: GatewayError | None) -> web.Response:
+    headers = dict(reply.headers)
+    if reply.status == 401 and not reply.content_type.startswith("text/html"):
+        headers.setdefault("WWW-Authenticate", "Bearer")  # RFC 9110 section 11.6.1
+    if fault is not None and fault.retry_after is not None:
+        headers.setdefault("Retry-After", str(fault.retry_after))
+    if reply.body:
+        kind = reply.content_type
+        headers["Content-Type"] = kind if "charset" in kind or kind == "application/json" else f"{kind}; charset=utf-8"
+    return web.Response(status=reply.status, body=reply.body or None, headers=headers)

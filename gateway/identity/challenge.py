@@ -1,0 +1,80 @@
+"""Challenges: logins on their way. Each is moved by guarded updates and ends in one claim, or in none.
+
+    open --the page is opened--> shown --claim--> claimed (exactly one grant)
+    open, shown -> superseded (a newer one was begun); past `expires_at`, or without tries, it is dead
+
+Whoever has the link's token may claim; who types a code has `tries_left` of them. A decoy, which has neither account
+nor address, is begun for an address that nobody has, and never gets anywhere.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from gateway.identity.letters import Letter
+from gateway.identity.model import Issue
+
+Purpose = Literal["login", "step_up", "reset_password"]
+State = Literal["open", "shown", "claimed", "superseded"]
+
+TRIES = 5  # wrong codes, then only a new challenge helps
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """account_id: None for a decoy, and for an address that may get an account. grant_id: the restricted grant that a
+    step_up lifts. Times are seconds since the epoch."""
+
+    id: str
+    purpose: Purpose
+    created_at: float
+    expires_at: float
+    dialect: str = "mycelium"
+    state: State = "open"
+    account_id: str | None = None
+    address: str | None = None
+    address_key: str | None = None
+    grant_id: str | None = None
+    tries_left: int = TRIES
+    code_mac: bytes | None = field(default=None, repr=False)
+    ip: str | None = None
+    user_agent: str | None = None
+
+    def is_live(self, now: float) -> bool:
+        return self.state in ("open", "shown") and now < self.expires_at
+
+
+class ChallengeStore(Protocol):
+    """Raises as the other stores do (`identity.ports`)."""
+
+    async def begin(self, challenge: Challenge, link: bytes | None, letter: Letter | None) -> None:
+        """Store it, its link's digest and its letter, at once; live ones of the same purpose and address end."""
+
+    async def by_link(self, link: bytes) -> Challenge | None:
+        """In whatever state."""
+
+    async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
+        """The live one."""
+
+    async def by_grant(self, grant_id: str) -> Challenge | None:
+        """The live step_up of a restricted grant."""
+
+    async def show(self, challenge_id: str) -> bool:
+        """Its page was opened. Whether it is live."""
+
+    async def spend_try(self, challenge_id: str) -> bool:
+        """Take one of the tries left. False when it is dead or none is left. The tries of parallel guesses add up."""
+
+    async def claim(self, challenge_id: str, issue: Issue, step_up: Challenge | None, letter: Letter | None) -> bool:
+        """End it in this grant, with the challenge for its second factor. False when it is dead or was claimed.
+
+        May be "not_found" or "conflict", as GrantStore.add_grant; then nothing has changed.
+        """
+
+    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str, letter: Letter | None) -> bool:
+        """End a step_up: its grant is restricted no longer, has aal 2 and this expiry. False as in `claim`."""
+
+    async def close(self, challenge_id: str) -> bool:
+        """End it without a grant. False as in `claim`."""
+
+    async def prune(self, before: float) -> None:
+        """Forget those that expired before this."""

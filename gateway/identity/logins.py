@@ -1,0 +1,341 @@
+"""Logins: magic link, code, password, second factor. Who asks in vain is told nothing more than who does not exist.
+
+Every way in ends in `_enter`: with a second factor on, the grant it makes is restricted, and nothing but
+`second_factor` takes it.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity import addresses, codes
+from gateway.identity.challenge import TRIES, Challenge, ChallengeStore, Purpose
+from gateway.identity.codes import Pepper
+from gateway.identity.factors import Factors
+from gateway.identity.letters import Letter, LetterKind
+from gateway.identity.model import Account, Grant, Issue, Owner, Principal
+from gateway.identity.notices import Notices, moment, stamp
+from gateway.identity.origin import Origin, platform
+from gateway.identity.passwords import Passwords
+from gateway.identity.sessions import Session, Sessions
+from gateway.identity.throttle import Throttle
+
+NOBODY = "00000000-0000-0000-0000-000000000000"  # no id of ours: theirs have version 4
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """lifetime: seconds of a link and of a code, shown and enforced. provision: accounts come with their first login.
+
+    link: the URL that a mail opens, with `{token}` in it.
+    """
+
+    link: str
+    lifetime: float = 900.0
+    provision: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """What a link's page may tell before anybody has pressed anything."""
+
+    address: str
+    when: str
+    platform: str
+    ip: str
+    minutes: int
+
+
+class People(Protocol):
+    """The part of the account store that logins need. Raises as the other stores do (`identity.ports`)."""
+
+    async def by_email(self, key: str) -> Account | None:
+        """The account that has verified this address."""
+
+    async def account(self, account_id: str) -> Account: ...
+
+    async def add_account(
+        self, account: Account, email_key: str, username_key: str | None = None, phc: str | None = None
+    ) -> None: ...
+
+    async def password(self, account_id: str) -> str | None:
+        """The PHC string."""
+
+    async def set_password(self, account_id: str, phc: str, keep: str | None, letter: Letter | None) -> None:
+        """And revoke all grants but `keep`."""
+
+    async def rehash(self, account_id: str, old: str, new: str) -> None:
+        """The same password in newer parameters, unless it was changed meanwhile."""
+
+
+class Logins:
+    def __init__(
+        self,
+        challenges: ChallengeStore,
+        people: People,
+        factors: Factors,
+        sessions: Sessions,
+        passwords: Passwords,
+        throttle: Throttle,
+        pepper: Pepper,
+        notices: Notices,
+        clock: Clock,
+        policy: Policy,
+    ) -> None:
+        self._challenges = challenges
+        self._people = people
+        self._factors = factors
+        self._sessions = sessions
+        self._passwords = passwords
+        self._throttle = throttle
+        self._pepper = pepper
+        self._notices = notices
+        self._clock = clock
+        self._policy = policy
+
+    # by mail
+
+    async def request_link(self, typed: str, origin: Origin) -> None:
+        """A mail with a link, if somebody has the address; the same work if nobody has.
+
+        Raises RequestRejected: "invalid_value" (no address), "too_many_attempts".
+        """
+        token = codes.link_token(self._clock)
+        link = self._policy.link.replace("{token}", token)
+        code = codes.code_of_link(token, self._pepper)
+        await self._write_to(typed, "login", "magic_link", code, {"link": link}, codes.link_digest(token), origin)
+
+    async def view_link(self, token: str) -> LinkView | None:
+        """What its page shows. Changes nothing, as mail scanners open links too. None: it is of no use any more."""
+        challenge = await self._live_link(token)
+        return None if challenge is None else self._view(challenge)
+
+    async def show_code(self, token: str) -> tuple[LinkView, str] | None:
+        """The code, once somebody has pressed the button of the page."""
+        challenge = await self._live_link(token)
+        if challenge is None or not await self._challenges.show(challenge.id):
+            return None
+        return self._view(challenge), codes.code_of_link(token, self._pepper)
+
+    async def claim_link(self, token: str, origin: Origin) -> Session:
+        """Raises RequestRejected: "code_wrong", "too_many_attempts"."""
+        ticket = await self._throttle.guess(origin, None)
+        challenge = await self._live_link(token)
+        if challenge is None:
+            raise RequestRejected("code_wrong")
+        session = await self._claim(challenge, "email", origin)
+        await ticket.passed()
+        return session
+
+    async def claim_code(self, typed: str, code: str, origin: Origin) -> Session:
+        """By address and code. Raises RequestRejected: "invalid_value", "code_wrong", "too_many_attempts"."""
+        challenge = await self._guessed("login", typed, code, origin)
+        return await self._claim(challenge, "email", origin)
+
+    # by password
+
+    async def password(self, typed: str, password: str, origin: Origin) -> Session:
+        """Raises RequestRejected: "invalid_value", "code_wrong" (address or password), "too_many_attempts"."""
+        address = addresses.address(typed)
+        account = await self._people.by_email(address.key)
+        ticket = await self._throttle.guess(origin, account.id if account else None, address.key)
+        phc = await self._people.password(account.id if account else NOBODY)  # asked for anybody: it takes as long
+        good = await self._passwords.verify(phc, password)
+        if not good or account is None or not account.is_live or phc is None:
+            raise RequestRejected("code_wrong", "The address or the password is wrong.")
+        if self._passwords.needs_rehash(phc):
+            await self._people.rehash(account.id, phc, await self._passwords.hash(password))
+        challenge = self._challenge("login", origin, account=account)
+        await self._challenges.begin(challenge, None, None)
+        session = await self._enter(challenge, account, "pwd", origin)
+        # half a login clears nothing: a stolen password must not buy new guesses at the second factor
+        await (ticket.passed() if session.grant.restricted else ticket.succeeded())
+        return session
+
+    async def request_reset(self, typed: str, origin: Origin) -> None:
+        """A mail with a code, if somebody has the address. Raises as `request_link`."""
+        await self._write_to(
+            typed, "reset_password", "password_reset", codes.random_code(self._clock), {}, None, origin
+        )
+
+    async def reset_password(self, typed: str, code: str, password: str, origin: Origin) -> None:
+        """A new password; all sessions end. The second factor stays on. Raises as `claim_code`, and "invalid_value"."""
+        phc = await self._passwords.hash(password)  # what is wrong with it costs no try
+        challenge = await self._guessed("reset_password", typed, code, origin)
+        if challenge.account_id is None or not await self._challenges.close(challenge.id):
+            raise RequestRejected("code_wrong")
+        await self._new_password(challenge.account_id, phc, None, origin)
+
+    async def change_password(self, caller: Principal, current: str, new: str, origin: Origin) -> None:
+        """All other grants end. Raises RequestRejected: "code_wrong" (the current one), "invalid_value"."""
+        account = _account(caller)
+        ticket = await self._throttle.guess(origin, account.id)
+        phc = await self._people.password(account.id)
+        if not await self._passwords.verify(phc, current):
+            raise RequestRejected("code_wrong", "The current password is wrong.")
+        await ticket.passed()
+        await self._new_password(account.id, await self._passwords.hash(new), caller.grant_id, origin)
+
+    # the second factor
+
+    async def second_factor(self, caller: Principal, typed: str, origin: Origin) -> Session:
+        """Lifts the caller's restricted grant, whose token then passes everywhere, and hands out a fresh token of it.
+
+        Raises RequestRejected: "mfa_not_enabled", "mfa_code_wrong", "too_many_attempts", "code_wrong" (too many tries).
+        """
+        account, grant_id = _account(caller), caller.grant_id
+        challenge = await self._challenges.by_grant(grant_id) if grant_id is not None else None
+        if challenge is None or grant_id is None:
+            raise RequestRejected("mfa_not_enabled", "This session does not wait for a second factor.")
+        if not await self._challenges.spend_try(challenge.id):
+            raise RequestRejected("code_wrong", "Too many wrong codes. Log in again.")
+        method = await self._factors.prove(account, typed, origin)
+        now = self._clock.now()
+        expires_at = now + self._sessions.terms.lifetime
+        if not await self._challenges.lift(challenge.id, grant_id, expires_at, method, None):
+            raise RequestRejected("code_wrong", "Log in again.")
+        await self._notices.changed(grant_id)
+        lifted = Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,))
+        return await self._sessions.begun(lifted, account)
+
+    # what they share
+
+    async def _write_to(
+        self,
+        typed: str,
+        purpose: Purpose,
+        kind: LetterKind,
+        code: str,
+        values: Mapping[str, str],
+        link: bytes | None,
+        origin: Origin,
+    ) -> None:
+        address = addresses.address(typed)
+        await self._throttle.mail(origin, address.key)
+        account = await self._people.by_email(address.key)
+        if account is not None and not account.is_live:
+            known, account = False, None
+        else:
+            known = account is not None or (self._policy.provision and purpose == "login")
+        to = account.owner.email if account is not None else address.text
+        challenge = self._challenge(purpose, origin, account=account, address=address if known else None, code=code)
+        minutes = str(round(self._policy.lifetime / 60))
+        told = {**stamp(origin, challenge.created_at), **values, "minutes": minutes}
+        if link is None:
+            told["code"] = code
+        await self._challenges.begin(challenge, link, Letter(kind, to, told, decoy=not known))
+        self._notices.posted()
+
+    def _challenge(
+        self,
+        purpose: Purpose,
+        origin: Origin,
+        *,
+        account: Account | None = None,
+        address: addresses.Address | None = None,
+        code: str | None = None,
+    ) -> Challenge:
+        now, challenge_id = self._clock.now(), self._clock.uuid4()
+        return Challenge(
+            id=challenge_id,
+            purpose=purpose,
+            created_at=now,
+            expires_at=now + self._policy.lifetime,
+            account_id=account.id if account else None,
+            address=address.text if address else None,
+            address_key=address.key if address else None,
+            tries_left=TRIES,
+            code_mac=codes.code_mac(self._pepper, challenge_id, code) if code is not None else None,
+            ip=origin.address,
+            user_agent=origin.agent,
+        )
+
+    async def _live_link(self, token: str) -> Challenge | None:
+        digest = codes.link_digest(token)
+        challenge = await self._challenges.by_link(digest) if digest is not None else None
+        return challenge if challenge is not None and challenge.is_live(self._clock.now()) else None
+
+    def _view(self, challenge: Challenge) -> LinkView:
+        left = max(1, round((challenge.expires_at - self._clock.now()) / 60))
+        agent = challenge.user_agent or ""
+        where = challenge.ip or ""
+        return LinkView(challenge.address or "", moment(challenge.created_at), platform(agent), where, left)
+
+    async def _guessed(self, purpose: Purpose, typed: str, code: str, origin: Origin) -> Challenge:
+        """The live challenge whose code this is. A try is spent before it is compared."""
+        address = addresses.address(typed)
+        account = await self._people.by_email(address.key)
+        ticket = await self._throttle.guess(origin, account.id if account else None, address.key)
+        challenge = await self._challenges.by_address(purpose, address.key)
+        digits = codes.digits(code)
+        # the same calls for an address that nobody has
+        challenge_id = challenge.id if challenge is not None else NOBODY
+        spent = await self._challenges.spend_try(challenge_id)
+        mac = codes.code_mac(self._pepper, challenge_id, digits or "")
+        expected = (challenge.code_mac if challenge is not None else None) or bytes(32)
+        if not hmac.compare_digest(mac, expected) or not spent or challenge is None or digits is None:
+            raise RequestRejected("code_wrong")
+        await ticket.passed()
+        return challenge
+
+    async def _claim(self, challenge: Challenge, method: str, origin: Origin) -> Session:
+        account = await self._account_of(challenge)
+        if account is None or not account.is_live:
+            raise RequestRejected("code_wrong")
+        return await self._enter(challenge, account, method, origin)
+
+    async def _account_of(self, challenge: Challenge) -> Account | None:
+        """Of a first login, a new one: who claims has proved that the address is theirs."""
+        if challenge.account_id is not None:
+            return await self._people.account(challenge.account_id)
+        address, key = challenge.address, challenge.address_key
+        if address is None or key is None:
+            return None
+        found = await self._people.by_email(key)
+        if found is not None or not self._policy.provision:
+            return found
+        account = Account(self._clock.uuid4(), address, Owner(self._clock.uuid4(), address))
+        try:
+            await self._people.add_account(account, key)
+        except RequestRejected:  # another claim was faster
+            return await self._people.by_email(key)
+        return account
+
+    async def _enter(self, challenge: Challenge, account: Account, method: str, origin: Origin) -> Session:
+        """One grant, restricted where a second factor is on. Raises RequestRejected("code_wrong") for the second
+        claim."""
+        pending = (await self._factors.held(account.id)).active is not None
+        now, terms = self._clock.now(), self._sessions.terms
+        expires_at = now + (terms.restricted if pending else terms.lifetime)
+        grant = Grant(
+            self._clock.uuid4(), account.id, "session", "jwt", now, expires_at,
+            name=origin.platform, dialect=challenge.dialect, amr=(method,), restricted=pending,
+        )  # fmt: skip
+        step_up = Challenge(
+            self._clock.uuid4(), "step_up", now, expires_at, account_id=account.id, grant_id=grant.id,
+            ip=origin.address, user_agent=origin.agent,
+        )  # fmt: skip
+        issue = Issue(grant, ip=origin.address, user_agent=origin.agent)
+        try:
+            claimed = await self._challenges.claim(challenge.id, issue, step_up if pending else None, None)
+        except RequestRejected as fault:  # the account went meanwhile
+            raise RequestRejected("code_wrong") from fault
+        if not claimed:
+            raise RequestRejected("code_wrong")
+        return await self._sessions.begun(grant, account)
+
+    async def _new_password(self, account_id: str, phc: str, keep: str | None, origin: Origin) -> None:
+        account = await self._people.account(account_id)
+        told = stamp(origin, self._clock.now())
+        letter = Letter("password_changed", account.owner.email, told) if account.owner.email else None
+        await self._people.set_password(account_id, phc, keep, letter)
+        await self._notices.changed(keep)
+
+
+def _account(caller: Principal) -> Account:
+    if caller.account is None:
+        raise RequestRejected("no_account")
+    return caller.account

@@ -1,0 +1,351 @@
+"""How often one may guess, ask for mails and register: the numbers, and the counting of them.
+
+Each use is reserved before anything is checked, so that guesses in parallel are all counted; a right one is given back.
+The `limits` package cannot give back, and would charge people for logging in. What a single challenge or code bears is
+not here, but with the challenge.
+"""
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count as counting
+from typing import NamedTuple, Protocol
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity.origin import Origin
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `limit` uses in any `seconds`."""
+
+    limit: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Instead of a refusal: a gap since the last use, twice as long after each use that had to keep one.
+
+    first, longest: of the gap, in seconds. memory: seconds until a doubling is forgotten.
+    """
+
+    first: float
+    longest: float
+    memory: float
+
+    def gap(self, doublings: int) -> float:
+        return min(self.first * 2.0 ** min(doublings, 64), self.longest)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """name: the namespace of its keys. brake: what a full window means; None = it refuses."""
+
+    name: str
+    windows: tuple[Window, ...]
+    brake: Brake | None = None
+
+    def life(self, slowed: bool) -> float:
+        """Seconds for which a use matters."""
+        return self.brake.memory if self.brake and slowed else max(window.seconds for window in self.windows)
+
+
+# One IPv6 /64 or IPv4 address: many guesses at many accounts. An office behind one address does not mistype as often.
+NETWORK = Rule("network", (Window(30, MINUTE),))
+# One network at one account: five is a person who mistypes; twenty an hour stops one who waits for the minute.
+PAIR = Rule("pair", (Window(5, MINUTE), Window(20, HOUR)))
+# Many networks at one account. No lock, which would be a weapon. One second doubles to 15 minutes in ten failures;
+# there it has to stay while they go on, so doublings are kept for more than 10 * 15 minutes: 96 guesses a day.
+ACCOUNT = Rule("account", (Window(10, 15 * MINUTE),), Brake(first=1.0, longest=15 * MINUTE, memory=4 * HOUR))
+# A mailbox is not to be flooded. By key, known or not, so that the limit tells nobody who has an account.
+MAIL_ADDRESS = Rule("mail-address", (Window(3, 15 * MINUTE),))
+# One sender, many mailboxes.
+MAIL_NETWORK = Rule("mail-network", (Window(10, HOUR),))
+# Many senders: what the mail server's good name bears.
+MAIL_ALL = Rule("mail-all", (Window(100, HOUR),))
+# Accounts are rows that stay; a household needs a few.
+REGISTRATION = Rule("registration", (Window(5, HOUR),))
+
+MAX_KEYS = 100_000  # 60 MB when each has one use
+SPARE_KEYS = 10_000  # of these, only for networks that an account is known on: a flood of others does not reach them
+FULL_WAIT = MINUTE  # seconds; by then every key of NETWORK is dead
+SWEEP = 64  # dead keys dropped at a time: under a millisecond
+KNOWN_FOR = 30 * DAY  # since the last login there
+KNOWN_NETWORKS = 4  # of one account: home, work, telephone, and one more
+KNOWN_ACCOUNTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a use is counted by. name: the key in a store."""
+
+    rule: Rule
+    key: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.rule.name}:{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A reservation. stamp: its number."""
+
+    stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """No reservation. seconds: until there may be one."""
+
+    seconds: float
+
+
+class Counters(Protocol):
+    """Where uses are kept. Each method is atomic; a store that is away raises DependencyFailed("store_unavailable")."""
+
+    async def reserve(self, counts: Sequence[Count], known: bool = False) -> Held | Over:
+        """One use of every count, or of none. known: may take the room that is kept for known networks."""
+        ...
+
+    async def give_back(self, counts: Sequence[Count], stamp: int) -> None:
+        """Takes that one use out again, wherever it still is."""
+        ...
+
+    async def clear(self, counts: Sequence[Count]) -> None: ...
+
+    async def remember(self, account: str, network: str) -> None:
+        """The account was logged in to from there, now."""
+        ...
+
+    async def knows(self, account: str, network: str) -> bool:
+        """Whether it was within KNOWN_FOR, and not too many others since."""
+        ...
+
+
+class Throttle:
+    """counters: None keeps them in this process."""
+
+    def __init__(self, clock: Clock, counters: Counters | None = None) -> None:
+        self._counters = MemoryCounters(clock) if counters is None else counters
+
+    async def guess(self, origin: Origin, account_id: str | None, handle: str = "") -> "Ticket":
+        """Reserves one attempt at a password or code; call it before anything is checked.
+
+        handle: what the caller named the account by (casefolded); counted by where there is no such account, so that
+        both answer alike. Raises RequestRejected("too_many_attempts"), and then has counted nothing.
+        """
+        account = _account(account_id, handle)
+        known = account_id is not None and await self._counters.knows(account, origin.network)
+        own: tuple[Count, ...] = ()
+        if account:
+            own += (Count(PAIR, f"{account}@{origin.network}"),)
+        if account and not known:  # whoever fails elsewhere must not slow down the account's own people
+            own += (Count(ACCOUNT, account),)
+        counts = (Count(NETWORK, origin.network), *own)
+        stamp = await self._reserve(counts, "too many attempts; wait before the next one", known)
+        return Ticket(self._counters, counts, own, stamp, account if account_id is not None else "", origin.network)
+
+    async def mail(self, origin: Origin, address_key: str) -> None:
+        """Counts one mail to an address, known or not. Raises RequestRejected("too_many_attempts")."""
+        counts = (
+            Count(MAIL_ADDRESS, _digest(address_key)),
+            Count(MAIL_NETWORK, origin.network),
+            Count(MAIL_ALL, ""),
+        )
+        await self._reserve(counts, "too many mails were asked for; wait before the next one")
+
+    async def registration(self, origin: Origin) -> None:
+        """Counts one registration. Raises RequestRejected("too_many_attempts")."""
+        await self._reserve((Count(REGISTRATION, origin.network),), "too many registrations; wait before the next one")
+
+    async def _reserve(self, counts: Sequence[Count], detail: str, known: bool = False) -> int:
+        found = await self._counters.reserve(counts, known)
+        if isinstance(found, Over):
+            raise RequestRejected("too_many_attempts", detail, max(1, math.ceil(found.seconds)))
+        return found.stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A reserved attempt. It is a failure unless one of the two is called, once.
+
+    account: "" where there is none.
+    """
+
+    _counters: Counters = field(repr=False)
+    _counts: tuple[Count, ...] = field(repr=False)
+    _own: tuple[Count, ...] = field(repr=False)
+    _stamp: int
+    _account: str
+    _network: str
+
+    async def succeeded(self) -> None:
+        """The whole login is done: gives back, forgets the account's failures, and knows this network from now on.
+
+        Logged in from a known network, the account's failures elsewhere stay: they were not the caller's.
+        """
+        await self.passed()
+        await self._counters.clear(self._own)
+        if self._account:
+            await self._counters.remember(self._account, self._network)
+
+    async def passed(self) -> None:
+        """This step was right and another is to come: only gives back.
+
+        Were the failures forgotten, a stolen password would allow any number of guesses at the second factor.
+        """
+        await self._counters.give_back(self._counts, self._stamp)
+
+
+def _account(account_id: str | None, handle: str) -> str:
+    if account_id is not None:
+        return f"id:{account_id}"
+    return f"handle:{_digest(handle)}" if handle else ""
+
+
+def _digest(text: str) -> str:
+    """Of bounded length, whatever was sent."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class _Use(NamedTuple):
+    at: float  # clock.monotonic
+    slowed: bool  # a brake's gap was kept before it
+
+
+class _Log:
+    """The uses of one key by stamp, oldest first. life: of its last one, in seconds."""
+
+    __slots__ = ("life", "uses")
+
+    def __init__(self) -> None:
+        self.life = 0.0
+        self.uses: dict[int, _Use] = {}
+
+    def add(self, rule: Rule, stamp: int, use: _Use) -> None:
+        dead = [old for old, found in self.uses.items() if found.at + rule.life(found.slowed) <= use.at]
+        for old in dead:
+            del self.uses[old]
+        self.uses[stamp] = use
+        self.life = rule.life(use.slowed)
+
+    def dead(self, now: float) -> bool:
+        return all(use.at + self.life <= now for use in self.uses.values())
+
+
+def admission(rule: Rule, uses: Sequence[_Use], now: float) -> tuple[float, bool]:
+    """Seconds until there may be another use, 0 for now, and whether it has a gap to keep."""
+    wait = max(_full(window, uses, now) for window in rule.windows)
+    if rule.brake is None:
+        return wait, False
+    memory = rule.brake.memory
+    doublings = sum(use.slowed and use.at + memory > now for use in uses)
+    if wait <= 0 and not doublings:
+        return 0.0, False
+    return max(0.0, uses[-1].at + rule.brake.gap(doublings) - now), True
+
+
+def _full(window: Window, uses: Sequence[_Use], now: float) -> float:
+    """Seconds until the window has room, 0 when it has."""
+    if len(uses) < window.limit:
+        return 0.0
+    return max(0.0, uses[-window.limit].at + window.seconds - now)
+
+
+class MemoryCounters:
+    """Sliding logs in this process. When it is full of live keys it refuses new ones: it forgets no failure."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        max_keys: int = MAX_KEYS,
+        spare_keys: int = SPARE_KEYS,
+        max_accounts: int = KNOWN_ACCOUNTS,
+    ) -> None:
+        self._now = clock.monotonic
+        self._max, self._spare, self._max_accounts = max_keys, spare_keys, max_accounts
+        self._stamps = counting(1)
+        self._logs: dict[str, _Log] = {}
+        self._queues: dict[float, OrderedDict[str, None]] = {}  # by life: the one that dies next comes first
+        self._known: OrderedDict[str, dict[str, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Keys held."""
+        return len(self._logs)
+
+    async def reserve(self, counts: Sequence[Count], known: bool = False) -> Held | Over:
+        now = self._now()
+        self._sweep(now)
+        found = [admission(count.rule, self._uses(count), now) for count in counts]
+        wait = max(wait for wait, _ in found)
+        if wait > 0:
+            return Over(wait)
+        fresh = sum(count.name not in self._logs for count in counts)
+        if fresh and len(self._logs) + fresh > self._max - (0 if known else self._spare):
+            return Over(FULL_WAIT)
+        stamp = next(self._stamps)
+        for count, (_, slowed) in zip(counts, found, strict=True):
+            self._add(count, stamp, _Use(now, slowed))
+        return Held(stamp)
+
+    async def give_back(self, counts: Sequence[Count], stamp: int) -> None:
+        for name in [count.name for count in counts]:
+            log = self._logs.get(name)
+            if log is not None:
+                log.uses.pop(stamp, None)
+                if not log.uses:
+                    self._drop(name)
+
+    async def clear(self, counts: Sequence[Count]) -> None:
+        for name in [count.name for count in counts]:
+            if name in self._logs:
+                self._drop(name)
+
+    async def remember(self, account: str, network: str) -> None:
+        networks = self._known.setdefault(account, {})
+        networks.pop(network, None)
+        networks[network] = self._now()
+        self._known.move_to_end(account)
+        if len(networks) > KNOWN_NETWORKS:
+            del networks[next(iter(networks))]
+        if len(self._known) > self._max_accounts:
+            self._known.popitem(last=False)
+
+    async def knows(self, account: str, network: str) -> bool:
+        at = self._known.get(account, {}).get(network)
+        return at is not None and at + KNOWN_FOR > self._now()
+
+    def _uses(self, count: Count) -> Sequence[_Use]:
+        log = self._logs.get(count.name)
+        return () if log is None else tuple(log.uses.values())
+
+    def _add(self, count: Count, stamp: int, use: _Use) -> None:
+        name = count.name
+        log = self._logs.setdefault(name, _Log())
+        if log.life:
+            del self._queues[log.life][name]
+        log.add(count.rule, stamp, use)
+        self._queues.setdefault(log.life, OrderedDict())[name] = None
+
+    def _drop(self, name: str) -> None:
+        del self._queues[self._logs.pop(name).life][name]
+
+    def _sweep(self, now: float) -> None:
+        for queue in self._queues.values():
+            for name in self._dead(queue, now):
+                self._drop(name)
+
+    def _dead(self, queue: Iterable[str], now: float) -> Sequence[str]:
+        found: list[str] = []
+        for name in queue:
+            if len(found) == SWEEP or not self._logs[name].dead(now):
+                break
+            found.append(name)
+        return found

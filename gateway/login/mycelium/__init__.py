@@ -1,0 +1,1 @@
+"""The login API of Mycelium: its paths, its camelCase, its answers."""

@@ -1,0 +1,148 @@
+"""Challenges: the ChallengeStore port. Every step is one guarded UPDATE, and a claim is one transaction."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Update, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.identity.challenge import Challenge, Purpose
+from gateway.identity.letters import Letter
+from gateway.identity.model import Issue
+from gateway.store.engine import Database
+from gateway.store.grants import from_issue
+from gateway.store.outbox import post
+from gateway.store.rows import Values, is_live, require_live
+from gateway.store.seal import Sealer
+from gateway.store.tables import challenge, grant_
+
+
+class Challenges:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+
+    async def begin(self, value: Challenge, link: bytes | None, letter: Letter | None) -> None:
+        older = and_(challenge.c.purpose == value.purpose, challenge.c.address_key == value.address_key)
+        async with self._database.writing() as connection:
+            await connection.execute(self._live_where(older).values(state="superseded", decided_at=self._clock.now()))
+            await connection.execute(insert(challenge).values(_row(value) | {"link_hash": link}))
+            await self._post(connection, letter)
+
+    async def by_link(self, link: bytes) -> Challenge | None:
+        return await self._one(challenge.c.link_hash == link)
+
+    async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
+        mine = and_(challenge.c.purpose == purpose, challenge.c.address_key == address_key)
+        return await self._one(and_(mine, self._live()))
+
+    async def by_grant(self, grant_id: str) -> Challenge | None:
+        mine = and_(challenge.c.purpose == "step_up", challenge.c.grant_id == grant_id)
+        return await self._one(and_(mine, self._live()))
+
+    async def show(self, challenge_id: str) -> bool:
+        async with self._database.writing() as connection:
+            return await _moved(connection, self._move(challenge_id).values(state="shown"))
+
+    async def spend_try(self, challenge_id: str) -> bool:
+        change = self._move(challenge_id).where(challenge.c.tries_left > 0)
+        async with self._database.writing() as connection:
+            return await _moved(connection, change.values(tries_left=challenge.c.tries_left - 1))
+
+    async def claim(self, challenge_id: str, issue: Issue, step_up: Challenge | None, letter: Letter | None) -> bool:
+        async with self._database.writing() as connection:
+            if not await _moved(connection, self._decided(challenge_id)):
+                return False
+            await require_live(connection, issue.grant.account_id)  # raises: then it is not claimed either
+            await connection.execute(insert(grant_).values(from_issue(issue)))
+            if step_up is not None:
+                await connection.execute(insert(challenge).values(_row(step_up)))
+            await self._post(connection, letter)
+            return True
+
+    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str, letter: Letter | None) -> bool:
+        at = self._clock.now()
+        mine = and_(grant_.c.id == grant_id, grant_.c.restricted, is_live(at))
+        async with self._database.writing() as connection:
+            if not await _moved(connection, self._decided(challenge_id)):
+                return False
+            methods = grant_.c.amr + f" {amr}"
+            change = update(grant_).where(mine).values(restricted=False, aal=2, amr=methods, expires_at=expires_at)
+            if not await _moved(connection, change):
+                return False
+            await self._post(connection, letter)
+            return True
+
+    async def close(self, challenge_id: str) -> bool:
+        async with self._database.writing() as connection:
+            return await _moved(connection, self._decided(challenge_id))
+
+    async def prune(self, before: float) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(delete(challenge).where(challenge.c.expires_at < before))
+
+    def _live(self) -> ColumnElement[bool]:
+        return and_(challenge.c.state.in_(("open", "shown")), challenge.c.expires_at > self._clock.now())
+
+    def _live_where(self, which: ColumnElement[bool]) -> Update:
+        return update(challenge).where(which, self._live())
+
+    def _move(self, challenge_id: str) -> Update:
+        return self._live_where(challenge.c.id == challenge_id)
+
+    def _decided(self, challenge_id: str) -> Update:
+        return self._move(challenge_id).values(state="claimed", decided_at=self._clock.now())
+
+    async def _one(self, which: ColumnElement[bool]) -> Challenge | None:
+        statement = select(challenge).where(which).order_by(challenge.c.created_at.desc()).limit(1)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(statement)).first()
+            return None if row is None else _challenge(row)
+
+    async def _post(self, connection: AsyncConnection, letter: Letter | None) -> None:
+        if letter is not None:
+            await post(connection, self._sealer, self._clock, letter)
+
+
+async def _moved(connection: AsyncConnection, change: Update) -> bool:
+    """Whether exactly one row was as the guard wanted it."""
+    return (await connection.execute(change)).rowcount == 1
+
+
+def _row(value: Challenge) -> Values:
+    return {
+        "id": value.id,
+        "purpose": value.purpose,
+        "state": value.state,
+        "dialect": value.dialect,
+        "account_id": value.account_id,
+        "address": value.address,
+        "address_key": value.address_key,
+        "grant_id": value.grant_id,
+        "code_mac": value.code_mac,
+        "tries_left": value.tries_left,
+        "ip": value.ip,
+        "ua": value.user_agent,
+        "created_at": value.created_at,
+        "expires_at": value.expires_at,
+    }
+
+
+def _challenge(row: Row[Any]) -> Challenge:
+    return Challenge(
+        id=row.id,
+        purpose=row.purpose,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        dialect=row.dialect,
+        state=row.state,
+        account_id=row.account_id,
+        address=row.address,
+        address_key=row.address_key,
+        grant_id=row.grant_id,
+        tries_left=row.tries_left,
+        code_mac=row.code_mac,
+        ip=row.ip,
+        user_agent=row.ua,
+    )

@@ -1,0 +1,118 @@
+"""Second factors and recovery codes: the FactorStore port."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity.letters import Letter
+from gateway.identity.model import Enrolment, Factor
+from gateway.store.engine import Database
+from gateway.store.grants import revoke_others
+from gateway.store.outbox import post
+from gateway.store.rows import require_account
+from gateway.store.seal import Sealer, factor_place
+from gateway.store.tables import factor, grant_, recovery_code
+
+
+class Factors:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+
+    async def held(self, account_id: str) -> Enrolment:
+        left = select(func.count()).where(recovery_code.c.account_id == account_id, recovery_code.c.used_at.is_(None))
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(select(factor).where(factor.c.account_id == account_id))).all()
+            count = (await connection.execute(left)).scalar_one()
+        found = {row.state: self._factor(row) for row in rows}
+        return Enrolment(found.get("active"), found.get("pending"), count)
+
+    async def begin(self, value: Factor) -> None:
+        mine = factor.c.account_id == value.account_id
+        async with self._database.writing() as connection:
+            if (await connection.execute(select(factor.c.id).where(mine, factor.c.state == "active"))).first():
+                raise RequestRejected("mfa_enabled")
+            await connection.execute(delete(factor).where(mine))
+            row = {
+                "id": value.id,
+                "account_id": value.account_id,
+                "kind": "totp",
+                "state": "pending",
+                "secret_enc": self._sealer.seal(value.secret.encode(), factor_place(value.id)),
+                "last_step": 0,
+                "created_at": self._clock.now(),
+                "expires_at": value.expires_at,
+            }
+            await connection.execute(insert(factor).values(row))
+
+    async def confirm(self, value: Factor, step: int, codes: list[bytes], keep: str, letter: Letter | None) -> bool:
+        at = self._clock.now()
+        pending = and_(factor.c.id == value.id, factor.c.state == "pending", factor.c.expires_at > at)
+        change = update(factor).where(pending).values(state="active", confirmed_at=at, expires_at=None, last_step=step)
+        async with self._database.writing() as connection:
+            if (await connection.execute(change)).rowcount != 1:
+                return False
+            await put_codes(connection, value.account_id, codes, at)
+            await revoke_others(connection, value.account_id, keep, "second factor enabled", at)
+            raised = update(grant_).where(grant_.c.id == keep, grant_.c.account_id == value.account_id)
+            await connection.execute(raised.values(aal=2, amr=grant_.c.amr + " otp"))
+            await self._post(connection, letter)
+            return True
+
+    async def accept(self, factor_id: str, step: int) -> bool:
+        later = and_(factor.c.id == factor_id, factor.c.state == "active", factor.c.last_step < step)
+        async with self._database.writing() as connection:
+            return (await connection.execute(update(factor).where(later).values(last_step=step))).rowcount == 1
+
+    async def use_recovery_code(self, account_id: str, mac: bytes, letter: Letter | None) -> bool:
+        unused = and_(
+            recovery_code.c.account_id == account_id, recovery_code.c.mac == mac, recovery_code.c.used_at.is_(None)
+        )
+        change = update(recovery_code).where(unused).values(used_at=self._clock.now())
+        async with self._database.writing() as connection:
+            if (await connection.execute(change)).rowcount != 1:
+                return False
+            await self._post(connection, letter)
+            return True
+
+    async def replace_recovery_codes(self, factor_id: str, codes: list[bytes], letter: Letter | None) -> bool:
+        active = select(factor.c.account_id).where(factor.c.id == factor_id, factor.c.state == "active")
+        async with self._database.writing() as connection:
+            account_id = (await connection.execute(active)).scalar()
+            if account_id is None:
+                return False
+            await put_codes(connection, account_id, codes, self._clock.now())
+            await self._post(connection, letter)
+            return True
+
+    async def remove(self, account_id: str, keep: str | None, letter: Letter | None) -> bool:
+        at = self._clock.now()
+        async with self._database.writing() as connection:
+            await require_account(connection, account_id)
+            active = and_(factor.c.account_id == account_id, factor.c.state == "active")
+            removed = (await connection.execute(delete(factor).where(active))).rowcount == 1
+            await connection.execute(delete(factor).where(factor.c.account_id == account_id))
+            await connection.execute(delete(recovery_code).where(recovery_code.c.account_id == account_id))
+            await revoke_others(connection, account_id, keep, "second factor removed", at)
+            await self._post(connection, letter)
+            return removed
+
+    def _factor(self, row: Row[Any]) -> Factor:
+        secret = self._sealer.open(row.secret_enc, factor_place(row.id)).decode()
+        return Factor(row.id, row.account_id, secret, row.state == "active", row.last_step, row.expires_at or 0.0)
+
+    async def _post(self, connection: AsyncConnection, letter: Letter | None) -> None:
+        if letter is not None:
+            await post(connection, self._sealer, self._clock, letter)
+
+
+async def put_codes(connection: AsyncConnection, account_id: str, codes: Sequence[bytes], at: float) -> None:
+    """In the place of all earlier ones."""
+    await connection.execute(delete(recovery_code).where(recovery_code.c.account_id == account_id))
+    rows = [{"account_id": account_id, "mac": mac, "created_at": at} for mac in codes]
+    await connection.execute(insert(recovery_code), rows)

@@ -1,0 +1,44 @@
+"""The counters by themselves: reserved together, given back alone, and few networks remembered."""
+
+from gateway.clock import Clock
+from gateway.identity.throttle import ACCOUNT, KNOWN_NETWORKS, NETWORK, PAIR, Count, Held, MemoryCounters, Over
+
+
+async def test_an_account_knows_few_networks() -> None:
+    """The one that was not used for longest is forgotten."""
+    counters = MemoryCounters(Clock())
+    for n in range(KNOWN_NETWORKS):
+        await counters.remember("ann", str(n))
+    await counters.remember("ann", "0")
+    await counters.remember("ann", "new")
+    assert [await counters.knows("ann", name) for name in ("0", "1", "new")] == [True, False, True]
+
+
+async def test_few_accounts_are_remembered() -> None:
+    """Here two: the one that was not used for longest is forgotten."""
+    counters = MemoryCounters(Clock(), max_accounts=2)
+    for name in ("ann", "bob", "ann", "eve"):
+        await counters.remember(name, "home")
+    assert [await counters.knows(name, "home") for name in ("ann", "bob", "eve")] == [True, False, True]
+
+
+async def test_a_use_is_given_back_alone() -> None:
+    """Those of others, at the same time, stay."""
+    counters = MemoryCounters(Clock(monotonic=lambda: 0.0))
+    counts = [Count(PAIR, "x"), Count(ACCOUNT, "x")]
+    held = [await counters.reserve(counts) for _ in range(5)]
+    assert isinstance(held[0], Held)
+    await counters.give_back(counts, held[0].stamp)
+    await counters.give_back(counts, held[0].stamp)
+    assert isinstance(await counters.reserve(counts), Held)
+    assert await counters.reserve(counts) == Over(60.0)
+
+
+async def test_all_counts_are_reserved_or_none() -> None:
+    """One full window, and the others are as before."""
+    counters = MemoryCounters(Clock(monotonic=lambda: 0.0))
+    for _ in range(5):
+        await counters.reserve([Count(PAIR, "x")])
+    for _ in range(50):
+        await counters.reserve([Count(NETWORK, "x"), Count(PAIR, "x")])
+    assert isinstance(await counters.reserve([Count(NETWORK, "x")]), Held)
