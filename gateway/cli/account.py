@@ -7,7 +7,10 @@ import click
 from gateway.cli.arguments import IDENTIFIER
 from gateway.cli.shared import Fields, Misuse, Session, emit, operate, shared
 from gateway.identity.accounts import NewAccount
+from gateway.identity.letters import Letter
 from gateway.identity.model import Account
+from gateway.identity.notices import stamp
+from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 
 
@@ -99,6 +102,22 @@ def show(account_id: str) -> None:
 def disable(account_id: str) -> None:
     """Stop all its credentials, within a second."""
     emit(summary(operate(lambda session: session.accounts.disable(account_id))))
+
+
+@account.command("reset-mfa")
+@shared
+@click.argument("account_id", metavar="ID", type=IDENTIFIER)
+def reset_mfa(account_id: str) -> None:
+    """Take its second factor away, for somebody who has lost it. All its credentials end, within a second."""
+
+    async def work(session: Session) -> Fields:
+        found = await session.accounts.account(account_id)
+        told = stamp(Origin("", "the operator"), session.clock.now())
+        letter = Letter("mfa_disabled", found.owner.email, told) if found.owner.email else None
+        removed = await session.store.changes().factors.remove(account_id, None, letter)
+        return {**summary(found), "removed": removed}
+
+    emit(operate(work))
 
 
 @account.command()

@@ -19,6 +19,9 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.control.listener import Listener
 from gateway.identity.accounts import Accounts, NewAccount
+from gateway.identity.addresses import address
+from gateway.identity.challenge import Challenge
+from gateway.identity.codes import link_digest, link_token
 from gateway.identity.grants import Grants, Terms, session_claims
 from gateway.identity.keys import Keys, active
 from gateway.identity.model import Account, SigningKey
@@ -34,13 +37,18 @@ ADMIN: Final = "127.0.0.1:9901"
 ECHO: Final = "127.0.0.1:9001"
 
 ECHO_BODY: Final = 64 * 1024  # bytes of a request body that the echo shows
+LINK_LIFETIME: Final = 86400.0  # seconds: a newcomer may read first
 PROFILE_LIMIT: Final = 1024 * 1024  # bytes of JSON; the header is 7 KiB at most, and a frame may claim anything
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """manager, reader: bearer tokens. connection_string: the manager's, fixed to the tenant and the role `manager`."""
+    """manager, reader: bearer tokens. connection_string: the manager's, fixed to the tenant and the role `manager`.
 
+    link: the token of a login link that the demo has asked for itself, for the manager.
+    """
+
+    link: str
     manager: str
     reader: str
     connection_string: str
@@ -65,13 +73,28 @@ class Demo:
         """base_url: of the gateway, without a slash at the end."""
         manager, reader = (_bearer(token) for token in (self.credentials.manager, self.credentials.reader))
         string = f"-H 'x-mycelium-connection-string: {self.credentials.connection_string}'"
-        profile = f"{base_url}/_adm/beginners/profile"
+        own = f"{base_url}/_adm/beginners"
+        link, json_ = f"{own}/users/magic-link", "-H 'Content-Type: application/json'"
+        verify = f"curl -s {json_} -d '{{\"token\":\"{self.credentials.link}\"}}' '{link}/verify'"
+        taken = 'sed -n \'s/.*"token":"\\([^"]*\\)".*/\\1/p\''
         return [
+            Example(
+                "log in by mail: it is printed here, with a link",
+                f"curl -s {json_} -d '{{\"email\":\"bob@example.com\"}}' '{link}/request'",
+            ),
+            Example(
+                "the page of such a link; looking changes nothing", f"curl -s '{link}/display/{self.credentials.link}'"
+            ),
+            Example(
+                "its token logs in, once, and what that gives passes the proxy",
+                f"curl -s -H \"Authorization: Bearer $({verify} | {taken})\" '{base_url}/orders/1'",
+            ),
             Example("public: anybody", f"curl -s '{base_url}/public/hello?name=you'"),
             Example("authenticated: a live bearer token", f"curl -s {manager} '{base_url}/hello'"),
             Example("protected: the service gets the profile", f"curl -s {manager} '{base_url}/orders/1'"),
             Example("roles: a connection string with the role", f"curl -s {string} '{base_url}/reports/2026'"),
-            Example("your profile, from the gateway itself", f"curl -s {manager} '{profile}'"),
+            Example("your profile, from the gateway itself", f"curl -s {manager} '{own}/profile'"),
+            Example("your sessions, to be ended one by one", f"curl -s {manager} '{own}/sessions'"),
             Example("refused, 401: no credential", f"curl -si '{base_url}/orders/1'"),
             Example("refused, 403: a reader is no manager", f"curl -si {reader} '{base_url}/reports/2026'"),
         ]
@@ -184,8 +207,23 @@ async def _people(store: Store, settings: Settings, clock: Clock) -> Credentials
     expires_at = clock.now() + settings.tokens.lifetime
     handed = await grants.create_connection_string(ada.id, acme.id, "manager", expires_at, "demo")
     return Credentials(
-        await _token(grants, ada, settings, signer), await _token(grants, bob, settings, signer), handed.secret
+        await _link(store, ada, clock),
+        await _token(grants, ada, settings, signer),
+        await _token(grants, bob, settings, signer),
+        handed.secret,
     )
+
+
+async def _link(store: Store, account: Account, clock: Clock) -> str:
+    """As if the account's holder had asked for a mail, and got it."""
+    token, now = link_token(clock), clock.now()
+    known = address(account.owner.email)
+    challenge = Challenge(
+        clock.uuid4(), "login", now, now + LINK_LIFETIME, account_id=account.id, address=known.text,
+        address_key=known.key, user_agent="the demo",
+    )  # fmt: skip
+    await store.changes().challenges.begin(challenge, link_digest(token), None)
+    return token
 
 
 async def _token(grants: Grants, account: Account, settings: Settings, signer: SigningKey) -> str:

@@ -114,7 +114,12 @@ async def paste(line: str) -> str:
 async def test_the_lines_work_when_pasted(served: tuple[Demo, str]) -> None:
     """What each of them shows, in order."""
     found, base = served
-    public, hello, orders, reports, profile, nobody, reader = [await paste(line) for line in found.curl_lines(base)]
+    asked, page, entered, *shown = [await paste(line) for line in found.curl_lines(base)]
+    public, hello, orders, reports, profile, sessions, nobody, reader = shown
+    assert json.loads(asked) == {"sent": True}
+    assert "Show the code" in page
+    assert json.loads(entered)["profile"] == json.loads(profile)
+    assert {row["current"] for row in json.loads(sessions)} == {True, False}
     assert json.loads(public)["profile"] is None
     assert ["x-mycelium-email", "ada@example.com"] in json.loads(hello)["headers"]
     assert json.loads(orders)["profile"] == json.loads(profile)

@@ -102,8 +102,24 @@ def test_the_lines_of_the_readme_work_when_pasted(demo: Process, shown: list[Sho
     readme = (ROOT / "README.md").read_text()
     lines = [line.removeprefix("$ ") for line in readme.splitlines() if re.match(r"(\$ )?curl ", line)]
     environ = {"TOKEN": token, "READER": reader, "CONNECTION_STRING": string}
-    done = {line: pasted(line.replace("127.0.0.1:8080", address), environ)[0] for line in lines}
-    assert done == dict.fromkeys(lines, 0)
+    done = {}
+    for line in lines:
+        if "$LINK" in line:
+            environ["LINK"] = mailed(demo, "ada@example.com")
+        done[line] = pasted(line.replace("127.0.0.1:8080", address), environ)[:2]
+    wanted = {line: (0, "401" if "Authorization" not in line and "/orders/" in line else "200") for line in lines}
+    assert done == wanted
+
+
+def mailed(demo: Process, to: str) -> str:
+    """The link of the last mail that the demo has printed to this address."""
+    link = re.compile(rf"^--- mail to {to}: .*?^(http\S+/magic-link/display/\S+)$", re.M | re.S)
+
+    def found() -> list[str]:
+        return link.findall(demo.printed() + demo.complained())
+
+    until(lambda: found() or demo.ended(), "the mail")
+    return found()[-1]
 
 
 def test_the_readme_names_only_commands_that_exist() -> None:
