@@ -1,16 +1,17 @@
 """Logging in and second factors: `beginners/users/...`."""
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from gateway.errors import RequestRejected
 from gateway.identity.factors import Factors
-from gateway.identity.logins import Logins
+from gateway.identity.logins import LinkView, Logins
 from gateway.identity.sessions import Sessions
 from gateway.login import qr
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.mycelium.answers import logged_in
 from gateway.login.mycelium.caller import account_of, session_of
-from gateway.login.pages.render import LoginView, Pages, masked
+from gateway.login.pages.render import LoginView, Pages
 
 _SENT = replied({"sent": True})
 
@@ -57,9 +58,7 @@ class Users:
         """By path, as the seed has it, or by query, as Mycelium's mails have it. GET changes nothing (S-51)."""
         token = _token(call)
         found = await self._logins.view_link(token)
-        if found is None:
-            return self._pages.gone()
-        return self._pages.ask(self._view(call, found.address, found.when, found.platform, found.ip, found.minutes))
+        return self._pages.gone() if found is None else self._pages.ask(_view(call, found))
 
     async def show(self, call: Call) -> Reply:
         """The button of the page."""
@@ -67,13 +66,7 @@ class Users:
         if shown is None:
             return self._pages.gone()
         found, code = shown
-        view = self._view(call, found.address, found.when, found.platform, found.ip, found.minutes)
-        return self._pages.code(view, code)
-
-    def _view(self, call: Call, address: str, when: str, platform: str, ip: str, minutes: int) -> LoginView:
-        return LoginView(
-            f"?token={_token(call)}" if "token" in call.query else "", masked(address), when, platform, ip, minutes
-        )
+        return self._pages.code(_view(call, found), code)
 
     async def verify_link(self, call: Call) -> Reply:
         """`{token}` of the link, or `{email, code}` as the page shows it."""
@@ -133,6 +126,12 @@ class Users:
         session_of(call)
         codes = await self._factors.new_recovery_codes(account_of(call), call.text("token"), call.origin)
         return replied({"recoveryCodes": codes})
+
+
+def _view(call: Call, found: LinkView) -> LoginView:
+    """The button posts to the page's own address, which a query would be missing from an empty action."""
+    action = f"?{urlencode({'token': _token(call)})}" if "token" in call.query else ""
+    return LoginView(action, found.address, found.when, found.platform, found.ip, found.minutes)
 
 
 def _token(call: Call) -> str:

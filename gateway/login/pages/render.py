@@ -5,11 +5,14 @@ They say what they are told. Whether a link is good, and what its code is, is no
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from gateway.login.dialect import Reply
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 HTML = "text/html; charset=utf-8"
 
@@ -42,14 +45,21 @@ class LoginView:
 
 
 class Pages:
-    """product: the name in every title, as the operator wrote it. Built once: reads and compiles the templates."""
+    """product: the name in every title, as the operator wrote it. The first page reads and compiles the templates."""
 
     def __init__(self, product: str) -> None:
+        self._product = product
+        self._templates: Mapping[str, Template] = {}
+        self._headers: Mapping[str, str] = {}
+
+    def _open(self) -> None:
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # a worker that shows no page does without
+
         loader = PackageLoader("gateway.login.pages")
         environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
         environment.lstrip_blocks = True
         style = loader.get_source(environment, "style.css")[0]
-        environment.globals |= {"product": product, "style": style}
+        environment.globals |= {"product": self._product, "style": style}
         self._templates = {
             name: environment.get_template(f"{name}.html") for name in ("ask", "code", "gone", "refused")
         }
@@ -73,6 +83,8 @@ class Pages:
         return self._page(status, "refused", title=title, detail=detail, wait=wait)
 
     def _page(self, status: int, name: str, **values: object) -> Reply:
+        if not self._templates:
+            self._open()
         text = self._templates[name].render(values)
         return Reply(status, text.encode("utf-8", "replace"), HTML, self._headers)
 
