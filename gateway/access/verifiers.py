@@ -14,7 +14,7 @@ from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity import addresses, connection_string
 from gateway.identity.compact import TokenInvalid, Unverified, parse
-from gateway.identity.grants import secret_digest
+from gateway.identity.grants import pending_audience, secret_digest
 from gateway.identity.model import (
     ExternalIdentity,
     Licence,
@@ -176,9 +176,9 @@ class Verifiers:
 
     async def _own_token(self, token: Unverified, now: float) -> Principal:
         key = await self._own_key(token.kid)
-        rules = Rules(
-            self._own.issuer, (self._own.audience,), key.algorithms, frozenset({"jwt"}), leeway=self._own.leeway
-        )
+        # whether the second factor came is asked of the grant: one that was lifted passes with its first token too
+        audiences = (self._own.audience, pending_audience(self._own.audience))
+        rules = Rules(self._own.issuer, audiences, key.algorithms, frozenset({"jwt"}), leeway=self._own.leeway)
         claims = verify(token, key, rules, now)
         grant_id = claims.get("sid")
         if not isinstance(grant_id, str) or not _UUID(grant_id):

@@ -91,7 +91,7 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
     )
     grants = Grants(changed["grants"], store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime)
     links = Links(changed["links"], verifiers, notices, clock)
-    telegram = TelegramLogins(changed["bots"], links, grants, clock, strings.max_lifetime)
+    telegram = TelegramLogins(changed["bots"], links, grants, throttle, clock, strings.max_lifetime)
     pages, base = Pages(said.totp_issuer), f"{said.mount}/beginners"
     return [
         Mycelium(

@@ -49,11 +49,20 @@ class Handed:
     grant: Grant
 
 
+def pending_audience(audience: str) -> str:
+    """Of tokens whose second factor is still to come."""
+    return f"{audience}#second-factor"
+
+
 def session_claims(grant: Grant, account: Account, issuer: str, audience: str) -> Mapping[str, object]:
-    """The claims of a session's JWT, for `tokens.mint`. `sid` is the grant: the token lives only as long as it."""
+    """The claims of a session's JWT, for `tokens.mint`. `sid` is the grant: the token lives only as long as it.
+
+    Whoever verifies tokens by our key set alone, and knows no grants, must not take one that waits for its second
+    factor: its audience is another.
+    """
     return {
         "iss": issuer,
-        "aud": audience,
+        "aud": pending_audience(audience) if grant.restricted else audience,
         "sub": account.id,
         "sid": grant.id,
         "email": account.owner.email,

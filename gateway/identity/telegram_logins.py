@@ -16,6 +16,7 @@ from gateway.identity.links import Links, session_account
 from gateway.identity.model import ExternalIdentity, Principal, TelegramBot
 from gateway.identity.origin import Origin
 from gateway.identity.telegram import read_init_data
+from gateway.identity.throttle import Throttle
 
 ISSUER: Final = "telegram:"  # and the tenant; no external issuer's `iss`: those are URLs
 DIALECT: Final = "telegram"  # of the grants
@@ -39,11 +40,18 @@ class TelegramLogins:
     """max_lifetime: of connection strings, in seconds, as `Grants` has it."""
 
     def __init__(
-        self, bots: BotStore, links: Links, grants: Grants, clock: Clock, max_lifetime: float = MAX_LIFETIME
+        self,
+        bots: BotStore,
+        links: Links,
+        grants: Grants,
+        throttle: Throttle,
+        clock: Clock,
+        max_lifetime: float = MAX_LIFETIME,
     ) -> None:
         self._bots = bots
         self._links = links
         self._grants = grants
+        self._throttle = throttle
         self._clock = clock
         self._max_lifetime = max_lifetime
 
@@ -73,22 +81,25 @@ class TelegramLogins:
         """
         await self._links.detach(session_account(principal), ISSUER, DIALECT)
 
-    async def login(self, tenant_id: str, init_data: str) -> Handed:
+    async def login(self, tenant_id: str, init_data: str, origin: Origin) -> Handed:
         """A connection string for the bot's role in the tenant, with the bot's lifetime.
 
         No second factor is asked for here: a session of the account, with all its factors, made the link. initData may
         be presented again within its window; each time hands out another string. Raises RequestRejected:
         "telegram_not_configured_for_tenant", "invalid_telegram_init_data", "no_account" (the user is not linked, or to
-        an account that is not live), "role_missing"; and as GrantStore.
+        an account that is not live), "role_missing", "too_many_attempts"; and as GrantStore.
         """
+        ticket = await self._throttle.guess(origin, None)
         bot = await self._bot(tenant_id)
         account = await self._links.holder(await self._identity(bot, tenant_id, init_data))
         if account is None:
             raise RequestRejected("no_account", "This Telegram user is not linked to an account.")
         until = float(int(self._clock.now() + min(bot.lifetime, self._max_lifetime)))
-        return await self._grants.create_connection_string(
+        handed = await self._grants.create_connection_string(
             account.id, tenant_id, bot.role, until, name="Telegram", dialect=DIALECT
         )
+        await ticket.passed()
+        return handed
 
     async def _bot(self, tenant_id: str) -> TelegramBot:
         bot = await self._bots.bot(tenant_id)

@@ -73,7 +73,7 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """path: the whole template, mount included; `{name}` is one segment. guesses: counted by the limit per address."""
+    """path: the whole template, mount included; `{name}` is one segment."""
 
     method: str
     path: str
@@ -81,7 +81,6 @@ class Endpoint:
     caller: Caller = "session"
     body: Body = "none"
     page: bool = False  # answers with HTML, its faults too
-    limited: bool = False
 
 
 class Dialect(Protocol):

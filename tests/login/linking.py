@@ -17,6 +17,7 @@ from gateway.identity.links import Links
 from gateway.identity.model import Account, Principal
 from gateway.identity.origin import Origin
 from gateway.identity.telegram_logins import TelegramLogins
+from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import mint
 from gateway.login.dialect import Call, Endpoint, Reply
 from gateway.login.mycelium.links import LinkEndpoints
@@ -65,7 +66,9 @@ class Linking:
         clock, database = self.world.clock, self.world.store.changes().database
         sealer = Sealer(MASTER_KEY, clock.token_bytes)
         self.links = Links(LinkStore(database, sealer, clock), self.outside.verifiers, self.heard, clock)
-        self.logins = TelegramLogins(TelegramBots(database, sealer, clock), self.links, self.world.grants, clock)
+        self.logins = TelegramLogins(
+            TelegramBots(database, sealer, clock), self.links, self.world.grants, Throttle(clock), clock
+        )
         found = [*LinkEndpoints(self.links, "/_adm").endpoints(), *TelegramEndpoints(self.logins, "/_adm").endpoints()]
         self.endpoints = {(endpoint.method, endpoint.path): endpoint for endpoint in found}
 

@@ -34,7 +34,7 @@ class TelegramEndpoints:
             Endpoint("POST", f"{self._mount}/tenant-owner/telegram/config", self.configure, body="json"),
             Endpoint("POST", link, self.link, body="json"),
             Endpoint("DELETE", link, self.unlink),
-            Endpoint("POST", login, self.login, caller="nobody", body="json", limited=True),
+            Endpoint("POST", login, self.login, caller="nobody", body="json"),
         )
 
     async def configure(self, call: Call) -> Reply:
@@ -53,7 +53,7 @@ class TelegramEndpoints:
         return NO_CONTENT
 
     async def login(self, call: Call) -> Reply:
-        handed = await self._logins.login(uuid_param(call, "tenant_id"), call.text("initData"))
+        handed = await self._logins.login(uuid_param(call, "tenant_id"), call.text("initData"), call.origin)
         expires = datetime.fromtimestamp(handed.grant.expires_at, UTC)
         return replied({"connectionString": handed.secret, "expiresAt": f"{expires:%Y-%m-%dT%H:%M:%SZ}"})
 

@@ -13,6 +13,7 @@ from gateway.identity.sessions import Sessions
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.mycelium.answers import instant, listed_session, listed_token, moment
 from gateway.login.mycelium.caller import account_of, person_of
+from gateway.login.mycelium.links import uuid_param
 
 MAX_NAME = 200  # characters
 
@@ -59,6 +60,7 @@ class Tokens:
         return replied({"connectionString": handed.secret, "expiresAt": moment(handed.grant.expires_at)})
 
     async def list(self, call: Call) -> Reply:
+        person_of(call)
         return replied([listed_token(held) for held in await self._sessions.connections(account_of(call).id)])
 
     async def revoke(self, call: Call) -> Reply:
@@ -86,7 +88,7 @@ class Tokens:
 
     async def _end(self, call: Call, kind: str, *, delete: bool) -> Reply:
         person_of(call)
-        account, grant_id = account_of(call), _id(call.params["id"], "id")
+        account, grant_id = account_of(call), uuid_param(call, "id")
         of = self._sessions.connections if kind == "connection" else self._sessions.list
         if all(held.grant.id != grant_id for held in await of(account.id)):
             raise RequestRejected("not_found", "There is none of yours with this id.")
