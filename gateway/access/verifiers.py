@@ -144,7 +144,7 @@ class Verifiers:
             signing = await self._keyring.signing_keys()
             mac_keys = await self._keyring.mac_keys()
         try:
-            self._token_keys = {key.kid: verifying_key(key) for key in signing if key.purpose == "token"}
+            self._token_keys = {key.kid: verifying_key(key) for key in signing if key.purpose != "assertion"}
             self._on_keys(signing)
         except ValueError as error:
             self._token_keys = None
@@ -185,7 +185,7 @@ class Verifiers:
             raise TokenInvalid("sid is missing or not a UUID")
         standing = await self._directory.by_grant(grant_id)
         caller = _holder(standing, "jwt", _expiry(claims), now)
-        if claims.get("sub") != caller.subject:
+        if claims.get("sub") not in (caller.subject, _number(caller)):
             raise TokenInvalid("sub is not the account of the grant")
         return caller
 
@@ -231,7 +231,7 @@ def _holder(standing: Standing | None, presentation: Presentation, expires_at: f
         raise RequestRejected("invalid_credential")
     if grant.revoked_at is not None or not account.is_live:
         raise RequestRejected("revoked_credential")
-    if grant.expires_at <= now:
+    if grant.ended(now):
         raise RequestRejected("expired_credential")
     return Principal(
         subject=account.id,
@@ -249,6 +249,11 @@ def _holder(standing: Standing | None, presentation: Presentation, expires_at: f
         restricted=grant.restricted,
         grant_kind=grant.kind,
     )
+
+
+def _number(caller: Principal) -> str:
+    """What an API whose ids are numbers calls the account."""
+    return "" if caller.account is None else str(caller.account.num)
 
 
 def _readable(licences: Iterable[Licence]) -> tuple[Licence, ...]:

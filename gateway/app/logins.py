@@ -11,9 +11,12 @@ from gateway.identity.grants import Grants
 from gateway.identity.links import Links
 from gateway.identity.logins import Logins, Policy
 from gateway.identity.passwords import Passwords
+from gateway.identity.services import Services
 from gateway.identity.sessions import Sessions, Terms
+from gateway.identity.steps import Steps
 from gateway.identity.telegram_logins import TelegramLogins
 from gateway.identity.throttle import Throttle
+from gateway.login import mikrocloud, mployr, navak, pipelit
 from gateway.login.dialect import Dialect
 from gateway.login.mycelium.dialect import Mycelium
 from gateway.login.mycelium.links import LinkEndpoints
@@ -68,40 +71,54 @@ def _writer(store: Store, name: str) -> Any:
 
 
 def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: Lasting) -> Sequence[Dialect]:
-    """The login APIs that the settings ask for."""
-    clock, notices, throttle = lasting.clock, lasting.notices, lasting.throttle
+    """The login APIs that the settings ask for, Mycelium's first."""
+    said = settings.login
+    found: list[Dialect] = []
+    if said.mycelium.enabled:
+        found.append(_mycelium(settings, store, verifiers, lasting))
+    if said.mployr is not None:
+        found.append(mployr.build(_services(settings, store, lasting), said.mployr))
+    if said.mikrocloud is not None:
+        found.append(mikrocloud.build(_services(settings, store, lasting), said.mikrocloud))
+    if said.pipelit is not None:
+        found.append(pipelit.build(_services(settings, store, lasting), said.pipelit))
+    if said.navak is not None:
+        found.append(navak.build(_services(settings, store, lasting), said.navak))
+    return found
+
+
+def _services(settings: Settings, store: Store, lasting: Lasting) -> Services:
+    clock, notices, throttle, passwords = lasting.clock, lasting.notices, lasting.throttle, lasting.passwords
     said, tokens, strings = settings.login.mycelium, settings.tokens, settings.connection_strings
-    pepper = store.pepper
+    people, challenges, written = (_writer(store, name) for name in ("accounts", "challenges", "grants"))
     terms = Terms(tokens.issuer, tokens.audience, tokens.lifetime, tokens.restricted_lifetime)
-    changed = {name: _writer(store, name) for name in ("accounts", "challenges", "factors", "grants", "links", "bots")}
-    sessions = Sessions(changed["grants"], store.keys, terms, notices, clock)
-    factors = Factors(changed["factors"], throttle, pepper, notices, clock, said.totp_issuer)
+    sessions = Sessions(written, store.keys, terms, notices, clock)
+    factors = Factors(_writer(store, "factors"), throttle, store.pepper, notices, clock, said.totp_issuer)
     policy = Policy(f"{settings.public_url}{said.mount}{DISPLAY}", said.link_lifetime, said.provision)
     logins = Logins(
-        changed["challenges"],
-        changed["accounts"],
-        factors,
-        sessions,
-        lasting.passwords,
-        throttle,
-        pepper,
-        notices,
-        clock,
-        policy,
-    )
-    grants = Grants(changed["grants"], store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime)
-    links = Links(changed["links"], verifiers, notices, clock)
-    telegram = TelegramLogins(changed["bots"], links, grants, throttle, clock, strings.max_lifetime)
+        challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy
+    )  # fmt: skip
+    steps = Steps(challenges, people, factors, passwords, throttle, clock)
+    grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime)
+    return Services(
+        settings.public_url, logins, steps, factors, sessions, grants, passwords, throttle, people, challenges,
+        notices, store.pepper, clock,
+    )  # fmt: skip
+
+
+def _mycelium(settings: Settings, store: Store, verifiers: Verifiers, lasting: Lasting) -> Dialect:
+    core, said = _services(settings, store, lasting), settings.login.mycelium
+    links = Links(_writer(store, "links"), verifiers, core.notices, core.clock)
+    longest = settings.connection_strings.max_lifetime
+    telegram = TelegramLogins(_writer(store, "bots"), links, core.grants, core.throttle, core.clock, longest)
     pages, base = Pages(said.totp_issuer), f"{said.mount}/beginners"
-    return [
-        Mycelium(
-            Users(logins, factors, sessions, pages, base),
-            Tokens(grants, sessions, notices, clock.now, base),
-            LinkEndpoints(links, said.mount),
-            TelegramEndpoints(telegram, said.mount),
-            pages,
-        )
-    ]
+    return Mycelium(
+        Users(core.logins, core.factors, core.sessions, pages, base),
+        Tokens(core.grants, core.sessions, core.notices, core.clock.now, base),
+        LinkEndpoints(links, said.mount),
+        TelegramEndpoints(telegram, said.mount),
+        pages,
+    )
 
 
 class _Absent:

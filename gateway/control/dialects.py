@@ -14,7 +14,7 @@ from gateway.control.caller import Callers
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Principal
 from gateway.identity.origin import Origin
-from gateway.login.dialect import Call, Dialect, Endpoint, Reply
+from gateway.login.dialect import UNMETERED, Call, Dialect, Endpoint, Reply
 from gateway.ops.logs import Log
 from gateway.ops.outages import Outages
 
@@ -55,30 +55,43 @@ class _Served:
         self._outages = outages
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        metered = UNMETERED
+        fault: GatewayError | None = None
         try:
             await self._prepare()
-            reply, fault = await self._endpoint.handler(await self._call(request)), None
+            caller, unknown = await self._caller(request)
+            metered = await self._dialect.meter(self._endpoint, _origin(request), caller)
+            reply = await self._endpoint.handler(await self._call(request, caller, metered.over or unknown))
         except GatewayError as failed:
             reply, fault = self._failed(failed, request), failed
         except Exception as error:
             self._log.error("a handler failed", id=_request_id(request), route=template(request), exc_info=error)
             fault = DependencyFailed("internal_error")
             reply = self._dialect.fault(fault, self._endpoint, _request_id(request))
-        return _response(reply, fault)
+        return _response(reply, metered.headers, fault)
+
+    async def _caller(self, request: web.Request) -> tuple[Principal | None, RequestRejected | None]:
+        """Or why there is none, which is told once the call has been metered."""
+        try:
+            return await self._principal(request), None
+        except RequestRejected as refused:
+            return None, refused
 
     def _failed(self, fault: GatewayError, request: web.Request) -> Reply:
         if isinstance(fault, DependencyFailed):
             self._outages.failed(fault)
         return self._dialect.fault(fault, self._endpoint, _request_id(request))
 
-    async def _call(self, request: web.Request) -> Call:
+    async def _call(self, request: web.Request, caller: Principal | None, refused: RequestRejected | None) -> Call:
+        if refused is not None:
+            raise refused
         return Call(
             origin=_origin(request),
             params=dict(request.match_info),
             query=dict(request.query),
             headers={name.lower(): value for name, value in request.headers.items()},
             body=await self._body(request),
-            principal=await self._principal(request),
+            principal=caller,
         )
 
     async def _principal(self, request: web.Request) -> Principal | None:
@@ -152,8 +165,8 @@ def _request_id(request: web.Request) -> str:
     return request.headers.get("x-gateway-request-id", "")
 
 
-def _response(reply: Reply, fault: GatewayError | None) -> web.Response:
-    headers = dict(reply.headers)
+def _response(reply: Reply, metered: Mapping[str, str], fault: GatewayError | None) -> web.Response:
+    headers = {**metered, **reply.headers}
     if reply.status == 401 and not reply.content_type.startswith("text/html"):
         headers.setdefault("WWW-Authenticate", "Bearer")  # RFC 9110 section 11.6.1
     if fault is not None and fault.retry_after is not None:

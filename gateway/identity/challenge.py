@@ -1,9 +1,11 @@
 """Challenges: logins on their way. Each is moved by guarded updates and ends in one claim, or in none.
 
     open --the page is opened--> shown --claim--> claimed (exactly one grant)
-    open, shown -> superseded (a newer one was begun); past `expires_at`, or without tries, it is dead
+    open, shown --by who holds the mail--> approved --claim, by who began it--> claimed; or denied
+    open, shown, approved -> superseded (a newer one was begun); past `expires_at`, or without tries, it is dead
 
-Whoever has the link's token may claim; who types a code has `tries_left` of them. A decoy, which has neither account
+Whoever has the link's token may claim a login by mail, or decide an approval; who types a code has `tries_left` of
+them; who began a login in two steps claims it by the client's token. A decoy, which has neither account
 nor address, is begun for an address that nobody has, and never gets anywhere.
 """
 
@@ -13,8 +15,8 @@ from typing import Literal, Protocol
 from gateway.identity.letters import Letter
 from gateway.identity.model import Issue
 
-Purpose = Literal["login", "step_up", "reset_password"]
-State = Literal["open", "shown", "claimed", "superseded"]
+Purpose = Literal["login", "step_up", "reset_password", "approval", "new_email"]
+State = Literal["open", "shown", "approved", "denied", "claimed", "superseded"]
 
 TRIES = 5  # wrong codes, then only a new challenge helps
 
@@ -22,7 +24,10 @@ TRIES = 5  # wrong codes, then only a new challenge helps
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """account_id: None for a decoy, and for an address that may get an account. grant_id: the restricted grant that a
-    step_up lifts. Times are seconds since the epoch."""
+    step_up lifts. needs_code: a second factor is to come. draft: a TOTP secret (base32) that this login enrols.
+
+    platform: what the client calls itself. Times are seconds since the epoch.
+    """
 
     id: str
     purpose: Purpose
@@ -38,19 +43,34 @@ class Challenge:
     code_mac: bytes | None = field(default=None, repr=False)
     ip: str | None = None
     user_agent: str | None = None
+    needs_code: bool = False
+    draft: str | None = field(default=None, repr=False)
+    platform: str = ""
 
     def is_live(self, now: float) -> bool:
-        return self.state in ("open", "shown") and now < self.expires_at
+        return self.state in ("open", "shown", "approved") and now < self.expires_at
 
 
 class ChallengeStore(Protocol):
     """Raises as the other stores do (`identity.ports`)."""
 
-    async def begin(self, challenge: Challenge, link: bytes | None, letter: Letter | None) -> None:
-        """Store it, its link's digest and its letter, at once; live ones of the same purpose and address end."""
+    async def begin(
+        self, challenge: Challenge, link: bytes | None, letter: Letter | None, client: bytes | None = None
+    ) -> None:
+        """Store it, the digests of its link and of the client's token, and its letter, at once; live ones of the same
+        purpose and address end."""
 
     async def by_link(self, link: bytes) -> Challenge | None:
         """In whatever state."""
+
+    async def by_client(self, client: bytes) -> Challenge | None:
+        """In whatever state."""
+
+    async def begun_by(self, account_id: str, dialect: str, ip: str, user_agent: str) -> Challenge | None:
+        """The newest live login that needs a code, and that this client began."""
+
+    async def decide(self, challenge_id: str, approved: bool) -> bool:
+        """Approve or deny. False when it is dead, or decided."""
 
     async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
         """The live one."""
@@ -64,8 +84,18 @@ class ChallengeStore(Protocol):
     async def spend_try(self, challenge_id: str) -> bool:
         """Take one of the tries left. False when it is dead or none is left. The tries of parallel guesses add up."""
 
-    async def claim(self, challenge_id: str, issue: Issue, step_up: Challenge | None, letter: Letter | None) -> bool:
+    async def claim(
+        self,
+        challenge_id: str,
+        issue: Issue,
+        step_up: Challenge | None,
+        letter: Letter | None,
+        *,
+        single: bool = False,
+    ) -> bool:
         """End it in this grant, with the challenge for its second factor. False when it is dead or was claimed.
+
+        single: the account's other live sessions of this dialect end.
 
         May be "not_found" or "conflict", as GrantStore.add_grant; then nothing has changed.
         """

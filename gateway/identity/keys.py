@@ -8,18 +8,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
-from gateway.identity.model import KeyRecord, MacKey, SigningKey
+from gateway.identity.model import KeyPurpose, KeyRecord, MacKey, SigningKey
 from gateway.identity.ports import KeyStore
 
 Algorithm = Literal["EdDSA", "RS256", "ES256", "HS512"]
-Purpose = Literal["token", "assertion"]
 
 SECRET_BYTES = 64  # of a MAC key and of HS512: RFC 7518 section 3.2 wants at least the size of the hash
 RSA_BITS = 3072  # 128 bits of security, NIST SP 800-57 part 1 table 2
 ASSERTION_ALGORITHM: Algorithm = "EdDSA"
 
 
-def generate(algorithm: Algorithm, purpose: Purpose, clock: Clock) -> SigningKey:
+def generate(algorithm: Algorithm, purpose: KeyPurpose, clock: Clock) -> SigningKey:
     """A new active key. Only HS512 takes its bytes from `clock`; key pairs come from the library's own source."""
     private = clock.token_bytes(SECRET_BYTES) if algorithm == "HS512" else key_pair(algorithm)
     return SigningKey(clock.uuid4(), algorithm, private, "active", purpose)
@@ -37,7 +36,7 @@ def key_pair(algorithm: Literal["EdDSA", "RS256", "ES256"]) -> bytes:
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def active(keys: Sequence[SigningKey], purpose: Purpose) -> SigningKey:
+def active(keys: Sequence[SigningKey], purpose: KeyPurpose) -> SigningKey:
     """The key that signs. Raises RequestRejected("conflict") when there is none."""
     for key in keys:
         if key.purpose == purpose and key.state == "active":
@@ -50,14 +49,16 @@ class Keys:
         self._store = store
         self._clock = clock
 
-    async def ensure(self, algorithm: Algorithm) -> bool:
+    async def ensure(self, algorithm: Algorithm, *, mployr: bool = False) -> bool:
         """Make what is missing: a token key of this algorithm, an assertion key, a MAC key. Whether any was made.
+
+        mployr: and a key for the tokens of its API, which fixes RS256.
 
         A token key of another algorithm goes on verifying. Two processes at once make one set of keys.
         """
         keys = await self._store.signing_keys()
         made = False
-        for purpose, wanted in wanted_keys(algorithm):
+        for purpose, wanted in wanted_keys(algorithm, mployr):
             found = [key for key in keys if key.purpose == purpose and key.state == "active"]
             if not found or found[0].algorithm != wanted:
                 key = generate(wanted, purpose, self._clock)
@@ -76,7 +77,7 @@ class Keys:
         """
         keys = await self._store.signing_keys()
         made: list[SigningKey] = []
-        for purpose, wanted in wanted_keys(algorithm):
+        for purpose, wanted in wanted_keys(algorithm, any(key.purpose == "mployr" for key in keys)):
             old = [key.kid for key in keys if key.purpose == purpose and key.state == "active"]
             key = generate(wanted, purpose, self._clock)
             if not await self._store.replace_signing_key(key, old[0] if old else None, drop=force):
@@ -97,5 +98,6 @@ class Keys:
         return key
 
 
-def wanted_keys(algorithm: Algorithm) -> tuple[tuple[Purpose, Algorithm], ...]:
-    return (("token", algorithm), ("assertion", ASSERTION_ALGORITHM))
+def wanted_keys(algorithm: Algorithm, mployr: bool) -> tuple[tuple[KeyPurpose, Algorithm], ...]:
+    own: tuple[tuple[KeyPurpose, Algorithm], ...] = (("token", algorithm), ("assertion", ASSERTION_ALGORITHM))
+    return (*own, ("mployr", "RS256")) if mployr else own

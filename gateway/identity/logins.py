@@ -55,6 +55,8 @@ class People(Protocol):
     async def by_email(self, key: str) -> Account | None:
         """The account that has verified this address."""
 
+    async def by_username(self, key: str) -> Account | None: ...
+
     async def account(self, account_id: str) -> Account: ...
 
     async def add_account(

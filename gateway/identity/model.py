@@ -8,6 +8,7 @@ AccountKind = Literal["human", "service", "agent"]
 AccountStatus = Literal["pending", "active", "disabled", "deleted"]
 GrantKind = Literal["session", "api_key", "connection", "service"]
 Presentation = Literal["jwt", "opaque", "connstr"]
+KeyPurpose = Literal["token", "assertion", "mployr"]  # mployr: its API fixes RS256
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Account:
     deleted: bool = False
     is_staff: bool = False
     is_manager: bool = False
+    num: int = 0  # for APIs whose ids are numbers; given with the row
 
     @property
     def is_live(self) -> bool:
@@ -84,6 +86,12 @@ class Grant:
     restricted: bool = False
     last_used_at: float | None = None
     revoked_at: float | None = None
+    idle: float | None = None  # seconds without use that end it
+
+    def ended(self, now: float) -> bool:
+        """Whether its time is over, or nobody has used it for too long. Use is noted once a minute."""
+        used = max(self.created_at, self.last_used_at or 0.0)
+        return self.expires_at <= now or (self.idle is not None and used + self.idle <= now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ class SigningKey:
     algorithm: str
     private: bytes
     state: Literal["next", "active", "retiring"]
-    purpose: Literal["token", "assertion"] = "token"
+    purpose: KeyPurpose = "token"
 
     def __repr__(self) -> str:
         return f"SigningKey(kid={self.kid!r}, algorithm={self.algorithm!r}, state={self.state!r})"
@@ -201,7 +209,7 @@ class KeyRecord:
 
     id: str
     kind: Literal["signing", "mac"]
-    purpose: Literal["token", "assertion", "connection_string"]
+    purpose: KeyPurpose | Literal["connection_string"]
     algorithm: str
     state: Literal["next", "active", "retiring"]
     created_at: float

@@ -83,6 +83,17 @@ class Endpoint:
     page: bool = False  # answers with HTML, its faults too
 
 
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """headers: of the answer, whatever it is. over: the limit is reached, and the call is not made."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    over: RequestRejected | None = None
+
+
+UNMETERED = Metered()
+
+
 class Dialect(Protocol):
     """name: as in `grant.dialect`, in logs and in metrics."""
 
@@ -92,3 +103,6 @@ class Dialect(Protocol):
 
     def fault(self, fault: GatewayError, endpoint: Endpoint, request_id: str) -> Reply:
         """How this API says it. The caller adds WWW-Authenticate and Retry-After."""
+
+    async def meter(self, endpoint: Endpoint, origin: Origin, caller: Principal | None) -> Metered:
+        """This API's own limit of calls, beside those of guesses: UNMETERED where it has none."""

@@ -59,6 +59,11 @@ class Accounts:
             row = (await connection.execute(statement.where(proved))).first()
             return None if row is None else to_account(row)
 
+    async def by_username(self, key: str) -> Account | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select_accounts().where(account.c.username_key == key))).first()
+            return None if row is None else to_account(row)
+
     async def password(self, account_id: str) -> str | None:
         async with self._database.reading() as connection:
             statement = select(password.c.phc).where(password.c.account_id == account_id)

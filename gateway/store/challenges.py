@@ -10,10 +10,10 @@ from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
 from gateway.identity.model import Issue
 from gateway.store.engine import Database
-from gateway.store.grants import from_issue
+from gateway.store.grants import end_sessions, from_issue
 from gateway.store.outbox import post
 from gateway.store.rows import Values, is_live, require_live
-from gateway.store.seal import Sealer
+from gateway.store.seal import Sealer, draft_place
 from gateway.store.tables import challenge, grant_
 
 
@@ -23,15 +23,33 @@ class Challenges:
         self._sealer = sealer
         self._clock = clock
 
-    async def begin(self, value: Challenge, link: bytes | None, letter: Letter | None) -> None:
+    async def begin(
+        self, value: Challenge, link: bytes | None, letter: Letter | None, client: bytes | None = None
+    ) -> None:
         older = and_(challenge.c.purpose == value.purpose, challenge.c.address_key == value.address_key)
         async with self._database.writing() as connection:
             await connection.execute(self._live_where(older).values(state="superseded", decided_at=self._clock.now()))
-            await connection.execute(insert(challenge).values(_row(value) | {"link_hash": link}))
+            await connection.execute(
+                insert(challenge).values(self._row(value) | {"link_hash": link, "client_hash": client})
+            )
             await self._post(connection, letter)
 
     async def by_link(self, link: bytes) -> Challenge | None:
         return await self._one(challenge.c.link_hash == link)
+
+    async def by_client(self, client: bytes) -> Challenge | None:
+        return await self._one(challenge.c.client_hash == client)
+
+    async def begun_by(self, account_id: str, dialect: str, ip: str, user_agent: str) -> Challenge | None:
+        mine = and_(challenge.c.account_id == account_id, challenge.c.dialect == dialect, challenge.c.needs_code)
+        here = and_(challenge.c.purpose == "login", challenge.c.ip == ip, challenge.c.ua == user_agent)
+        return await self._one(and_(mine, here, self._live()))
+
+    async def decide(self, challenge_id: str, approved: bool) -> bool:
+        change = self._move(challenge_id).where(challenge.c.state != "approved")
+        state = "approved" if approved else "denied"
+        async with self._database.writing() as connection:
+            return await _moved(connection, change.values(state=state, decided_at=self._clock.now()))
 
     async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
         mine = and_(challenge.c.purpose == purpose, challenge.c.address_key == address_key)
@@ -43,21 +61,32 @@ class Challenges:
 
     async def show(self, challenge_id: str) -> bool:
         async with self._database.writing() as connection:
-            return await _moved(connection, self._move(challenge_id).values(state="shown"))
+            unseen = self._move(challenge_id).where(challenge.c.state.in_(("open", "shown")))
+            return await _moved(connection, unseen.values(state="shown"))
 
     async def spend_try(self, challenge_id: str) -> bool:
         change = self._move(challenge_id).where(challenge.c.tries_left > 0)
         async with self._database.writing() as connection:
             return await _moved(connection, change.values(tries_left=challenge.c.tries_left - 1))
 
-    async def claim(self, challenge_id: str, issue: Issue, step_up: Challenge | None, letter: Letter | None) -> bool:
+    async def claim(
+        self,
+        challenge_id: str,
+        issue: Issue,
+        step_up: Challenge | None,
+        letter: Letter | None,
+        *,
+        single: bool = False,
+    ) -> bool:
         async with self._database.writing() as connection:
             if not await _moved(connection, self._decided(challenge_id)):
                 return False
             await require_live(connection, issue.grant.account_id)  # raises: then it is not claimed either
+            if single:
+                await end_sessions(connection, issue.grant.account_id, issue.grant.dialect, self._clock.now())
             await connection.execute(insert(grant_).values(from_issue(issue)))
             if step_up is not None:
-                await connection.execute(insert(challenge).values(_row(step_up)))
+                await connection.execute(insert(challenge).values(self._row(step_up)))
             await self._post(connection, letter)
             return True
 
@@ -83,7 +112,7 @@ class Challenges:
             await connection.execute(delete(challenge).where(challenge.c.expires_at < before))
 
     def _live(self) -> ColumnElement[bool]:
-        return and_(challenge.c.state.in_(("open", "shown")), challenge.c.expires_at > self._clock.now())
+        return and_(challenge.c.state.in_(("open", "shown", "approved")), challenge.c.expires_at > self._clock.now())
 
     def _live_where(self, which: ColumnElement[bool]) -> Update:
         return update(challenge).where(which, self._live())
@@ -98,51 +127,57 @@ class Challenges:
         statement = select(challenge).where(which).order_by(challenge.c.created_at.desc()).limit(1)
         async with self._database.reading() as connection:
             row = (await connection.execute(statement)).first()
-            return None if row is None else _challenge(row)
+            return None if row is None else self._challenge(row)
 
     async def _post(self, connection: AsyncConnection, letter: Letter | None) -> None:
         if letter is not None:
             await post(connection, self._sealer, self._clock, letter)
 
+    def _row(self, value: Challenge) -> Values:
+        draft = value.draft
+        return {
+            "id": value.id,
+            "purpose": value.purpose,
+            "state": value.state,
+            "dialect": value.dialect,
+            "account_id": value.account_id,
+            "address": value.address,
+            "address_key": value.address_key,
+            "grant_id": value.grant_id,
+            "code_mac": value.code_mac,
+            "tries_left": value.tries_left,
+            "needs_code": value.needs_code,
+            "draft_enc": None if draft is None else self._sealer.seal(draft.encode(), draft_place(value.id)),
+            "platform": value.platform,
+            "ip": value.ip,
+            "ua": value.user_agent,
+            "created_at": value.created_at,
+            "expires_at": value.expires_at,
+        }
+
+    def _challenge(self, row: Row[Any]) -> Challenge:
+        draft = row.draft_enc
+        return Challenge(
+            id=row.id,
+            purpose=row.purpose,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            dialect=row.dialect,
+            state=row.state,
+            account_id=row.account_id,
+            address=row.address,
+            address_key=row.address_key,
+            grant_id=row.grant_id,
+            tries_left=row.tries_left,
+            code_mac=row.code_mac,
+            ip=row.ip,
+            user_agent=row.ua,
+            needs_code=row.needs_code,
+            draft=None if draft is None else self._sealer.open(draft, draft_place(row.id)).decode(),
+            platform=row.platform,
+        )
+
 
 async def _moved(connection: AsyncConnection, change: Update) -> bool:
     """Whether exactly one row was as the guard wanted it."""
     return (await connection.execute(change)).rowcount == 1
-
-
-def _row(value: Challenge) -> Values:
-    return {
-        "id": value.id,
-        "purpose": value.purpose,
-        "state": value.state,
-        "dialect": value.dialect,
-        "account_id": value.account_id,
-        "address": value.address,
-        "address_key": value.address_key,
-        "grant_id": value.grant_id,
-        "code_mac": value.code_mac,
-        "tries_left": value.tries_left,
-        "ip": value.ip,
-        "ua": value.user_agent,
-        "created_at": value.created_at,
-        "expires_at": value.expires_at,
-    }
-
-
-def _challenge(row: Row[Any]) -> Challenge:
-    return Challenge(
-        id=row.id,
-        purpose=row.purpose,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        dialect=row.dialect,
-        state=row.state,
-        account_id=row.account_id,
-        address=row.address,
-        address_key=row.address_key,
-        grant_id=row.grant_id,
-        tries_left=row.tries_left,
-        code_mac=row.code_mac,
-        ip=row.ip,
-        user_agent=row.ua,
-    )

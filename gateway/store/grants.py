@@ -100,6 +100,16 @@ async def revoke_others(connection: AsyncConnection, account_id: str, keep: str 
     return len(ids)
 
 
+async def end_sessions(connection: AsyncConnection, account_id: str, dialect: str, at: float) -> None:
+    """The account's live sessions of one dialect, within a transaction."""
+    theirs = and_(grant_.c.account_id == account_id, grant_.c.dialect == dialect, grant_.c.kind == "session")
+    ids = list((await connection.execute(select(grant_.c.id).where(theirs, is_live(at)))).scalars())
+    change = update(grant_).where(grant_.c.id.in_(ids))
+    await connection.execute(change.values(revoked_at=at, revoke_reason="a newer session"))
+    for grant_id in ids:
+        await revoked(connection, at, "grant", grant_id)
+
+
 def from_issue(issue: Issue) -> Values:
     return from_grant(issue.grant) | {
         "secret_hash": issue.digest,

@@ -58,6 +58,7 @@ def to_account(row: Row[Any]) -> Account:
         deleted=row.deleted,
         is_staff=row.is_staff,
         is_manager=row.is_manager,
+        num=row.num,
     )
 
 
@@ -101,6 +102,7 @@ def to_grant(row: Row[Any]) -> Grant:
         restricted=row.restricted,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        idle=row.idle,
     )
 
 
@@ -123,6 +125,7 @@ def from_grant(value: Grant) -> Values:
         "restricted": value.restricted,
         "last_used_at": value.last_used_at,
         "revoked_at": value.revoked_at,
+        "idle": value.idle,
     }
 
 

@@ -33,6 +33,10 @@ def master_key(text: str) -> bytes:
     return key
 
 
+def draft_place(challenge_id: str) -> str:
+    return f"challenge:{challenge_id}:draft_enc"
+
+
 def factor_place(factor_id: str) -> str:
     return f"factor:{factor_id}:secret_enc"
 

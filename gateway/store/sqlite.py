@@ -26,15 +26,15 @@ HOLDERS = 1024  # accounts whose last row is remembered with what was made of it
 
 Holder = tuple[Account, tuple[Licence, ...], tuple[Ownership, ...]]
 
-# one row: 14 columns of the account, licences and ownerships as JSON arrays of arrays, 16 columns of the grant
+# one row: 15 columns of the account, licences and ownerships as JSON arrays of arrays, 17 columns of the grant
 ACCOUNT = """
   a.id, a.name, a.kind, a.status, a.approved, a.archived, a.deleted, a.is_staff, a.is_manager,
-  a.user_id, a.username, a.first_name, a.last_name,
+  a.user_id, a.username, a.first_name, a.last_name, a.num,
   (SELECT e.address FROM email e WHERE e.account_id = a.id AND e.is_primary AND e.verified_at IS NOT NULL),
 """
 GRANT = """
   g.id, g.kind, g.presentation, g.created_at, g.expires_at, g.tenant_id, g.role, g.permission, g.name, g.dialect,
-  g.scopes, g.aal, g.amr, g.restricted, g.last_used_at, g.revoked_at
+  g.scopes, g.aal, g.amr, g.restricted, g.last_used_at, g.revoked_at, g.idle
 """
 HOLDINGS = """
   (SELECT json_group_array(json_array(t.account_id, ta.name, t.id, r.slug, r.id, ra.permission, ra.accepted))
@@ -168,8 +168,8 @@ class SqliteDirectory:
         if not rows:
             return None
         row = rows[0]
-        account, licences, ownerships = self._holder(row[:16])
-        return Standing(account, None if row[16] is None else to_grant(account.id, row[16:]), licences, ownerships)
+        account, licences, ownerships = self._holder(row[:17])
+        return Standing(account, None if row[17] is None else to_grant(account.id, row[17:]), licences, ownerships)
 
 
 class SqliteRevocations:
@@ -190,8 +190,8 @@ class SqliteRevocations:
 
 
 def to_holder(row: Row) -> Holder:
-    licences = tuple(to_licence(held) for held in sorted(json.loads(row[14])))
-    ownerships = tuple(Ownership(*owned) for owned in sorted(json.loads(row[15])))
+    licences = tuple(to_licence(held) for held in sorted(json.loads(row[15])))
+    ownerships = tuple(Ownership(*owned) for owned in sorted(json.loads(row[16])))
     return to_account(row), licences, ownerships
 
 
@@ -201,17 +201,16 @@ def to_licence(held: list[Any]) -> Licence:
 
 
 def to_account(row: Row) -> Account:
-    key, name, kind, status, approved, archived, deleted, staff, manager, user, username, given, family, email = row[
-        :14
-    ]
+    key, name, kind, status, approved, archived, deleted, staff, manager, user, username, given, family = row[:13]
+    num, email = row[13:15]
     owner = Owner(user, email or "", status == "active", username, given, family)
     flags = (bool(approved), bool(archived), bool(deleted), bool(staff), bool(manager))
-    return Account(key, name, owner, kind, status, *flags)
+    return Account(key, name, owner, kind, status, *flags, num)
 
 
 def to_grant(account_id: str, row: Row) -> Grant:
     key, kind, presentation, created, expires, tenant, role, permission, name, dialect = row[:10]
-    scopes, aal, amr, restricted, last_used, revoked = row[10:]
+    scopes, aal, amr, restricted, last_used, revoked, idle = row[10:]
     return Grant(
         id=key,
         account_id=account_id,
@@ -230,4 +229,5 @@ def to_grant(account_id: str, row: Row) -> Grant:
         restricted=bool(restricted),
         last_used_at=last_used,
         revoked_at=revoked,
+        idle=idle,
     )

@@ -143,7 +143,7 @@ signing_key = Table(
     Column("state", String(16), nullable=False),
     Column("created_at", Double, nullable=False),
     Column("retired_at", Double),
-    CheckConstraint("purpose IN ('token', 'assertion')", name="purpose"),
+    CheckConstraint("purpose IN ('token', 'assertion', 'mployr')", name="purpose"),
     CheckConstraint("state IN ('next', 'active', 'retiring')", name="state"),
 )
 # two rotations at once cannot both leave an active key
@@ -186,6 +186,7 @@ grant_ = Table(
     Column("created_at", Double, nullable=False),
     Column("last_used_at", Double),
     Column("expires_at", Double, nullable=False),
+    Column("idle", Double),  # seconds without use that end it
     Column("revoked_at", Double),
     Column("revoke_reason", Text),
     Column("deleted_at", Double),  # no list shows it any more; its digest stays taken
@@ -235,16 +236,20 @@ challenge = Table(
     Column("address", Text),
     Column("address_key", Text, index=True),
     Column("grant_id", ForeignKey("grant_.id", ondelete="CASCADE"), index=True),  # that waits for a second factor
-    Column("link_hash", LargeBinary, unique=True),
+    Column("link_hash", LargeBinary, unique=True),  # of what a mail opens
+    Column("client_hash", LargeBinary, unique=True),  # of what the client holds between two steps
+    Column("needs_code", Boolean, nullable=False),  # a second factor is on
+    Column("draft_enc", LargeBinary),  # a TOTP secret that this very login enrols
     Column("code_mac", LargeBinary),
     Column("tries_left", Integer, nullable=False),
     Column("ip", Text),
     Column("ua", Text),
+    Column("platform", Text, nullable=False),  # what a client calls itself
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
     Column("decided_at", Double),
-    CheckConstraint("purpose IN ('login', 'step_up', 'reset_password')", name="purpose"),
-    CheckConstraint("state IN ('open', 'shown', 'claimed', 'superseded')", name="state"),
+    CheckConstraint("purpose IN ('login', 'step_up', 'reset_password', 'approval', 'new_email')", name="purpose"),
+    CheckConstraint("state IN ('open', 'shown', 'approved', 'denied', 'claimed', 'superseded')", name="state"),
 )
 
 # mails to be sent; the payload holds links and codes, and goes when the mail has gone

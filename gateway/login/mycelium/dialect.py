@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from gateway.errors import GatewayError
-from gateway.login.dialect import Endpoint, Reply
+from gateway.identity.model import Principal
+from gateway.identity.origin import Origin
+from gateway.login.dialect import UNMETERED, Endpoint, Metered, Reply
 from gateway.login.mycelium.answers import failed
 from gateway.login.mycelium.links import LinkEndpoints
 from gateway.login.mycelium.telegram import TelegramEndpoints
@@ -30,3 +32,6 @@ class Mycelium:
             return failed(fault, request_id)
         problem = PROBLEMS[fault.code]
         return self._pages.refused(problem.status, problem.title, told(fault), fault.retry_after)
+
+    async def meter(self, endpoint: Endpoint, origin: Origin, caller: Principal | None) -> Metered:
+        return UNMETERED

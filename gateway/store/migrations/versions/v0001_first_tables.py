@@ -118,7 +118,7 @@ def create_signing_key() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("retired_at", sa.Double(), nullable=True),
-        sa.CheckConstraint("purpose IN ('token', 'assertion')", name=op.f("ck_signing_key_purpose")),
+        sa.CheckConstraint("purpose IN ('token', 'assertion', 'mployr')", name=op.f("ck_signing_key_purpose")),
         sa.CheckConstraint("state IN ('next', 'active', 'retiring')", name=op.f("ck_signing_key_state")),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_signing_key")),
     )

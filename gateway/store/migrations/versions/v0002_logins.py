@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("grant_", sa.Column("deleted_at", sa.Double(), nullable=True))
+    op.add_column("grant_", sa.Column("idle", sa.Double(), nullable=True))
     create_factor()
     create_recovery_code()
     create_challenge()
@@ -64,21 +65,32 @@ def create_challenge() -> None:
         sa.Column("address_key", sa.Text(), nullable=True),
         sa.Column("grant_id", sa.String(length=36), nullable=True),
         sa.Column("link_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("client_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("needs_code", sa.Boolean(), nullable=False),
+        sa.Column("draft_enc", sa.LargeBinary(), nullable=True),
         sa.Column("code_mac", sa.LargeBinary(), nullable=True),
         sa.Column("tries_left", sa.Integer(), nullable=False),
         sa.Column("ip", sa.Text(), nullable=True),
         sa.Column("ua", sa.Text(), nullable=True),
+        sa.Column("platform", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.Column("decided_at", sa.Double(), nullable=True),
-        sa.CheckConstraint("purpose IN ('login', 'step_up', 'reset_password')", name=op.f("ck_challenge_purpose")),
-        sa.CheckConstraint("state IN ('open', 'shown', 'claimed', 'superseded')", name=op.f("ck_challenge_state")),
+        sa.CheckConstraint(
+            "purpose IN ('login', 'step_up', 'reset_password', 'approval', 'new_email')",
+            name=op.f("ck_challenge_purpose"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('open', 'shown', 'approved', 'denied', 'claimed', 'superseded')",
+            name=op.f("ck_challenge_state"),
+        ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name=op.f("fk_challenge_account_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(["grant_id"], ["grant_.id"], name=op.f("fk_challenge_grant_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_challenge")),
         sa.UniqueConstraint("link_hash", name=op.f("uq_challenge_link_hash")),
+        sa.UniqueConstraint("client_hash", name=op.f("uq_challenge_client_hash")),
     )
     for column in ("account_id", "address_key", "expires_at", "grant_id"):
         op.create_index(op.f(f"ix_challenge_{column}"), "challenge", [column], unique=False)

@@ -1,0 +1,189 @@
+"""Logins in two calls: a password, and then, where a second factor is on, its code. A token that the client holds ties
+them together; it is good for the second call alone, of the same dialect, once.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity import addresses, codes
+from gateway.identity.challenge import TRIES, Challenge, ChallengeStore
+from gateway.identity.factors import Factors
+from gateway.identity.grants import Handed, secret_digest
+from gateway.identity.logins import NOBODY, People
+from gateway.identity.model import Account, Grant, GrantKind, Issue
+from gateway.identity.origin import Origin
+from gateway.identity.passwords import Passwords
+from gateway.identity.throttle import Throttle
+
+STEP_SECONDS = 300.0  # between the two calls
+SHOWN = 8  # characters of an opaque secret that lists show
+
+Mint = Callable[[Grant, Account], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a dialect presents its sessions. secret: makes an opaque one; None for a JWT, which `Steps` mints.
+
+    lifetime, idle: seconds; idle without use ends it too. single: a new session ends the account's others of the
+    dialect.
+    """
+
+    dialect: str
+    lifetime: float
+    secret: Callable[[Clock], str] | None
+    idle: float | None = None
+    single: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A right password. token: for the second call, readable for the only time. needs_code: a factor is on."""
+
+    account: Account
+    needs_code: bool
+    token: str = field(repr=False)
+
+
+class Steps:
+    """mint: the JWT of a form that has no secret."""
+
+    def __init__(
+        self,
+        challenges: ChallengeStore,
+        people: People,
+        factors: Factors,
+        passwords: Passwords,
+        throttle: Throttle,
+        clock: Clock,
+        mint: Mint | None = None,
+    ) -> None:
+        self._challenges = challenges
+        self._people = people
+        self._factors = factors
+        self._passwords = passwords
+        self._throttle = throttle
+        self._clock = clock
+        self._mint = mint
+
+    async def begin(
+        self,
+        typed: str,
+        by: Literal["email", "username"],
+        password: str,
+        origin: Origin,
+        dialect: str,
+        *,
+        platform: str = "",
+        draft: str | None = None,
+    ) -> Begun:
+        """Raises RequestRejected: "code_wrong" (somebody else's name, or a wrong password), "too_many_attempts".
+
+        draft: a TOTP secret that this login may enrol, where the account has none.
+        """
+        key = handle(typed, by)
+        account = await (self._people.by_email(key) if by == "email" else self._people.by_username(key))
+        ticket = await self._throttle.guess(origin, account.id if account else None, key)
+        phc = await self._people.password(account.id if account else NOBODY)  # asked for anybody: it takes as long
+        good = await self._passwords.verify(phc, password)
+        if not good or phc is None or account is None or not account.is_live:
+            raise RequestRejected("code_wrong", "The name or the password is wrong.")
+        if self._passwords.needs_rehash(phc):
+            await self._people.rehash(account.id, phc, await self._passwords.hash(password))
+        on = (await self._factors.held(account.id)).active is not None
+        token = codes.link_token(self._clock)
+        challenge = self._challenge(account, origin, dialect, platform, on, None if on else draft)
+        await self._challenges.begin(challenge, None, None, client_digest(dialect, token))
+        await (ticket.passed() if on else ticket.succeeded())
+        return Begun(account, on, token)
+
+    async def finish(self, token: str, code: str | None, origin: Origin, form: Form) -> Handed:
+        """The session of a login that was begun. code: of the app, or a recovery code; not looked at where none is
+        needed.
+
+        Raises RequestRejected: "code_wrong" (the token is of no use), "mfa_required" (a code is), "mfa_code_wrong",
+        "too_many_attempts".
+        """
+        challenge = await self._challenges.by_client(client_digest(form.dialect, token))
+        if challenge is None or challenge.dialect != form.dialect or not challenge.is_live(self._clock.now()):
+            raise RequestRejected("code_wrong")
+        return await self._finish(challenge, code, origin, form)
+
+    async def finish_begun(self, account: Account, code: str, origin: Origin, form: Form) -> Handed:
+        """The same without the token: for the newest login that this very client began. Raises as `finish`."""
+        challenge = await self._challenges.begun_by(account.id, form.dialect, origin.address, origin.agent)
+        if challenge is None:
+            raise RequestRejected("code_wrong")
+        return await self._finish(challenge, code, origin, form)
+
+    async def handed(self, account: Account, origin: Origin, form: Form, *, platform: str = "") -> Handed:
+        """A session at once, for somebody who has just proved who they are in another way."""
+        challenge = self._challenge(account, origin, form.dialect, platform, False, None)
+        await self._challenges.begin(challenge, None, None)
+        return await self._claim(challenge, account, (), 1, origin, form)
+
+    async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Handed:
+        """The session of a challenge that was approved. Raises RequestRejected("code_wrong")."""
+        account = await self._people.account(challenge.account_id or NOBODY)
+        return await self._claim(challenge, account, methods, 2 if len(methods) > 1 else 1, origin, form)
+
+    async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Handed:
+        account = await self._people.account(challenge.account_id or NOBODY)
+        if not challenge.needs_code:
+            return await self._claim(challenge, account, ("pwd",), 1, origin, form)
+        if code is None:
+            raise RequestRejected("mfa_required")
+        if not await self._challenges.spend_try(challenge.id):
+            raise RequestRejected("code_wrong")
+        method = await self._factors.prove(account, code, origin)
+        return await self._claim(challenge, account, ("pwd", method), 2, origin, form)
+
+    async def _claim(
+        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, form: Form
+    ) -> Handed:
+        now = self._clock.now()
+        secret = form.secret(self._clock) if form.secret is not None else None
+        kind: GrantKind = "session"
+        grant = Grant(
+            self._clock.uuid4(), account.id, kind, "opaque" if secret is not None else "jwt", now, now + form.lifetime,
+            name=challenge.platform or origin.platform, dialect=form.dialect, aal=aal, amr=methods, idle=form.idle,
+        )  # fmt: skip
+        digest = secret_digest("opaque", secret.encode()) if secret is not None else None
+        shown = "" if secret is None else secret[:SHOWN]
+        issue = Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
+        try:
+            claimed = await self._challenges.claim(challenge.id, issue, None, None, single=form.single)
+        except RequestRejected as fault:  # the account went meanwhile
+            raise RequestRejected("code_wrong") from fault
+        if not claimed:
+            raise RequestRejected("code_wrong")
+        if secret is None:
+            assert self._mint is not None
+            secret = await self._mint(grant, account)
+        return Handed(secret, grant)
+
+    def _challenge(
+        self, account: Account, origin: Origin, dialect: str, platform: str, needs_code: bool, draft: str | None
+    ) -> Challenge:
+        now = self._clock.now()
+        return Challenge(
+            self._clock.uuid4(), "login", now, now + STEP_SECONDS, dialect, account_id=account.id, tries_left=TRIES,
+            ip=origin.address, user_agent=origin.agent, needs_code=needs_code, draft=draft, platform=platform,
+        )  # fmt: skip
+
+
+def handle(typed: str, by: Literal["email", "username"]) -> str:
+    """The key to look somebody up by. What cannot be one is nobody's: it is no different answer."""
+    try:
+        return addresses.address(typed).key if by == "email" else addresses.username(typed)[1]
+    except RequestRejected:
+        return ""
+
+
+def client_digest(dialect: str, token: str) -> bytes:
+    """What is stored of a client's token: another dialect's is another."""
+    return hashlib.sha256(f"gateway.client.{dialect}\0{token}".encode("utf-8", "surrogatepass")).digest()
