@@ -89,7 +89,9 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
         clock,
         policy,
     )
-    grants = Grants(changed["grants"], store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime)
+    grants = Grants(
+        changed["grants"], store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime, throttle=throttle
+    )
     links = Links(changed["links"], verifiers, notices, clock)
     telegram = TelegramLogins(changed["bots"], links, grants, throttle, clock, strings.max_lifetime)
     pages, base = Pages(said.totp_issuer), f"{said.mount}/beginners"

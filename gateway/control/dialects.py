@@ -72,13 +72,14 @@ class _Served:
         return self._dialect.fault(fault, self._endpoint, _request_id(request))
 
     async def _call(self, request: web.Request) -> Call:
+        principal = await self._principal(request)  # first: whoever may not call is told nothing about the body
         return Call(
             origin=_origin(request),
             params=dict(request.match_info),
             query=dict(request.query),
             headers={name.lower(): value for name, value in request.headers.items()},
             body=await self._body(request),
-            principal=await self._principal(request),
+            principal=principal,
         )
 
     async def _principal(self, request: web.Request) -> Principal | None:
@@ -113,9 +114,10 @@ def read_json(content_type: str, data: bytes) -> Mapping[str, object]:
         raise RequestRejected("unsupported_media", "Send Content-Type: application/json.")
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse)
+        deep = _depth(value) > MAX_DEPTH
     except (ValueError, RecursionError):
         raise RequestRejected("bad_parameter", "The body must be a JSON object in UTF-8.") from None
-    if not isinstance(value, dict) or _depth(value) > MAX_DEPTH:
+    if not isinstance(value, dict) or deep:
         raise RequestRejected("bad_parameter", "The body must be a JSON object.")
     return value
 

@@ -3,8 +3,8 @@
     open --the page is opened--> shown --claim--> claimed (exactly one grant)
     open, shown -> superseded (a newer one was begun); past `expires_at`, or without tries, it is dead
 
-Whoever has the link's token may claim; who types a code has `tries_left` of them. A decoy, which has neither account
-nor address, is begun for an address that nobody has, and never gets anywhere.
+Whoever has the link's token may claim; who types a code has `tries_left` of them. A decoy is begun for an address that
+nobody has: it has the key of that address alone, and never gets anywhere.
 """
 
 from dataclasses import dataclass, field
@@ -61,20 +61,18 @@ class ChallengeStore(Protocol):
     async def show(self, challenge_id: str) -> bool:
         """Its page was opened. Whether it is live."""
 
-    async def spend_try(self, challenge_id: str) -> bool:
-        """Take one of the tries left. False when it is dead or none is left. The tries of parallel guesses add up."""
+    async def spend_try(self, challenge_id: str, spare: int = 0) -> bool:
+        """Take one of the tries left, but for `spare`. False when it is dead or none is left. Parallel ones add up."""
 
-    async def claim(self, challenge_id: str, issue: Issue, step_up: Challenge | None, letter: Letter | None) -> bool:
-        """End it in this grant, with the challenge for its second factor. False when it is dead or was claimed.
+    async def claim(self, challenge_id: str, issue: Issue, epoch: int, step_up: Challenge | None) -> bool:
+        """End it in this grant, with the challenge for its second factor. epoch: of the account when it was looked at.
 
-        May be "not_found" or "conflict", as GrantStore.add_grant; then nothing has changed.
+        False when it is dead or was claimed, or when the account's password or factors have changed since. May be
+        "not_found" or "conflict", as GrantStore.add_grant; then nothing has changed.
         """
 
-    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str, letter: Letter | None) -> bool:
-        """End a step_up: its grant is restricted no longer, has aal 2 and this expiry. False as in `claim`."""
+    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str) -> bool:
+        """End a step_up: its grant is restricted no longer, has aal 2 and this expiry. False when either is dead."""
 
-    async def close(self, challenge_id: str) -> bool:
-        """End it without a grant. False as in `claim`."""
-
-    async def prune(self, before: float) -> None:
-        """Forget those that expired before this."""
+    async def reset_password(self, challenge_id: str, account_id: str, phc: str, letter: Letter | None) -> bool:
+        """End it in a new password; all grants end. False when it is dead. May be "not_found" or "conflict"."""

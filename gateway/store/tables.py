@@ -51,6 +51,7 @@ account = Table(
     Column("deleted", Boolean, nullable=False),
     Column("is_staff", Boolean, nullable=False),
     Column("is_manager", Boolean, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="0"),  # grows with each change of password or factors
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     CheckConstraint("kind IN ('human', 'service', 'agent')", name="kind"),
@@ -83,6 +84,7 @@ password = Table(
     Column("phc", Text, nullable=False),
     Column("set_at", Double, nullable=False),
     Column("must_change", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # wrong ones in a row
 )
 
 tenant = Table(

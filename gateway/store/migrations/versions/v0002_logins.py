@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("account", sa.Column("epoch", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("password", sa.Column("failures", sa.Integer(), server_default="0", nullable=False))
     op.add_column("grant_", sa.Column("deleted_at", sa.Double(), nullable=True))
     create_factor()
     create_recovery_code()
