@@ -6,6 +6,7 @@ What is compiled is the very source that runs without it: the same files, type-c
 
 import os
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -24,6 +25,8 @@ INTERPRETED = {
 class CompileHook(BuildHookInterface[Any]):
     """hatchling's custom hook."""
 
+    _work = ""  # the folder of what was compiled
+
     def dependencies(self) -> list[str]:
         """What the build environment gets. The libraries too: mypyc wants the types of what the modules import."""
         if not _wanted():
@@ -33,10 +36,15 @@ class CompileHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable" or not _wanted():  # a source tree with compiled modules in it would hide its changes
             return
-        libraries = compile_modules(Path(self.root), Path(mkdtemp(prefix="gateway-build-")))
+        self._work = mkdtemp(prefix="gateway-build-")
+        libraries = compile_modules(Path(self.root), Path(self._work))
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         build_data["force_include"].update(libraries)
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if self._work:
+            rmtree(self._work, ignore_errors=True)
 
 
 def _wanted() -> bool:

@@ -18,6 +18,7 @@ from gateway.settings.load import Loaded
 from gateway.store.seal import master_key
 from gateway.wire.reader import Limits
 
+SECRETS = ("token}", "auth_id}", "link}")  # parameters of our own paths that let their holder in
 BUILTIN = "builtin"  # name of our own application as an upstream, in logs and metrics
 
 
@@ -110,6 +111,13 @@ def builtin_routes(endpoints: Iterable[tuple[str, str]]) -> list[Route]:
         Route(path, frozenset((method,)), BUILTIN, Access(AccessKind.PUBLIC), builtin=True)
         for method, path in endpoints
     ]
+
+
+def secret_paths(builtin: Iterable[Route]) -> tuple[bytes, ...]:
+    """Beginnings, in lower case, of our own paths that go on with a secret: under another method, or with more behind
+    it, such a path is taken by no endpoint of ours, and must not be logged all the same."""
+    found = {route.path.partition("{" + name)[0] for route in builtin for name in SECRETS if "{" + name in route.path}
+    return tuple(sorted(path.lower().encode() for path in found))
 
 
 def to_route(route: model.Route) -> Route:

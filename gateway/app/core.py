@@ -76,7 +76,7 @@ class Core:
         )
         upstreams = {**self.upstreams, compile.BUILTIN: Upstream(compile.BUILTIN, [itself])}
         lanes = _lanes([*routes, *reserved], upstreams, metrics)
-        self.generation = _generation(settings, pipeline, lanes, metrics)
+        self.generation = _generation(settings, pipeline, lanes, metrics, compile.secret_paths(reserved))
 
     def _application(self, clock: Clock, log: Log) -> Builtin:
         """Our own endpoints. They authenticate with the very object that the edge uses."""
@@ -123,7 +123,14 @@ def _verifiers(
     )
 
 
-def _generation(settings: model.Settings, pipeline: Pipeline, lanes: dict[Route, Lane], metrics: Metrics) -> Generation:
+def _generation(
+    settings: model.Settings,
+    pipeline: Pipeline,
+    lanes: dict[Route, Lane],
+    metrics: Metrics,
+    secret: tuple[bytes, ...],
+) -> Generation:
+    """secret: as in Generation."""
     listen = settings.listen
     header = settings.connection_strings.header.encode()
     return Generation(
@@ -136,6 +143,7 @@ def _generation(settings: model.Settings, pipeline: Pipeline, lanes: dict[Route,
         b"https" if listen.tls else b"http",
         compile.limits(listen),
         compile.waits(listen),
+        secret,
     )
 
 

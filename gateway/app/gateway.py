@@ -290,6 +290,7 @@ class Gateway:
         await core.aclose()
         if own_jwks:
             await core.jwks.aclose()
+        self.upkeep.take(core.authenticator.take_used())
         self._old.discard(core)
 
     def _in_use(self, core: Core) -> bool:

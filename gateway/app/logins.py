@@ -99,7 +99,8 @@ def _services(settings: Settings, store: Store, lasting: Lasting) -> Services:
         challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy
     )  # fmt: skip
     steps = Steps(challenges, people, factors, passwords, throttle, clock)
-    grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime)
+    longest = strings.max_lifetime
+    grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=longest, throttle=throttle)
     return Services(
         settings.public_url, logins, steps, factors, sessions, grants, passwords, throttle, people, challenges,
         notices, store.pepper, clock,

@@ -38,13 +38,16 @@ class Observer:
         elif refused is not None:
             route = refused.route
             principal = refused.caller.principal if refused.caller is not None else None
-        builtin = route is not None and route.builtin
+        path: bytes | None = exchange.request.target.path
+        secret = exchange.generation.secret
+        if (route is not None and route.builtin) or (path is not None and path.lower().startswith(secret)):
+            path = None
         self.access_log.write(
             self._clock.now(),
             exchange.request_id.decode("ascii"),
             exchange.peer.address,
             exchange.request.method,
-            None if builtin else exchange.request.target.path,
+            path,
             lane.label,
             None if upstream is None else upstream.name,
             exchange.status,

@@ -1,11 +1,9 @@
 """What the command line or another worker has voided: read twice a second, obeyed at once, kept for a day."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from gateway.errors import DependencyFailed
 from gateway.identity.model import Revocation
 from gateway.identity.ports import Revocations
 from gateway.ops.logs import Log
@@ -64,9 +62,11 @@ class RevocationPoll:
                 self._failing = True
 
     async def look(self) -> None:
-        """Now, ahead of the next turn. The next turn obeys what cannot be read now."""
-        with contextlib.suppress(DependencyFailed):
+        """Now, ahead of the next turn, which obeys what cannot be read now: the change that asks for it is made."""
+        try:
             await self._look()
+        except Exception as error:
+            self._log.warning("revocations are read with the next turn", exc_info=error)
 
     async def _look(self) -> None:
         """The new rows are obeyed, or stay new. One look at a time: two would obey the same rows twice."""

@@ -46,6 +46,10 @@ class Upkeep:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._attempt(self.write_used)
 
+    def take(self, used: Mapping[str, float]) -> None:
+        """Of a generation that ends."""
+        self._kept.update(used)
+
     async def write_used(self) -> None:
         """Raises DependencyFailed: then it is written the next time."""
         for used in self._used():

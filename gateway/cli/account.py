@@ -7,9 +7,8 @@ import click
 from gateway.cli.arguments import IDENTIFIER
 from gateway.cli.shared import Fields, Misuse, Session, emit, operate, shared
 from gateway.identity.accounts import NewAccount
-from gateway.identity.letters import Letter
 from gateway.identity.model import Account
-from gateway.identity.notices import stamp
+from gateway.identity.notices import written
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 
@@ -112,8 +111,7 @@ def reset_mfa(account_id: str) -> None:
 
     async def work(session: Session) -> Fields:
         found = await session.accounts.account(account_id)
-        told = stamp(Origin("", "the operator"), session.clock.now())
-        letter = Letter("mfa_disabled", found.owner.email, told) if found.owner.email else None
+        letter = written("mfa_disabled", found, Origin("", "the operator"), session.clock.now())
         removed = await session.store.changes().factors.remove(account_id, None, letter)
         return {**summary(found), "removed": removed}
 

@@ -126,9 +126,10 @@ def read_json(content_type: str, data: bytes) -> Mapping[str, object]:
         raise RequestRejected("unsupported_media", "Send Content-Type: application/json.")
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse)
+        deep = _depth(value) > MAX_DEPTH
     except (ValueError, RecursionError):
         raise RequestRejected("bad_parameter", "The body must be a JSON object in UTF-8.") from None
-    if not isinstance(value, dict) or _depth(value) > MAX_DEPTH:
+    if not isinstance(value, dict) or deep:
         raise RequestRejected("bad_parameter", "The body must be a JSON object.")
     return value
 

@@ -35,7 +35,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """connection_string: lower-case name of the header. scheme: b"http" or b"https", of the listener."""
+    """connection_string: lower-case name of the header. scheme: b"http" or b"https", of the listener.
+
+    secret: lower-case beginnings of paths that go on with a secret, whatever takes the request.
+    """
 
     pipeline: Pipeline
     lanes: dict[Route, Lane]
@@ -46,3 +49,4 @@ class Generation:
     scheme: bytes = b"http"
     limits: Limits = field(default_factory=Limits)
     waits: Waits = field(default_factory=Waits)
+    secret: tuple[bytes, ...] = ()

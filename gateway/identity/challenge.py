@@ -5,8 +5,8 @@
     open, shown, approved -> superseded (a newer one was begun); past `expires_at`, or without tries, it is dead
 
 Whoever has the link's token may claim a login by mail, or decide an approval; who types a code has `tries_left` of
-them; who began a login in two steps claims it by the client's token. A decoy, which has neither account
-nor address, is begun for an address that nobody has, and never gets anywhere.
+them; who began a login in two steps claims it by the client's token. A decoy is begun for an address that nobody has:
+it has the key of that address alone, and never gets anywhere.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,8 @@ TRIES = 5  # wrong codes, then only a new challenge helps
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """account_id: None for a decoy, and for an address that may get an account. grant_id: the restricted grant that a
-    step_up lifts. needs_code: a second factor is to come. draft: a TOTP secret (base32) that this login enrols.
+    step_up lifts. epoch: of the account when it was begun, for logins in two steps.
+    needs_code: a second factor is to come. draft: a TOTP secret (base32) that this login enrols.
 
     platform: what the client calls itself. Times are seconds since the epoch.
     """
@@ -43,6 +44,7 @@ class Challenge:
     code_mac: bytes | None = field(default=None, repr=False)
     ip: str | None = None
     user_agent: str | None = None
+    epoch: int = 0
     needs_code: bool = False
     draft: str | None = field(default=None, repr=False)
     platform: str = ""
@@ -81,30 +83,21 @@ class ChallengeStore(Protocol):
     async def show(self, challenge_id: str) -> bool:
         """Its page was opened. Whether it is live."""
 
-    async def spend_try(self, challenge_id: str) -> bool:
-        """Take one of the tries left. False when it is dead or none is left. The tries of parallel guesses add up."""
+    async def spend_try(self, challenge_id: str, spare: int = 0) -> bool:
+        """Take one of the tries left, but for `spare`. False when it is dead or none is left. Parallel ones add up."""
 
     async def claim(
-        self,
-        challenge_id: str,
-        issue: Issue,
-        step_up: Challenge | None,
-        letter: Letter | None,
-        *,
-        single: bool = False,
+        self, challenge_id: str, issue: Issue, epoch: int, step_up: Challenge | None, *, single: bool = False
     ) -> bool:
-        """End it in this grant, with the challenge for its second factor. False when it is dead or was claimed.
+        """End it in this grant, with the challenge for its second factor. epoch: of the account when it was looked at.
 
-        single: the account's other live sessions of this dialect end.
-
-        May be "not_found" or "conflict", as GrantStore.add_grant; then nothing has changed.
+        single: the account's other live sessions of this dialect end. False when it is dead or was claimed, or when
+        the account's password or factors have changed since. May be "not_found" or "conflict", as
+        GrantStore.add_grant; then nothing has changed.
         """
 
-    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str, letter: Letter | None) -> bool:
-        """End a step_up: its grant is restricted no longer, has aal 2 and this expiry. False as in `claim`."""
+    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str) -> bool:
+        """End a step_up: its grant is restricted no longer, has aal 2 and this expiry. False when either is dead."""
 
-    async def close(self, challenge_id: str) -> bool:
-        """End it without a grant. False as in `claim`."""
-
-    async def prune(self, before: float) -> None:
-        """Forget those that expired before this."""
+    async def reset_password(self, challenge_id: str, account_id: str, phc: str, letter: Letter | None) -> bool:
+        """End it in a new password; all grants end. False when it is dead. May be "not_found" or "conflict"."""

@@ -3,15 +3,16 @@
 A change keeps the presented grant, raised to aal 2, and revokes all others of the account.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import codes, totp
 from gateway.identity.codes import Pepper
-from gateway.identity.letters import Letter, LetterKind
+from gateway.identity.letters import Letter
 from gateway.identity.model import Account, Enrolment, Factor
-from gateway.identity.notices import Notices, stamp
+from gateway.identity.notices import Notices, written
 from gateway.identity.origin import Origin
 from gateway.identity.throttle import Throttle
 
@@ -70,51 +71,50 @@ class Factors:
         Raises RequestRejected: "mfa_enabled", "mfa_not_enabled" (nothing is pending), "mfa_code_wrong",
         "too_many_attempts".
         """
-        ticket = await self._throttle.guess(origin, account.id)
-        held = await self._store.held(account.id)
-        if held.active is not None:
-            raise RequestRejected("mfa_enabled")
-        pending = held.pending
-        if pending is None or self._clock.now() >= pending.expires_at:
-            raise RequestRejected("mfa_not_enabled", "Begin with totp/enable.")
-        step = self._step(pending, typed)
-        fresh = codes.recovery_codes(self._clock)
-        letter = self._letter("mfa_enabled", account, origin)
-        if step is None or not await self._store.confirm(pending, step, self._macs(account, fresh), keep, letter):
-            raise RequestRejected("mfa_code_wrong")
-        await ticket.succeeded()
-        await self._notices.changed(keep)
+        async with await self._throttle.guess(origin, account.id) as ticket:
+            held = await self._store.held(account.id)
+            pending = held.pending
+            if held.active is not None or pending is None or self._clock.now() >= pending.expires_at:
+                await ticket.passed()  # nothing was guessed
+                raise RequestRejected("mfa_enabled" if held.active is not None else "mfa_not_enabled")
+            step = self._step(pending, typed)
+            fresh = codes.recovery_codes(self._clock)
+            letter = written("mfa_enabled", account, origin, self._clock.now())
+            if step is None or not await self._store.confirm(pending, step, self._macs(account, fresh), keep, letter):
+                raise RequestRejected("mfa_code_wrong")
+            await ticket.succeeded()
+        await self._told(keep)
         return fresh
 
-    async def prove(self, account: Account, typed: str, origin: Origin) -> str:
+    async def prove(
+        self, account: Account, typed: str, origin: Origin, spend: Callable[[], Awaitable[bool]] | None = None
+    ) -> str:
         """Spends a code: of the app, or a recovery code. The method for `amr` (RFC 8176): `otp` or `recovery`.
 
-        Raises RequestRejected: "mfa_not_enabled", "mfa_code_wrong", "too_many_attempts".
+        spend: takes one of the tries of a login, once the limits let this one through. Raises RequestRejected:
+        "mfa_not_enabled", "mfa_code_wrong", "too_many_attempts", "code_wrong" (no try is left).
         """
-        ticket = await self._throttle.guess(origin, account.id)
-        held = await self._store.held(account.id)
-        if held.active is None:
-            raise RequestRejected("mfa_not_enabled")
-        if codes.digits(typed) is not None:
-            method, good = "otp", await self._accepts(held.active, typed)
-        else:
-            method, good = "recovery", await self._spends(account, held, typed, origin)
-        if not good:
-            raise RequestRejected("mfa_code_wrong")
-        await ticket.succeeded()
-        return method
+        async with await self._throttle.guess(origin, account.id) as ticket:
+            held = await self._store.held(account.id)
+            if held.active is None:
+                await ticket.passed()  # nothing was guessed
+                raise RequestRejected("mfa_not_enabled")
+            if spend is not None and not await spend():
+                raise RequestRejected("code_wrong", "Too many wrong codes. Log in again.")
+            if codes.digits(typed) is not None:
+                method, good = "otp", await self._accepts(held.active, typed)
+            else:
+                method, good = "recovery", await self._spends(account, held, typed, origin)
+            if not good:
+                raise RequestRejected("mfa_code_wrong")
+            await ticket.succeeded()
+            return method
 
     async def disable(self, account: Account, typed: str, keep: str, origin: Origin) -> None:
         """Raises as `prove`."""
         await self.prove(account, typed, origin)
-        await self._store.remove(account.id, keep, self._letter("mfa_disabled", account, origin))
-        await self._notices.changed(keep)
-
-    async def reset(self, account_id: str) -> bool:
-        """An operator's act: without a code, and every grant ends. Whether there was an active factor."""
-        removed = await self._store.remove(account_id, None, None)
-        await self._notices.changed(None)
-        return removed
+        await self._store.remove(account.id, keep, written("mfa_disabled", account, origin, self._clock.now()))
+        await self._told(keep)
 
     async def new_recovery_codes(self, account: Account, typed: str, origin: Origin) -> list[str]:
         """Ten new ones; the old ones are void. A recovery code does not do: it would beget ten others.
@@ -126,7 +126,7 @@ class Factors:
         await self.prove(account, typed, origin)
         held = await self._store.held(account.id)
         fresh = codes.recovery_codes(self._clock)
-        letter = self._letter("recovery_codes_replaced", account, origin)
+        letter = written("recovery_codes_replaced", account, origin, self._clock.now())
         factor = held.active
         if factor is None or not await self._store.replace_recovery_codes(
             factor.id, self._macs(account, fresh), letter
@@ -144,14 +144,14 @@ class Factors:
 
     async def _spends(self, account: Account, held: Enrolment, typed: str, origin: Origin) -> bool:
         mac = codes.recovery_mac(self._pepper, account.id, typed)
-        letter = self._letter("recovery_code_used", account, origin, left=str(max(held.recovery_codes - 1, 0)))
+        left = str(max(held.recovery_codes - 1, 0))
+        letter = written("recovery_code_used", account, origin, self._clock.now(), left=left)
         return mac is not None and await self._store.use_recovery_code(account.id, mac, letter)
 
     def _macs(self, account: Account, fresh: list[str]) -> list[bytes]:
         macs = [codes.recovery_mac(self._pepper, account.id, code) for code in fresh]
         return [mac for mac in macs if mac is not None]
 
-    def _letter(self, kind: LetterKind, account: Account, origin: Origin, **values: str) -> Letter | None:
-        if not account.owner.email:
-            return None
-        return Letter(kind, account.owner.email, {**stamp(origin, self._clock.now()), **values})
+    async def _told(self, keep: str) -> None:
+        await self._notices.changed(keep)
+        self._notices.posted()

@@ -12,12 +12,14 @@ from gateway.identity import connection_string
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, Grant, Issue, MacKey, Permission
 from gateway.identity.ports import GrantStore, Keyring
+from gateway.identity.throttle import Throttle
 
 OPAQUE_PREFIX = "myc_"  # lets a secret scanner recognise one of ours
 OPAQUE_BYTES = 32
 SHOWN = 8  # characters of an opaque token that a list shows: the prefix and 24 bits
 MAX_LIFETIME = 3650 * 86400.0  # seconds; ten years
 COLLISIONS = 3600  # how far an expiry may be lowered, in seconds
+RACES = 32  # for the same expiry
 
 
 def secret_digest(kind: Literal["connstr", "opaque"], secret: bytes) -> bytes:
@@ -73,7 +75,7 @@ def session_claims(grant: Grant, account: Account, issuer: str, audience: str) -
 
 
 class Grants:
-    """form, max_lifetime (seconds): of connection strings."""
+    """form, max_lifetime (seconds): of connection strings. throttle: None where an operator acts, who has no limit."""
 
     def __init__(
         self,
@@ -83,12 +85,14 @@ class Grants:
         *,
         form: connection_string.Form = "seed",
         max_lifetime: float = MAX_LIFETIME,
+        throttle: Throttle | None = None,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._form = form
         self._max_lifetime = max_lifetime
+        self._throttle = throttle
 
     async def issue_session(self, account_id: str, terms: Terms) -> Grant:
         """The grant behind a JWT; `session_claims` and `tokens.mint` make the token. Raises as GrantStore."""
@@ -131,13 +135,25 @@ class Grants:
             self._clock.uuid4(), account_id, "connection", "connstr", now, int(expires_at), tenant_id, role,
             permission, name, dialect,
         )  # fmt: skip
-        while grant.expires_at > now and grant.expires_at > int(expires_at) - COLLISIONS:
+        for _ in range(RACES):
+            free = await self._store.free_expiry(grant, COLLISIONS)
+            if free is None or free <= now:
+                break
+            grant = replace(grant, expires_at=free)
             raw = self._mint(grant, key)
             issue = Issue(grant, secret_digest("connstr", raw), mac_version=key.version)
             if await self._store.add_connection(issue, letter):
                 return Handed(raw.decode(), grant)
-            grant = replace(grant, expires_at=grant.expires_at - 1)
         raise RequestRejected("conflict", "every expiry up to an hour before is taken; choose another")
+
+    async def check(self, account_id: str, expires_at: float) -> None:
+        """Whether the account may have another connection string until then, as far as limits go.
+
+        Raises RequestRejected: "invalid_value", "too_many_attempts".
+        """
+        check_lifetime(expires_at - self._clock.now(), self._max_lifetime)
+        if self._throttle is not None:
+            await self._throttle.made(account_id)
 
     async def grants(self, account_id: str) -> Sequence[Grant]:
         return await self._store.grants(account_id)

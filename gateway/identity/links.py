@@ -11,7 +11,7 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, ExternalIdentity, LinkedIdentity, Principal
-from gateway.identity.notices import Notices, stamp
+from gateway.identity.notices import Notices, written
 from gateway.identity.origin import Origin
 
 
@@ -61,21 +61,24 @@ class Links:
         return await self.attach(account, identity, identity.issuer, origin)
 
     async def links(self, principal: Principal) -> Sequence[LinkedIdentity]:
-        return await self._store.links(session_account(principal).id)
+        """Not those of Telegram users, which have endpoints of their own."""
+        found = await self._store.links(session_account(principal).id)
+        return [link for link in found if "://" in link.issuer]
 
     async def unlink(self, principal: Principal, link_id: str) -> None:
         """Its tokens pass as this account no longer, within a second. Raises RequestRejected("not_found")."""
-        await self._store.unlink(session_account(principal).id, link_id)
+        account = session_account(principal)
+        if all(link.id != link_id for link in await self.links(principal)):
+            raise RequestRejected("not_found", "There is no such link of yours.")
+        await self._store.unlink(account.id, link_id)
         await self._notices.changed(None)
 
     async def attach(
         self, account: Account, identity: ExternalIdentity, provider: str, origin: Origin
     ) -> LinkedIdentity:
         """Link what was proved. provider: its name for people, in the letter. Raises as LinkStore."""
-        at, letter = self._clock.now(), None
-        if account.owner.email:
-            values = {**stamp(origin, at), "provider": provider}
-            letter = Letter("identity_linked", account.owner.email, values)
+        at = self._clock.now()
+        letter = written("identity_linked", account, origin, at, provider=provider)
         new = LinkedIdentity(self._clock.uuid4(), account.id, identity.issuer, identity.subject, at)
         linked = await self._store.link(new, letter)
         if linked == new:

@@ -16,13 +16,15 @@ from gateway.identity.challenge import TRIES, Challenge, ChallengeStore, Purpose
 from gateway.identity.codes import Pepper
 from gateway.identity.factors import Factors
 from gateway.identity.letters import Letter, LetterKind
-from gateway.identity.model import Account, Grant, Issue, Owner, Principal
-from gateway.identity.notices import Notices, moment, stamp
+from gateway.identity.model import Account, Grant, Issue, Owner, Password, Principal
+from gateway.identity.notices import Notices, moment, stamp, written
 from gateway.identity.origin import Origin, platform
 from gateway.identity.passwords import Passwords
 from gateway.identity.sessions import Session, Sessions
 from gateway.identity.throttle import Throttle
 
+MAX_FAILURES = 100  # wrong passwords in a row; then a mail has to set a new one
+STRANGERS_SPARE = 2  # of five tries
 NOBODY = "00000000-0000-0000-0000-000000000000"  # no id of ours: theirs have version 4
 
 
@@ -63,8 +65,10 @@ class People(Protocol):
         self, account: Account, email_key: str, username_key: str | None = None, phc: str | None = None
     ) -> None: ...
 
-    async def password(self, account_id: str) -> str | None:
-        """The PHC string."""
+    async def password(self, account_id: str) -> Password | None: ...
+
+    async def guessed(self, account_id: str, right: bool) -> None:
+        """Count a wrong one more in a row, or end the row."""
 
     async def set_password(self, account_id: str, phc: str, keep: str | None, letter: Letter | None) -> None:
         """And revoke all grants but `keep`."""
@@ -124,18 +128,18 @@ class Logins:
 
     async def claim_link(self, token: str, origin: Origin) -> Session:
         """Raises RequestRejected: "code_wrong", "too_many_attempts"."""
-        ticket = await self._throttle.guess(origin, None)
-        challenge = await self._live_link(token)
-        if challenge is None:
-            raise RequestRejected("code_wrong")
-        session = await self._claim(challenge, "email", origin)
-        await ticket.passed()
-        return session
+        async with await self._throttle.guess(origin, None) as ticket:
+            challenge = await self._live_link(token)
+            if challenge is None:
+                raise RequestRejected("code_wrong")
+            session = await self._claim(challenge, "email", origin)
+            await ticket.passed()
+            return await self._entered(session, origin)
 
     async def claim_code(self, typed: str, code: str, origin: Origin) -> Session:
         """By address and code. Raises RequestRejected: "invalid_value", "code_wrong", "too_many_attempts"."""
         challenge = await self._guessed("login", typed, code, origin)
-        return await self._claim(challenge, "email", origin)
+        return await self._entered(await self._claim(challenge, "email", origin), origin)
 
     # by password
 
@@ -143,19 +147,16 @@ class Logins:
         """Raises RequestRejected: "invalid_value", "code_wrong" (address or password), "too_many_attempts"."""
         address = addresses.address(typed)
         account = await self._people.by_email(address.key)
-        ticket = await self._throttle.guess(origin, account.id if account else None, address.key)
-        phc = await self._people.password(account.id if account else NOBODY)  # asked for anybody: it takes as long
-        good = await self._passwords.verify(phc, password)
-        if not good or account is None or not account.is_live or phc is None:
-            raise RequestRejected("code_wrong", "The address or the password is wrong.")
-        if self._passwords.needs_rehash(phc):
-            await self._people.rehash(account.id, phc, await self._passwords.hash(password))
-        challenge = self._challenge("login", origin, account=account)
-        await self._challenges.begin(challenge, None, None)
-        session = await self._enter(challenge, account, "pwd", origin)
-        # half a login clears nothing: a stolen password must not buy new guesses at the second factor
-        await (ticket.passed() if session.grant.restricted else ticket.succeeded())
-        return session
+        async with await self._throttle.guess(origin, account.id if account else None, address.key) as ticket:
+            good = await check_password(self._people, self._passwords, account, password)
+            if not good or account is None or not account.is_live:
+                raise RequestRejected("code_wrong", "The address or the password is wrong.")
+            challenge = self._challenge("login", origin, account=account)
+            await self._challenges.begin(challenge, None, None)
+            session = await self._enter(challenge, account, "pwd", origin)
+            # half a login clears nothing: a stolen password must not buy new guesses at the second factor
+            await (ticket.passed() if session.grant.restricted else ticket.succeeded())
+            return session
 
     async def request_reset(self, typed: str, origin: Origin) -> None:
         """A mail with a code, if somebody has the address. Raises as `request_link`."""
@@ -165,21 +166,32 @@ class Logins:
 
     async def reset_password(self, typed: str, code: str, password: str, origin: Origin) -> None:
         """A new password; all sessions end. The second factor stays on. Raises as `claim_code`, and "invalid_value"."""
-        phc = await self._passwords.hash(password)  # what is wrong with it costs no try
+        self._passwords.check(password)  # what is wrong with it costs no try
         challenge = await self._guessed("reset_password", typed, code, origin)
-        if challenge.account_id is None or not await self._challenges.close(challenge.id):
+        if challenge.account_id is None:
             raise RequestRejected("code_wrong")
-        await self._new_password(challenge.account_id, phc, None, origin)
+        phc = await self._passwords.hash(password)  # not before: whoever has no code shall not keep the threads busy
+        account = await self._people.account(challenge.account_id)
+        letter = written("password_changed", account, origin, self._clock.now())
+        try:
+            done = await self._challenges.reset_password(challenge.id, account.id, phc, letter)
+        except RequestRejected as fault:  # the account went meanwhile
+            raise RequestRejected("code_wrong") from fault
+        if not done:
+            raise RequestRejected("code_wrong")
+        await self._notices.changed(None)
 
     async def change_password(self, caller: Principal, current: str, new: str, origin: Origin) -> None:
         """All other grants end. Raises RequestRejected: "code_wrong" (the current one), "invalid_value"."""
         account = _account(caller)
-        ticket = await self._throttle.guess(origin, account.id)
-        phc = await self._people.password(account.id)
-        if not await self._passwords.verify(phc, current):
-            raise RequestRejected("code_wrong", "The current password is wrong.")
-        await ticket.passed()
-        await self._new_password(account.id, await self._passwords.hash(new), caller.grant_id, origin)
+        async with await self._throttle.guess(origin, account.id) as ticket:
+            if not await check_password(self._people, self._passwords, account, current):
+                raise RequestRejected("code_wrong", "The current password is wrong.")
+            await ticket.passed()
+        phc = await self._passwords.hash(new)
+        letter = written("password_changed", account, origin, self._clock.now())
+        await self._people.set_password(account.id, phc, caller.grant_id, letter)
+        await self._notices.changed(caller.grant_id)
 
     # the second factor
 
@@ -192,12 +204,10 @@ class Logins:
         challenge = await self._challenges.by_grant(grant_id) if grant_id is not None else None
         if challenge is None or grant_id is None:
             raise RequestRejected("mfa_not_enabled", "This session does not wait for a second factor.")
-        if not await self._challenges.spend_try(challenge.id):
-            raise RequestRejected("code_wrong", "Too many wrong codes. Log in again.")
-        method = await self._factors.prove(account, typed, origin)
+        method = await self._factors.prove(account, typed, origin, lambda: self._challenges.spend_try(challenge.id))
         now = self._clock.now()
         expires_at = now + self._sessions.terms.lifetime
-        if not await self._challenges.lift(challenge.id, grant_id, expires_at, method, None):
+        if not await self._challenges.lift(challenge.id, grant_id, expires_at, method):
             raise RequestRejected("code_wrong", "Log in again.")
         await self._notices.changed(grant_id)
         lifted = Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,))
@@ -216,14 +226,13 @@ class Logins:
         origin: Origin,
     ) -> None:
         address = addresses.address(typed)
-        await self._throttle.mail(origin, address.key)
         account = await self._people.by_email(address.key)
-        if account is not None and not account.is_live:
-            known, account = False, None
-        else:
-            known = account is not None or (self._policy.provision and purpose == "login")
+        dead = account is not None and not account.is_live
+        known = not dead and (account is not None or (self._policy.provision and purpose == "login"))
+        await self._throttle.mail(origin, address.key, account.id if account and not dead else None, sent=known)
+        account = None if dead else account
         to = account.owner.email if account is not None else address.text
-        challenge = self._challenge(purpose, origin, account=account, address=address if known else None, code=code)
+        challenge = self._challenge(purpose, origin, account=account, address=address, known=known, code=code)
         minutes = str(round(self._policy.lifetime / 60))
         told = {**stamp(origin, challenge.created_at), **values, "minutes": minutes}
         if link is None:
@@ -238,6 +247,7 @@ class Logins:
         *,
         account: Account | None = None,
         address: addresses.Address | None = None,
+        known: bool = True,
         code: str | None = None,
     ) -> Challenge:
         now, challenge_id = self._clock.now(), self._clock.uuid4()
@@ -247,7 +257,7 @@ class Logins:
             created_at=now,
             expires_at=now + self._policy.lifetime,
             account_id=account.id if account else None,
-            address=address.text if address else None,
+            address=address.text if address and known else None,
             address_key=address.key if address else None,
             tries_left=TRIES,
             code_mac=codes.code_mac(self._pepper, challenge_id, code) if code is not None else None,
@@ -270,26 +280,32 @@ class Logins:
         """The live challenge whose code this is. A try is spent before it is compared."""
         address = addresses.address(typed)
         account = await self._people.by_email(address.key)
-        ticket = await self._throttle.guess(origin, account.id if account else None, address.key)
-        challenge = await self._challenges.by_address(purpose, address.key)
-        digits = codes.digits(code)
-        # the same calls for an address that nobody has
-        challenge_id = challenge.id if challenge is not None else NOBODY
-        spent = await self._challenges.spend_try(challenge_id)
-        mac = codes.code_mac(self._pepper, challenge_id, digits or "")
-        expected = (challenge.code_mac if challenge is not None else None) or bytes(32)
-        if not hmac.compare_digest(mac, expected) or not spent or challenge is None or digits is None:
-            raise RequestRejected("code_wrong")
-        await ticket.passed()
-        return challenge
+        async with await self._throttle.guess(origin, account.id if account else None, address.key) as ticket:
+            challenge = await self._challenges.by_address(purpose, address.key)
+            digits = codes.digits(code)
+            # the same calls for an address that nobody has
+            challenge_id = challenge.id if challenge is not None else NOBODY
+            spent = await self._challenges.spend_try(challenge_id, spare=_spare(challenge, origin))
+            mac = codes.code_mac(self._pepper, challenge_id, digits or "")
+            expected = (challenge.code_mac if challenge is not None else None) or bytes(32)
+            if not hmac.compare_digest(mac, expected) or not spent or challenge is None or digits is None:
+                raise RequestRejected("code_wrong")
+            await ticket.passed()
+            return challenge
+
+    async def _entered(self, session: Session, origin: Origin) -> Session:
+        """A whole login makes its network known, so that strangers' failures do not hold its holder up."""
+        if not session.grant.restricted:
+            await self._throttle.entered(origin, session.account.id)
+        return session
 
     async def _claim(self, challenge: Challenge, method: str, origin: Origin) -> Session:
-        account = await self._account_of(challenge)
+        account = await self._account_of(challenge, origin)
         if account is None or not account.is_live:
             raise RequestRejected("code_wrong")
         return await self._enter(challenge, account, method, origin)
 
-    async def _account_of(self, challenge: Challenge) -> Account | None:
+    async def _account_of(self, challenge: Challenge, origin: Origin) -> Account | None:
         """Of a first login, a new one: who claims has proved that the address is theirs."""
         if challenge.account_id is not None:
             return await self._people.account(challenge.account_id)
@@ -299,6 +315,7 @@ class Logins:
         found = await self._people.by_email(key)
         if found is not None or not self._policy.provision:
             return found
+        await self._throttle.registration(origin)
         account = Account(self._clock.uuid4(), address, Owner(self._clock.uuid4(), address))
         try:
             await self._people.add_account(account, key)
@@ -322,19 +339,37 @@ class Logins:
         )  # fmt: skip
         issue = Issue(grant, ip=origin.address, user_agent=origin.agent)
         try:
-            claimed = await self._challenges.claim(challenge.id, issue, step_up if pending else None, None)
+            claimed = await self._challenges.claim(challenge.id, issue, account.epoch, step_up if pending else None)
         except RequestRejected as fault:  # the account went meanwhile
             raise RequestRejected("code_wrong") from fault
         if not claimed:
             raise RequestRejected("code_wrong")
         return await self._sessions.begun(grant, account)
 
-    async def _new_password(self, account_id: str, phc: str, keep: str | None, origin: Origin) -> None:
-        account = await self._people.account(account_id)
-        told = stamp(origin, self._clock.now())
-        letter = Letter("password_changed", account.owner.email, told) if account.owner.email else None
-        await self._people.set_password(account_id, phc, keep, letter)
-        await self._notices.changed(keep)
+
+async def check_password(people: People, passwords: Passwords, account: Account | None, password: str) -> bool:
+    """Whether it is the account's. For nobody it takes as long, and is wrong.
+
+    After `MAX_FAILURES` wrong ones in a row even the right one is: then a mail must set a new one.
+    """
+    account_id = account.id if account else NOBODY
+    stored = await people.password(account_id)
+    good = await passwords.verify(stored.phc if stored else None, password)
+    worn = stored is not None and stored.failures >= MAX_FAILURES
+    if not good or stored is None or worn:
+        await people.guessed(account_id, right=False)
+        return False
+    if stored.failures:
+        await people.guessed(account_id, right=True)
+    if passwords.needs_rehash(stored.phc):
+        await people.rehash(account_id, stored.phc, await passwords.hash(password))
+    return True
+
+
+def _spare(challenge: Challenge | None, origin: Origin) -> int:
+    """Tries that are kept for whoever asked for the code: a stranger must not use them all up."""
+    asked = "" if challenge is None else Origin(challenge.ip or "").network
+    return 0 if asked == origin.network else STRANGERS_SPARE
 
 
 def _account(caller: Principal) -> Account:

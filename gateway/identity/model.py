@@ -35,7 +35,9 @@ class Account:
     deleted: bool = False
     is_staff: bool = False
     is_manager: bool = False
-    num: int = 0  # for APIs whose ids are numbers; given with the row
+    num: int = field(default=0, compare=False)  # for APIs whose ids are numbers; given with the row
+    # of password and factors, as they stood when this was read for a login; what is read for the proxy has none
+    epoch: int = field(default=0, compare=False)
 
     @property
     def is_live(self) -> bool:
@@ -277,3 +279,11 @@ class HeldGrant:
     grant: Grant
     user_agent: str = ""
     ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """phc: the argon2id string. failures: wrong ones in a row."""
+
+    phc: str = field(repr=False)
+    failures: int = 0

@@ -1,9 +1,11 @@
 """What the identity core tells the running gateway and the people concerned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from gateway.identity.letters import Letter, LetterKind
+from gateway.identity.model import Account
 from gateway.identity.origin import Origin
 
 
@@ -27,9 +29,6 @@ class Unheard:
         return
 
 
-Now = Callable[[], float]
-
-
 def moment(at: float) -> str:
     """For people: minutes, UTC."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
@@ -38,3 +37,10 @@ def moment(at: float) -> str:
 def stamp(origin: Origin, at: float) -> Mapping[str, str]:
     """What every letter tells of where it comes from."""
     return {"when": moment(at), "ip": origin.address, "platform": origin.platform}
+
+
+def written(kind: LetterKind, account: Account, origin: Origin, at: float, **values: str) -> Letter | None:
+    """A letter to the account's holder; None where there is no address."""
+    if not account.owner.email:
+        return None
+    return Letter(kind, account.owner.email, {**stamp(origin, at), **values})

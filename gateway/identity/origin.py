@@ -17,7 +17,7 @@ _SYSTEMS = (
     ("Linux", "Linux"),
 )
 _BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-_PROGRAM = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,31}")
+_PROGRAM = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")  # no dot: mail programs make a link of a host's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,15 @@ class Origin:
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
+
+    @property
+    def site(self) -> str:
+        """The /48 that one IPv6 customer may have, with 65,536 networks in it; "" for IPv4."""
+        try:
+            address = ipaddress.ip_address(self.network.partition("/")[0])
+        except ValueError:
+            return ""
+        return str(ipaddress.ip_network((address, 48), strict=False)) if address.version == 6 else ""
 
     @property
     def agent(self) -> str:

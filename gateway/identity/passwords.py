@@ -34,10 +34,15 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The PHC string. Raises RequestRejected("invalid_value") and DependencyFailed("overloaded")."""
+        normal = self.check(password)
+        return await self._run(lambda: self._hasher.hash(encode(normal)))
+
+    def check(self, password: str) -> str:
+        """The password in normal form, if it may be one. Raises RequestRejected("invalid_value")."""
         normal = unicodedata.normalize("NFC", password)
         if not MIN_LENGTH <= len(normal) <= MAX_LENGTH:
             raise RequestRejected("invalid_value", f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters")
-        return await self._run(lambda: self._hasher.hash(encode(normal)))
+        return normal
 
     async def verify(self, phc: str | None, password: str) -> bool:
         """Whether `password` is the one behind `phc`. None, for no such account, takes as long and is False.

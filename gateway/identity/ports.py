@@ -113,6 +113,10 @@ class GrantStore(Protocol):
         """False when a grant, live or dead, has this digest. The account must be live and hold the role in the
         tenant, and the MAC key must be there: else "not_found", "conflict" or "role_missing"."""
 
+    async def free_expiry(self, grant: Grant, within: int) -> float | None:
+        """The latest whole second up to `grant.expires_at` that no connection string of this account, tenant and role
+        has, live or dead. None when the last `within` seconds are taken."""
+
     async def grants(self, account_id: str) -> Sequence[Grant]:
         """Live and dead, newest first. May be "not_found"."""
 

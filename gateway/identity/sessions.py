@@ -8,7 +8,7 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.grants import session_claims
 from gateway.identity.keys import active
-from gateway.identity.model import Account, Grant, HeldGrant
+from gateway.identity.model import Account, Grant, GrantKind, HeldGrant
 from gateway.identity.notices import Notices
 from gateway.identity.ports import Keyring
 from gateway.identity.tokens import mint
@@ -17,13 +17,15 @@ from gateway.identity.tokens import mint
 class SessionStore(Protocol):
     """Raises as the other stores do (`identity.ports`)."""
 
-    async def held(self, account_id: str) -> Sequence[HeldGrant]:
-        """Not those that were deleted; newest first, live and dead."""
+    async def held(self, account_id: str, kind: GrantKind, *, live: bool) -> Sequence[HeldGrant]:
+        """Newest first; those that were deleted are left out, and, with `live`, those that have ended."""
 
-    async def revoke_own(self, account_id: str, grant_id: str, reason: str, *, delete: bool = False) -> bool:
-        """False for a grant that is not this account's, or is gone. One that was revoked before is true."""
+    async def revoke_own(
+        self, account_id: str, grant_id: str, kind: GrantKind, reason: str, *, delete: bool = False
+    ) -> bool:
+        """False for a grant that is not this account's, or of another kind, or gone. One revoked before is true."""
 
-    async def revoke_all(self, account_id: str, keep: str | None, reason: str) -> int:
+    async def revoke_sessions(self, account_id: str, keep: str | None, reason: str) -> int:
         """All live ones but `keep`; how many."""
 
 
@@ -48,7 +50,7 @@ class Session:
 
     @property
     def duration(self) -> int:
-        return int(self.grant.expires_at - self.grant.created_at)
+        return round(self.grant.expires_at - self.grant.created_at)
 
 
 class Sessions:
@@ -68,25 +70,20 @@ class Sessions:
 
     async def list(self, account_id: str) -> Sequence[HeldGrant]:
         """Live ones that a login made."""
-        now = self._clock.now()
-        found = await self._store.held(account_id)
-        return [
-            held
-            for held in found
-            if held.grant.kind == "session" and held.grant.revoked_at is None and held.grant.expires_at > now
-        ]
+        return await self._store.held(account_id, "session", live=True)
 
     async def connections(self, account_id: str) -> Sequence[HeldGrant]:
         """Connection strings, live and dead."""
-        return [held for held in await self._store.held(account_id) if held.grant.kind == "connection"]
+        return await self._store.held(account_id, "connection", live=False)
 
-    async def end(self, account_id: str, grant_id: str, *, delete: bool = False) -> None:
+    async def end(self, account_id: str, grant_id: str, kind: GrantKind = "session", *, delete: bool = False) -> None:
         """One grant of this account, within a second everywhere. Raises RequestRejected("not_found")."""
-        if not await self._store.revoke_own(account_id, grant_id, "ended by its holder", delete=delete):
-            raise RequestRejected("not_found", "There is no such grant.")
+        if not await self._store.revoke_own(account_id, grant_id, kind, "ended by its holder", delete=delete):
+            raise RequestRejected("not_found", "There is none of yours with this id.")
         await self._notices.changed(grant_id)
 
     async def end_others(self, account_id: str, keep: str | None) -> int:
-        ended = await self._store.revoke_all(account_id, keep, "ended by its holder")
+        """All sessions but `keep`; how many."""
+        ended = await self._store.revoke_sessions(account_id, keep, "ended by its holder")
         await self._notices.changed(None)
         return ended

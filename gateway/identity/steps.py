@@ -13,7 +13,7 @@ from gateway.identity import addresses, codes
 from gateway.identity.challenge import TRIES, Challenge, ChallengeStore
 from gateway.identity.factors import Factors
 from gateway.identity.grants import Handed, secret_digest
-from gateway.identity.logins import NOBODY, People
+from gateway.identity.logins import NOBODY, People, check_password
 from gateway.identity.model import Account, Grant, GrantKind, Issue
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
@@ -87,19 +87,16 @@ class Steps:
         """
         key = handle(typed, by)
         account = await (self._people.by_email(key) if by == "email" else self._people.by_username(key))
-        ticket = await self._throttle.guess(origin, account.id if account else None, key)
-        phc = await self._people.password(account.id if account else NOBODY)  # asked for anybody: it takes as long
-        good = await self._passwords.verify(phc, password)
-        if not good or phc is None or account is None or not account.is_live:
-            raise RequestRejected("code_wrong", "The name or the password is wrong.")
-        if self._passwords.needs_rehash(phc):
-            await self._people.rehash(account.id, phc, await self._passwords.hash(password))
-        on = (await self._factors.held(account.id)).active is not None
-        token = codes.link_token(self._clock)
-        challenge = self._challenge(account, origin, dialect, platform, on, None if on else draft)
-        await self._challenges.begin(challenge, None, None, client_digest(dialect, token))
-        await (ticket.passed() if on else ticket.succeeded())
-        return Begun(account, on, token)
+        async with await self._throttle.guess(origin, account.id if account else None, key) as ticket:
+            good = await check_password(self._people, self._passwords, account, password)
+            if not good or account is None or not account.is_live:
+                raise RequestRejected("code_wrong", "The name or the password is wrong.")
+            on = (await self._factors.held(account.id)).active is not None
+            token = codes.link_token(self._clock)
+            challenge = self._challenge(account, origin, dialect, platform, on, None if on else draft)
+            await self._challenges.begin(challenge, None, None, client_digest(dialect, token))
+            await (ticket.passed() if on else ticket.succeeded())
+            return Begun(account, on, token)
 
     async def finish(self, token: str, code: str | None, origin: Origin, form: Form) -> Handed:
         """The session of a login that was begun. code: of the app, or a recovery code; not looked at where none is
@@ -137,9 +134,7 @@ class Steps:
             return await self._claim(challenge, account, ("pwd",), 1, origin, form)
         if code is None:
             raise RequestRejected("mfa_required")
-        if not await self._challenges.spend_try(challenge.id):
-            raise RequestRejected("code_wrong")
-        method = await self._factors.prove(account, code, origin)
+        method = await self._factors.prove(account, code, origin, lambda: self._challenges.spend_try(challenge.id))
         return await self._claim(challenge, account, ("pwd", method), 2, origin, form)
 
     async def _claim(
@@ -156,7 +151,7 @@ class Steps:
         shown = "" if secret is None else secret[:SHOWN]
         issue = Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
         try:
-            claimed = await self._challenges.claim(challenge.id, issue, None, None, single=form.single)
+            claimed = await self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=form.single)
         except RequestRejected as fault:  # the account went meanwhile
             raise RequestRejected("code_wrong") from fault
         if not claimed:
@@ -172,7 +167,8 @@ class Steps:
         now = self._clock.now()
         return Challenge(
             self._clock.uuid4(), "login", now, now + STEP_SECONDS, dialect, account_id=account.id, tries_left=TRIES,
-            ip=origin.address, user_agent=origin.agent, needs_code=needs_code, draft=draft, platform=platform,
+            ip=origin.address, user_agent=origin.agent, epoch=account.epoch, needs_code=needs_code,
+            draft=draft, platform=platform,
         )  # fmt: skip
 
 

@@ -85,7 +85,9 @@ class TelegramLogins:
         """A connection string for the bot's role in the tenant, with the bot's lifetime.
 
         No second factor is asked for here: a session of the account, with all its factors, made the link. initData may
-        be presented again within its window; each time hands out another string. Raises RequestRejected:
+        be presented again within its window; each time hands out another string, up to the account's limit. On a route
+        that is open to any caller the string speaks for the account in all tenants, as every connection string does:
+        a tenant's owner knows the bot's token. Raises RequestRejected:
         "telegram_not_configured_for_tenant", "invalid_telegram_init_data", "no_account" (the user is not linked, or to
         an account that is not live), "role_missing", "too_many_attempts"; and as GrantStore.
         """
@@ -95,6 +97,7 @@ class TelegramLogins:
         if account is None:
             raise RequestRejected("no_account", "This Telegram user is not linked to an account.")
         until = float(int(self._clock.now() + min(bot.lifetime, self._max_lifetime)))
+        await self._grants.check(account.id, until)
         handed = await self._grants.create_connection_string(
             account.id, tenant_id, bot.role, until, name="Telegram", dialect=DIALECT
         )

@@ -11,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count as counting
-from typing import NamedTuple, Protocol
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
 from gateway.clock import Clock
-from gateway.errors import RequestRejected
+from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.origin import Origin
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -58,6 +59,8 @@ class Rule:
 
 # One IPv6 /64 or IPv4 address: many guesses at many accounts. An office behind one address does not mistype as often.
 NETWORK = Rule("network", (Window(30, MINUTE),))
+# All networks of one IPv6 site: it has 65,536, and each guess at an invented name takes room here.
+SITE = Rule("site", (Window(300, MINUTE),))
 # One network at one account: five is a person who mistypes; twenty an hour stops one who waits for the minute.
 PAIR = Rule("pair", (Window(5, MINUTE), Window(20, HOUR)))
 # Many networks at one account. No lock, which would be a weapon. One second doubles to 15 minutes in ten failures;
@@ -69,6 +72,8 @@ MAIL_ADDRESS = Rule("mail-address", (Window(3, 15 * MINUTE),))
 MAIL_NETWORK = Rule("mail-network", (Window(10, HOUR),))
 # Many senders: what the mail server's good name bears.
 MAIL_ALL = Rule("mail-all", (Window(100, HOUR),))
+# What a logged-in person makes and is told of by mail: strings that stay, and mails that others wait behind.
+MADE = Rule("made", (Window(30, MINUTE), Window(200, HOUR)))
 # Accounts are rows that stay; a household needs a few.
 REGISTRATION = Rule("registration", (Window(5, HOUR),))
 
@@ -148,18 +153,38 @@ class Throttle:
             own += (Count(PAIR, f"{account}@{origin.network}"),)
         if account and not known:  # whoever fails elsewhere must not slow down the account's own people
             own += (Count(ACCOUNT, account),)
-        counts = (Count(NETWORK, origin.network), *own)
+        counts = (*_places(origin), *own)
         stamp = await self._reserve(counts, "too many attempts; wait before the next one", known)
         return Ticket(self._counters, counts, own, stamp, account if account_id is not None else "", origin.network)
 
-    async def mail(self, origin: Origin, address_key: str) -> None:
-        """Counts one mail to an address, known or not. Raises RequestRejected("too_many_attempts")."""
-        counts = (
-            Count(MAIL_ADDRESS, _digest(address_key)),
-            Count(MAIL_NETWORK, origin.network),
-            Count(MAIL_ALL, ""),
-        )
-        await self._reserve(counts, "too many mails were asked for; wait before the next one")
+    async def entered(self, origin: Origin, account_id: str) -> None:
+        """A whole login that needed no guess of this account's ticket: as `Ticket.succeeded`, without giving back."""
+        account = _account(account_id, "")
+        own: tuple[Count, ...] = (Count(PAIR, f"{account}@{origin.network}"),)
+        if not await self._counters.knows(account, origin.network):
+            own += (Count(ACCOUNT, account),)
+        await self._counters.clear(own)
+        await self._counters.remember(account, origin.network)
+
+    async def mail(self, origin: Origin, address_key: str, account_id: str | None = None, *, sent: bool = True) -> None:
+        """Counts one mail to an address, known or not. sent: False for a decoy, which burdens no mail server.
+
+        From a network that the account is known on, strangers' mails do not count, so that they cannot use up its own.
+        Raises RequestRejected("too_many_attempts").
+        """
+        total = Count(MAIL_ALL, "")
+        key = _digest(address_key)
+        account = _account(account_id, "")
+        known = account_id is not None and await self._counters.knows(account, origin.network)
+        counts = [Count(MAIL_ADDRESS, f"{key}@{origin.network}" if known else key), Count(MAIL_NETWORK, origin.network)]
+        detail = "too many mails were asked for; wait before the next one"
+        stamp = await self._reserve(counts if known else [*counts, total], detail, known)
+        if not sent:
+            await self._counters.give_back((total,), stamp)
+
+    async def made(self, account_id: str) -> None:
+        """Counts one thing that somebody who is logged in makes. Raises RequestRejected("too_many_attempts")."""
+        await self._reserve((Count(MADE, account_id),), "too many at once; wait before the next one", known=True)
 
     async def registration(self, origin: Origin) -> None:
         """Counts one registration. Raises RequestRejected("too_many_attempts")."""
@@ -186,6 +211,16 @@ class Ticket:
     _account: str
     _network: str
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """A failure of ours is no guess: it is given back."""
+        if isinstance(error, DependencyFailed):
+            await self.passed()
+
     async def succeeded(self) -> None:
         """The whole login is done: gives back, forgets the account's failures, and knows this network from now on.
 
@@ -202,6 +237,11 @@ class Ticket:
         Were the failures forgotten, a stolen password would allow any number of guesses at the second factor.
         """
         await self._counters.give_back(self._counts, self._stamp)
+
+
+def _places(origin: Origin) -> tuple[Count, ...]:
+    here = Count(NETWORK, origin.network)
+    return (here, Count(SITE, origin.site)) if origin.site else (here,)
 
 
 def _account(account_id: str | None, handle: str) -> str:

@@ -22,16 +22,16 @@ Caller = Literal["nobody", "session", "pending"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. params: of the path template. body: the JSON object, {} where none is read.
+    """One request. params: of the path template. headers: by lower-case name. body: the JSON object,
+    {} where none is read.
 
-    principal: the caller where the endpoint asks for one. bearer: whether a Bearer token was presented, not a
-    connection string.
+    principal: the caller where the endpoint asks for one.
     """
 
     origin: Origin
     params: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] = field(default_factory=dict, repr=False)
     principal: Principal | None = None
 

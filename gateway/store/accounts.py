@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, AccountStatus, Owner
+from gateway.identity.model import Account, AccountStatus, Owner, Password
 from gateway.store.engine import Database
 from gateway.store.grants import revoke_others
 from gateway.store.outbox import post
-from gateway.store.rows import from_account, require_account, revoked, select_accounts, to_account
+from gateway.store.rows import changed, from_account, require_account, revoked, select_accounts, to_account
 from gateway.store.seal import Sealer
-from gateway.store.tables import account, email, external_identity, password, tenant
+from gateway.store.tables import account, challenge, email, external_identity, password, tenant
 
 held_email = email.alias("held_email")  # any address of the account; `select_accounts` joins the primary one
 
@@ -64,21 +64,24 @@ class Accounts:
             row = (await connection.execute(select_accounts().where(account.c.username_key == key))).first()
             return None if row is None else to_account(row)
 
-    async def password(self, account_id: str) -> str | None:
+    async def password(self, account_id: str) -> Password | None:
         async with self._database.reading() as connection:
-            statement = select(password.c.phc).where(password.c.account_id == account_id)
-            return (await connection.execute(statement)).scalar()
+            statement = select(password.c.phc, password.c.failures).where(password.c.account_id == account_id)
+            row = (await connection.execute(statement)).first()
+            return None if row is None else Password(row.phc, row.failures)
+
+    async def guessed(self, account_id: str, right: bool) -> None:
+        failures = 0 if right else password.c.failures + 1
+        async with self._database.writing() as connection:
+            change = update(password).where(password.c.account_id == account_id)
+            await connection.execute(change.values(failures=failures))
 
     async def set_password(self, account_id: str, phc: str, keep: str | None, letter: Letter | None) -> None:
         at = self._clock.now()
         async with self._database.writing() as connection:
             await require_account(connection, account_id)
-            await connection.execute(delete(password).where(password.c.account_id == account_id))
-            row = {"account_id": account_id, "phc": phc, "set_at": at, "must_change": False}
-            await connection.execute(insert(password).values(row))
-            await revoke_others(connection, account_id, keep, "password changed", at)
-            if letter is not None:
-                await post(connection, self._sealer, self._clock, letter)
+            await put_password(connection, account_id, phc, keep, at)
+            await post(connection, self._sealer, self._clock, letter)
 
     async def rehash(self, account_id: str, old: str, new: str) -> None:
         same = and_(password.c.account_id == account_id, password.c.phc == old)
@@ -116,6 +119,18 @@ class Accounts:
                 await add_email(connection, value, email_key, at)
             link = {"id": self._clock.uuid4(), "account_id": value.id, "issuer": issuer, "subject": subject}
             await connection.execute(insert(external_identity).values(link | {"created_at": at}))
+
+
+async def put_password(connection: AsyncConnection, account_id: str, phc: str, keep: str | None, at: float) -> None:
+    """In the place of the old one; all grants but `keep` end, and so do logins under way."""
+    await connection.execute(delete(password).where(password.c.account_id == account_id))
+    row = {"account_id": account_id, "phc": phc, "set_at": at, "must_change": False}
+    await connection.execute(insert(password).values(row))
+    await changed(connection, account_id)
+    await revoke_others(connection, account_id, keep, "password changed", at)
+    # a mail that was sent before must not undo it
+    live = and_(challenge.c.account_id == account_id, challenge.c.state.in_(("open", "shown")))
+    await connection.execute(update(challenge).where(live).values(state="superseded", decided_at=at))
 
 
 async def add_email(connection: AsyncConnection, value: Account, key: str, at: float) -> None:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, Update, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
 from gateway.identity.model import Issue
+from gateway.store.accounts import put_password
 from gateway.store.engine import Database
 from gateway.store.grants import end_sessions, from_issue
 from gateway.store.outbox import post
@@ -27,12 +28,13 @@ class Challenges:
         self, value: Challenge, link: bytes | None, letter: Letter | None, client: bytes | None = None
     ) -> None:
         older = and_(challenge.c.purpose == value.purpose, challenge.c.address_key == value.address_key)
+        over = self._live_where(older).values(state="superseded", decided_at=self._clock.now())
         async with self._database.writing() as connection:
-            await connection.execute(self._live_where(older).values(state="superseded", decided_at=self._clock.now()))
-            await connection.execute(
-                insert(challenge).values(self._row(value) | {"link_hash": link, "client_hash": client})
-            )
-            await self._post(connection, letter)
+            if value.address_key is not None:
+                await connection.execute(over)
+            row = self._row(value) | {"link_hash": link, "client_hash": client}
+            await connection.execute(insert(challenge).values(row))
+            await post(connection, self._sealer, self._clock, letter)
 
     async def by_link(self, link: bytes) -> Challenge | None:
         return await self._one(challenge.c.link_hash == link)
@@ -64,52 +66,49 @@ class Challenges:
             unseen = self._move(challenge_id).where(challenge.c.state.in_(("open", "shown")))
             return await _moved(connection, unseen.values(state="shown"))
 
-    async def spend_try(self, challenge_id: str) -> bool:
-        change = self._move(challenge_id).where(challenge.c.tries_left > 0)
+    async def spend_try(self, challenge_id: str, spare: int = 0) -> bool:
+        change = self._move(challenge_id).where(challenge.c.tries_left > spare)
         async with self._database.writing() as connection:
             return await _moved(connection, change.values(tries_left=challenge.c.tries_left - 1))
 
     async def claim(
-        self,
-        challenge_id: str,
-        issue: Issue,
-        step_up: Challenge | None,
-        letter: Letter | None,
-        *,
-        single: bool = False,
+        self, challenge_id: str, issue: Issue, epoch: int, step_up: Challenge | None, *, single: bool = False
     ) -> bool:
         async with self._database.writing() as connection:
             if not await _moved(connection, self._decided(challenge_id)):
                 return False
-            await require_live(connection, issue.grant.account_id)  # raises: then it is not claimed either
+            found = await require_live(connection, issue.grant.account_id)  # raises: then it is not claimed either
+            if found.epoch != epoch:
+                return False  # and cannot be claimed again: what it rests on has changed
             if single:
                 await end_sessions(connection, issue.grant.account_id, issue.grant.dialect, self._clock.now())
             await connection.execute(insert(grant_).values(from_issue(issue)))
             if step_up is not None:
                 await connection.execute(insert(challenge).values(self._row(step_up)))
-            await self._post(connection, letter)
             return True
 
-    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str, letter: Letter | None) -> bool:
+    async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str) -> bool:
         at = self._clock.now()
         mine = and_(grant_.c.id == grant_id, grant_.c.restricted, is_live(at))
         async with self._database.writing() as connection:
             if not await _moved(connection, self._decided(challenge_id)):
                 return False
+            holder = (await connection.execute(select(grant_.c.account_id).where(mine))).scalar()
+            if holder is None:
+                return False
+            await require_live(connection, holder)
             methods = grant_.c.amr + f" {amr}"
             change = update(grant_).where(mine).values(restricted=False, aal=2, amr=methods, expires_at=expires_at)
-            if not await _moved(connection, change):
+            return await _moved(connection, change)
+
+    async def reset_password(self, challenge_id: str, account_id: str, phc: str, letter: Letter | None) -> bool:
+        async with self._database.writing() as connection:
+            if not await _moved(connection, self._decided(challenge_id)):
                 return False
-            await self._post(connection, letter)
+            await require_live(connection, account_id)
+            await put_password(connection, account_id, phc, None, self._clock.now())
+            await post(connection, self._sealer, self._clock, letter)
             return True
-
-    async def close(self, challenge_id: str) -> bool:
-        async with self._database.writing() as connection:
-            return await _moved(connection, self._decided(challenge_id))
-
-    async def prune(self, before: float) -> None:
-        async with self._database.writing() as connection:
-            await connection.execute(delete(challenge).where(challenge.c.expires_at < before))
 
     def _live(self) -> ColumnElement[bool]:
         return and_(challenge.c.state.in_(("open", "shown", "approved")), challenge.c.expires_at > self._clock.now())
@@ -129,10 +128,6 @@ class Challenges:
             row = (await connection.execute(statement)).first()
             return None if row is None else self._challenge(row)
 
-    async def _post(self, connection: AsyncConnection, letter: Letter | None) -> None:
-        if letter is not None:
-            await post(connection, self._sealer, self._clock, letter)
-
     def _row(self, value: Challenge) -> Values:
         draft = value.draft
         return {
@@ -146,6 +141,7 @@ class Challenges:
             "grant_id": value.grant_id,
             "code_mac": value.code_mac,
             "tries_left": value.tries_left,
+            "epoch": value.epoch,
             "needs_code": value.needs_code,
             "draft_enc": None if draft is None else self._sealer.seal(draft.encode(), draft_place(value.id)),
             "platform": value.platform,
@@ -172,6 +168,7 @@ class Challenges:
             code_mac=row.code_mac,
             ip=row.ip,
             user_agent=row.ua,
+            epoch=row.epoch,
             needs_code=row.needs_code,
             draft=None if draft is None else self._sealer.open(draft, draft_place(row.id)).decode(),
             platform=row.platform,

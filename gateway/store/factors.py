@@ -13,7 +13,7 @@ from gateway.identity.model import Enrolment, Factor
 from gateway.store.engine import Database
 from gateway.store.grants import revoke_others
 from gateway.store.outbox import post
-from gateway.store.rows import require_account
+from gateway.store.rows import changed, require_account
 from gateway.store.seal import Sealer, factor_place
 from gateway.store.tables import factor, grant_, recovery_code
 
@@ -37,7 +37,7 @@ class Factors:
         async with self._database.writing() as connection:
             if (await connection.execute(select(factor.c.id).where(mine, factor.c.state == "active"))).first():
                 raise RequestRejected("mfa_enabled")
-            await connection.execute(delete(factor).where(mine))
+            await connection.execute(delete(factor).where(mine, factor.c.state == "pending"))
             row = {
                 "id": value.id,
                 "account_id": value.account_id,
@@ -58,10 +58,11 @@ class Factors:
             if (await connection.execute(change)).rowcount != 1:
                 return False
             await put_codes(connection, value.account_id, codes, at)
+            await changed(connection, value.account_id)
             await revoke_others(connection, value.account_id, keep, "second factor enabled", at)
             raised = update(grant_).where(grant_.c.id == keep, grant_.c.account_id == value.account_id)
             await connection.execute(raised.values(aal=2, amr=grant_.c.amr + " otp"))
-            await self._post(connection, letter)
+            await post(connection, self._sealer, self._clock, letter)
             return True
 
     async def accept(self, factor_id: str, step: int) -> bool:
@@ -77,7 +78,7 @@ class Factors:
         async with self._database.writing() as connection:
             if (await connection.execute(change)).rowcount != 1:
                 return False
-            await self._post(connection, letter)
+            await post(connection, self._sealer, self._clock, letter)
             return True
 
     async def replace_recovery_codes(self, factor_id: str, codes: list[bytes], letter: Letter | None) -> bool:
@@ -87,7 +88,7 @@ class Factors:
             if account_id is None:
                 return False
             await put_codes(connection, account_id, codes, self._clock.now())
-            await self._post(connection, letter)
+            await post(connection, self._sealer, self._clock, letter)
             return True
 
     async def remove(self, account_id: str, keep: str | None, letter: Letter | None) -> bool:
@@ -98,17 +99,14 @@ class Factors:
             removed = (await connection.execute(delete(factor).where(active))).rowcount == 1
             await connection.execute(delete(factor).where(factor.c.account_id == account_id))
             await connection.execute(delete(recovery_code).where(recovery_code.c.account_id == account_id))
+            await changed(connection, account_id)
             await revoke_others(connection, account_id, keep, "second factor removed", at)
-            await self._post(connection, letter)
+            await post(connection, self._sealer, self._clock, letter)
             return removed
 
     def _factor(self, row: Row[Any]) -> Factor:
         secret = self._sealer.open(row.secret_enc, factor_place(row.id)).decode()
         return Factor(row.id, row.account_id, secret, row.state == "active", row.last_step, row.expires_at or 0.0)
-
-    async def _post(self, connection: AsyncConnection, letter: Letter | None) -> None:
-        if letter is not None:
-            await post(connection, self._sealer, self._clock, letter)
 
 
 async def put_codes(connection: AsyncConnection, account_id: str, codes: Sequence[bytes], at: float) -> None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import ColumnElement, and_, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
-from gateway.identity.model import Grant, HeldGrant, Issue
+from gateway.identity.model import Grant, GrantKind, HeldGrant, Issue
 from gateway.store.engine import Database
 from gateway.store.outbox import post
 from gateway.store.rows import Values, from_grant, is_live, require_account, require_live, revoked, to_grant
@@ -41,9 +41,17 @@ class Grants:
                     await connection.execute(insert(grant_).values(from_issue(issue)))
             except IntegrityError:
                 return False  # the digest: everything else that a constraint guards was checked above, under the lock
-            if letter is not None:
-                await post(connection, self._sealer, self._clock, letter)
+            await post(connection, self._sealer, self._clock, letter)
             return True
+
+    async def free_expiry(self, grant: Grant, within: int) -> float | None:
+        last = int(grant.expires_at)
+        same = and_(grant_.c.account_id == grant.account_id, grant_.c.tenant_id == grant.tenant_id)
+        near = and_(same, grant_.c.role == grant.role, grant_.c.expires_at.between(last - within, last))
+        async with self._database.reading() as connection:
+            found = (await connection.execute(select(grant_.c.expires_at).where(near))).scalars()
+            taken = {int(at) for at in found}
+        return next((float(at) for at in range(last, last - within, -1) if at not in taken), None)
 
     async def grants(self, account_id: str) -> Sequence[Grant]:
         statement = select(grant_).where(grant_.c.account_id == account_id)
@@ -65,33 +73,45 @@ class Grants:
             await revoked(connection, at, "grant", grant_id)
             return True
 
-    async def held(self, account_id: str) -> Sequence[HeldGrant]:
-        mine = select(grant_).where(grant_.c.account_id == account_id, grant_.c.deleted_at.is_(None))
+    async def held(self, account_id: str, kind: GrantKind, *, live: bool) -> Sequence[HeldGrant]:
+        mine = and_(grant_.c.account_id == account_id, grant_.c.kind == kind, grant_.c.deleted_at.is_(None))
+        which = and_(mine, is_live(self._clock.now())) if live else mine
+        statement = select(grant_).where(which).order_by(grant_.c.created_at.desc(), grant_.c.id)
         async with self._database.reading() as connection:
-            rows = await connection.execute(mine.order_by(grant_.c.created_at.desc(), grant_.c.id))
-            return [HeldGrant(to_grant(row), row.ua or "", row.ip) for row in rows]
+            return [HeldGrant(to_grant(row), row.ua or "", row.ip) for row in await connection.execute(statement)]
 
-    async def revoke_own(self, account_id: str, grant_id: str, reason: str, *, delete: bool = False) -> bool:
+    async def revoke_own(
+        self, account_id: str, grant_id: str, kind: GrantKind, reason: str, *, delete: bool = False
+    ) -> bool:
         at = self._clock.now()
-        mine = and_(grant_.c.id == grant_id, grant_.c.account_id == account_id, grant_.c.deleted_at.is_(None))
+        mine = and_(grant_.c.id == grant_id, grant_.c.account_id == account_id, grant_.c.kind == kind)
         async with self._database.writing() as connection:
-            if (await connection.execute(select(grant_.c.id).where(mine))).first() is None:
+            there = select(grant_.c.id).where(mine, grant_.c.deleted_at.is_(None))
+            if (await connection.execute(there)).first() is None:
                 return False
             if delete:
                 await connection.execute(update(grant_).where(mine).values(deleted_at=at))
-            live = and_(grant_.c.id == grant_id, grant_.c.revoked_at.is_(None))
-            await connection.execute(update(grant_).where(live).values(revoked_at=at, revoke_reason=reason))
+            unrevoked = update(grant_).where(mine, grant_.c.revoked_at.is_(None))
+            await connection.execute(unrevoked.values(revoked_at=at, revoke_reason=reason))
             await revoked(connection, at, "grant", grant_id)
             return True
 
-    async def revoke_all(self, account_id: str, keep: str | None, reason: str) -> int:
+    async def revoke_sessions(self, account_id: str, keep: str | None, reason: str) -> int:
+        sessions = grant_.c.kind == "session"
         async with self._database.writing() as connection:
-            return await revoke_others(connection, account_id, keep, reason, self._clock.now())
+            return await revoke_where(connection, account_id, sessions, keep, reason, self._clock.now())
 
 
 async def revoke_others(connection: AsyncConnection, account_id: str, keep: str | None, reason: str, at: float) -> int:
     """All live grants of the account but `keep`, within a transaction. How many."""
-    live = and_(grant_.c.account_id == account_id, is_live(at))
+    return await revoke_where(connection, account_id, true(), keep, reason, at)
+
+
+async def revoke_where(
+    connection: AsyncConnection, account_id: str, which: ColumnElement[bool], keep: str | None, reason: str, at: float
+) -> int:
+    """The account's live grants of these, but `keep`, within a transaction. How many."""
+    live = and_(grant_.c.account_id == account_id, which, is_live(at))
     others = live if keep is None else and_(live, grant_.c.id != keep)
     ids = list((await connection.execute(select(grant_.c.id).where(others))).scalars())
     await connection.execute(update(grant_).where(others).values(revoked_at=at, revoke_reason=reason))

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, select
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, LinkedIdentity
 from gateway.store.engine import Database
+from gateway.store.grants import revoke_where
 from gateway.store.outbox import post
-from gateway.store.rows import Values, is_live, require_live, revoked, select_accounts, to_account
+from gateway.store.rows import Values, require_live, revoked, select_accounts, to_account
 from gateway.store.seal import Sealer
 from gateway.store.tables import account, external_identity, grant_
 
@@ -33,8 +34,7 @@ class Links:
             if row is not None:
                 raise RequestRejected("conflict", "this identity is linked to another account")
             await connection.execute(insert(external_identity).values(from_link(link)))
-            if letter is not None:
-                await post(connection, self._sealer, self._clock, letter)
+            await post(connection, self._sealer, self._clock, letter)
             await revoked(connection, at, "account", link.account_id)  # and all that is known without an account
             return link
 
@@ -68,8 +68,7 @@ class Links:
             if count:
                 await revoked(connection, at, "account", account_id)
             if count and dialect is not None:
-                theirs = and_(grant_.c.account_id == account_id, grant_.c.dialect == dialect, is_live(at))
-                await connection.execute(update(grant_).where(theirs).values(revoked_at=at, revoke_reason="unlinked"))
+                await revoke_where(connection, account_id, grant_.c.dialect == dialect, None, "unlinked", at)
             return count
 
 

@@ -36,11 +36,16 @@ class Taken:
     tries: int
 
 
-async def post(connection: AsyncConnection, sealer: Sealer, clock: Clock, letter: Letter) -> None:
-    """Put a letter into the outbox, inside the caller's transaction.
+URGENT = ("magic_link", "password_reset")
+
+
+async def post(connection: AsyncConnection, sealer: Sealer, clock: Clock, letter: Letter | None) -> None:
+    """Put a letter into the outbox, inside the caller's transaction; None is none.
 
     A decoy is written with the same work, as one that has been sent: nobody takes it, and `prune` removes it.
     """
+    if letter is None:
+        return
     key, now = clock.uuid4(), clock.now()
     row = {
         "id": key,
@@ -66,9 +71,17 @@ class Outbox:
         self._clock = clock
 
     async def take(self, most: int, lease: float) -> Sequence[Taken]:
-        """Mails that are due, oldest first. lease: seconds in which nobody else takes them."""
+        """Mails that are due: first those that somebody waits for, then the oldest.
+
+        lease: seconds in which nobody else takes them.
+        """
         now = self._clock.now()
-        statement = select(outbox).where(WAITING, outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(most)
+        statement = (
+            select(outbox)
+            .where(WAITING, outbox.c.due_at <= now)
+            .order_by(~outbox.c.template.in_(URGENT), outbox.c.due_at)
+            .limit(most)
+        )
         async with self._database.writing() as connection:
             rows = (await connection.execute(statement)).all()
             return [self._to_taken(row) for row in rows if await _leased(connection, row, now + lease)]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import RequestRejected
@@ -32,10 +32,17 @@ async def require_account(connection: AsyncConnection, account_id: str) -> Accou
     return to_account(row)
 
 
-async def require_live(connection: AsyncConnection, account_id: str) -> None:
+async def changed(connection: AsyncConnection, account_id: str) -> None:
+    """Its password or factors are others now: a login that began before does not end in a grant."""
+    await connection.execute(update(account).where(account.c.id == account_id).values(epoch=account.c.epoch + 1))
+
+
+async def require_live(connection: AsyncConnection, account_id: str) -> Account:
     """Raises RequestRejected: "not_found", or "conflict" when its credentials may not be used."""
-    if not (await require_account(connection, account_id)).is_live:
+    found = await require_account(connection, account_id)
+    if not found.is_live:
         raise RequestRejected("conflict", f"account {account_id} is not active")
+    return found
 
 
 def to_account(row: Row[Any]) -> Account:
@@ -59,6 +66,7 @@ def to_account(row: Row[Any]) -> Account:
         is_staff=row.is_staff,
         is_manager=row.is_manager,
         num=row.num,
+        epoch=row.epoch,
     )
 
 

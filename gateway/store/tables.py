@@ -51,6 +51,7 @@ account = Table(
     Column("deleted", Boolean, nullable=False),
     Column("is_staff", Boolean, nullable=False),
     Column("is_manager", Boolean, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="0"),  # grows with each change of password or factors
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     CheckConstraint("kind IN ('human', 'service', 'agent')", name="kind"),
@@ -83,6 +84,7 @@ password = Table(
     Column("phc", Text, nullable=False),
     Column("set_at", Double, nullable=False),
     Column("must_change", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # wrong ones in a row
 )
 
 tenant = Table(
@@ -238,6 +240,7 @@ challenge = Table(
     Column("grant_id", ForeignKey("grant_.id", ondelete="CASCADE"), index=True),  # that waits for a second factor
     Column("link_hash", LargeBinary, unique=True),  # of what a mail opens
     Column("client_hash", LargeBinary, unique=True),  # of what the client holds between two steps
+    Column("epoch", Integer, nullable=False),  # of the account when it was begun
     Column("needs_code", Boolean, nullable=False),  # a second factor is on
     Column("draft_enc", LargeBinary),  # a TOTP secret that this very login enrols
     Column("code_mac", LargeBinary),

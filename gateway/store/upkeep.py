@@ -14,9 +14,12 @@ from gateway.store.file import inode
 from gateway.store.sqlite import address
 
 PATIENCE = 5.0  # seconds to wait for another write
+SESSIONS_KEPT = 30 * 86400.0  # longer than challenges, for whoever asks how somebody got in
 
 PRUNE = "DELETE FROM revocation WHERE at < ?"
 FORGET = "DELETE FROM challenge WHERE expires_at < ?"
+# connection strings stay: their digests keep a revoked one from being made again
+ENDED = "DELETE FROM grant_ WHERE kind <> 'connection' AND min(expires_at, coalesce(revoked_at, expires_at)) < ?"
 TOUCH = "UPDATE grant_ SET last_used_at = ? WHERE id = ? AND coalesce(last_used_at, 0) < ?"
 
 
@@ -29,8 +32,9 @@ async def prune(path: Path, before: float) -> None:
 
 
 async def forget(path: Path, before: float) -> None:
-    """Delete challenges that ended before this."""
+    """Delete challenges that ended before this, and sessions that ended a month before."""
     await asyncio.to_thread(_write, path, FORGET, [(before,)])
+    await asyncio.to_thread(_write, path, ENDED, [(before - SESSIONS_KEPT,)])
 
 
 async def touch(path: Path, used: Mapping[str, float]) -> None:

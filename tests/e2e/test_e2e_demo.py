@@ -105,7 +105,7 @@ def test_the_lines_of_the_readme_work_when_pasted(demo: Process, shown: list[Sho
     done = {}
     for line in lines:
         if "$LINK" in line:
-            environ["LINK"] = mailed(demo, "ada@example.com")
+            environ["LINK"] = mailed(demo, "bob@example.com")
         done[line] = pasted(line.replace("127.0.0.1:8080", address), environ)[:2]
     wanted = {line: (0, "401" if "Authorization" not in line and "/orders/" in line else "200") for line in lines}
     assert done == wanted

@@ -1,5 +1,6 @@
 """How Mycelium's API words people, sessions, tokens and faults: camelCase, `{msg, code}`."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -18,6 +19,12 @@ _CODES: Mapping[str, str] = {
     "mfa_code_wrong": "MYC00023",
 }
 _STATUSES: Mapping[str, int] = {"invalid_value": 400}  # Mycelium's answer to an address that is none
+
+
+# section 5.6; the zone is not optional
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+).fullmatch
 
 
 def failed(fault: GatewayError, request_id: str) -> Reply:
@@ -99,10 +106,9 @@ def moment(at: float | None) -> str | None:
 def instant(text: str, name: str) -> float:
     """Seconds since the epoch of an RFC 3339 date-time. Raises RequestRejected("bad_parameter")."""
     try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None:
+        if not _RFC3339(text):
             raise ValueError
-        return at.timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         raise RequestRejected(
             "bad_parameter", f"{name} must be a date-time with a zone, as RFC 3339 writes it."

@@ -7,8 +7,8 @@ from typing import cast
 from gateway.errors import RequestRejected
 from gateway.identity.grants import Grants
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, Permission
-from gateway.identity.notices import Notices, stamp
+from gateway.identity.model import Account, GrantKind, Permission
+from gateway.identity.notices import Notices, written
 from gateway.identity.sessions import Sessions
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.mycelium.answers import instant, listed_session, listed_token, moment
@@ -16,6 +16,7 @@ from gateway.login.mycelium.caller import account_of, person_of
 from gateway.login.mycelium.links import uuid_param
 
 MAX_NAME = 200  # characters
+MAX_SECONDS = 10**10  # of `expiration`; how long one may live is the grants' own limit
 
 
 class Tokens:
@@ -49,9 +50,15 @@ class Tokens:
         tenant_id, (role, permission) = _id(call.text("tenantId"), "tenantId"), _role(call.body)
         if "accountId" in call.body and call.text("accountId").lower() != account.id:
             raise RequestRejected("forbidden", "accountId must be your own account.")
-        if not any(held.tenant_id == tenant_id and held.role == role for held in call.caller.licences):
+        held = {
+            licence.permission
+            for licence in call.caller.licences
+            if (licence.tenant_id, licence.role) == (tenant_id, role)
+        }
+        if not held or (permission == "write" and "write" not in held):
             raise RequestRejected("role_missing", "You do not hold this role in this tenant.")
         expires_at, name = self._expiry(call), _name(call.body)
+        await self._grants.check(account.id, expires_at)
         letter = self._letter(call, account, name, tenant_id, role, expires_at)
         handed = await self._grants.create_connection_string(
             account.id, tenant_id, role, expires_at, name, permission=permission, letter=letter
@@ -80,19 +87,12 @@ class Tokens:
 
     async def end_other_sessions(self, call: Call) -> Reply:
         """All but the one that asks."""
-        person_of(call)
-        for held in await self._sessions.list(account_of(call).id):
-            if held.grant.id != call.caller.grant_id:
-                await self._sessions.end(held.grant.account_id, held.grant.id)
+        await self._sessions.end_others(account_of(call).id, person_of(call).grant_id)
         return NO_CONTENT
 
-    async def _end(self, call: Call, kind: str, *, delete: bool) -> Reply:
+    async def _end(self, call: Call, kind: GrantKind, *, delete: bool) -> Reply:
         person_of(call)
-        account, grant_id = account_of(call), uuid_param(call, "id")
-        of = self._sessions.connections if kind == "connection" else self._sessions.list
-        if all(held.grant.id != grant_id for held in await of(account.id)):
-            raise RequestRejected("not_found", "There is none of yours with this id.")
-        await self._sessions.end(account.id, grant_id, delete=delete)
+        await self._sessions.end(account_of(call).id, uuid_param(call, "id"), kind, delete=delete)
         return NO_CONTENT
 
     def _expiry(self, call: Call) -> float:
@@ -101,17 +101,17 @@ class Tokens:
         seconds = call.body.get("expiration")
         if isinstance(seconds, bool) or not isinstance(seconds, int):
             raise RequestRejected("bad_parameter", "Give expiresAt, a date-time, or expiration, in seconds.")
+        if not 0 < seconds <= MAX_SECONDS:
+            raise RequestRejected("invalid_value", "expiration is too far, or past.")
         return self._now() + seconds
 
     def _letter(
         self, call: Call, account: Account, name: str, tenant_id: str, role: str, expires_at: float
     ) -> Letter | None:
-        if not account.owner.email:
-            return None
         tenant = next((held.account_name for held in call.caller.licences if held.tenant_id == tenant_id), tenant_id)
         expires = moment(expires_at) or ""
         values = {"name": name, "tenant": tenant, "role": role, "expires": expires}
-        return Letter("connection_string_created", account.owner.email, {**stamp(call.origin, self._now()), **values})
+        return written("connection_string_created", account, call.origin, self._now(), **values)
 
 
 def _id(text: str, name: str) -> str:

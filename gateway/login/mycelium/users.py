@@ -1,5 +1,6 @@
 """Logging in and second factors: `beginners/users/...`."""
 
+import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -58,11 +59,13 @@ class Users:
         """By path, as the seed has it, or by query, as Mycelium's mails have it. GET changes nothing (S-51)."""
         token = _token(call)
         found = await self._logins.view_link(token)
+        await self._pages.open()
         return self._pages.gone() if found is None else self._pages.ask(_view(call, found))
 
     async def show(self, call: Call) -> Reply:
         """The button of the page."""
         shown = await self._logins.show_code(_token(call))
+        await self._pages.open()
         if shown is None:
             return self._pages.gone()
         found, code = shown
@@ -108,7 +111,9 @@ class Users:
         if wanted not in ("true", "false"):
             raise RequestRejected("bad_parameter", "qr_code is true or false.")
         url = await self._factors.enable(account_of(call))
-        return Reply(200, qr.svg(url), "image/svg+xml") if wanted == "true" else replied({"totpUrl": url})
+        if wanted == "true":
+            return Reply(200, await asyncio.to_thread(qr.svg, url), "image/svg+xml")
+        return replied({"totpUrl": url})
 
     async def validate_app(self, call: Call) -> Reply:
         codes = await self._factors.confirm(account_of(call), call.text("token"), _grant(call), call.origin)

@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("account", sa.Column("epoch", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("password", sa.Column("failures", sa.Integer(), server_default="0", nullable=False))
     op.add_column("grant_", sa.Column("deleted_at", sa.Double(), nullable=True))
     op.add_column("grant_", sa.Column("idle", sa.Double(), nullable=True))
     create_factor()
@@ -66,6 +68,7 @@ def create_challenge() -> None:
         sa.Column("grant_id", sa.String(length=36), nullable=True),
         sa.Column("link_hash", sa.LargeBinary(), nullable=True),
         sa.Column("client_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("needs_code", sa.Boolean(), nullable=False),
         sa.Column("draft_enc", sa.LargeBinary(), nullable=True),
         sa.Column("code_mac", sa.LargeBinary(), nullable=True),

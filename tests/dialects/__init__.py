@@ -1,0 +1,1 @@
+"""Login APIs as their clients meet them: over sockets, byte for byte."""
