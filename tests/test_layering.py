@@ -45,6 +45,7 @@ HOMES: dict[str, frozenset[str]] = {
         "jwt": "identity.tokens",
         "cryptography": "identity.tokens identity.keys store",
         "argon2": "identity.passwords",
+        "bcrypt": "identity.passwords",
         "zstandard": "access.profile cli.demo",  # the demo's echo upstream shows the decoded profile
         "yaml": "settings.yaml",
         "pydantic": "settings",

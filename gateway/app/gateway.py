@@ -142,7 +142,11 @@ class Gateway:
         self._closers.push_async_callback(self._close_access_log)
         self._store = await open_store(settings.store.url, key, self._clock)
         self._closers.push_async_callback(self._store.aclose)
-        await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm)
+        await self._ensure_keys(settings)
+
+    async def _ensure_keys(self, settings: model.Settings) -> None:
+        mployr = settings.login.mployr is not None
+        await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm, mployr=mployr)
 
     async def _open_core(self, settings: model.Settings) -> None:
         jwks = make_jwks(settings, self._fetch, self._clock, self._log)
@@ -251,7 +255,7 @@ class Gateway:
             number = self._number + 1
             core = await asyncio.to_thread(self._core, settings, number, jwks)
             undo.push_async_callback(core.aclose)
-            await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm)
+            await self._ensure_keys(settings)
             await core.start()
             logged, kept = self.observer.access_log, self._keeps_access_log(settings)
             access_log = logged if kept else self._access_log(settings)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from gateway.access.verifiers import Verifiers
 from gateway.clock import Clock
+from gateway.identity.business_tokens import BusinessTokens
 from gateway.identity.factors import Factors
 from gateway.identity.grants import Grants
 from gateway.identity.links import Links
@@ -13,7 +14,7 @@ from gateway.identity.logins import Logins, Policy
 from gateway.identity.passwords import Passwords
 from gateway.identity.services import Services
 from gateway.identity.sessions import Sessions, Terms
-from gateway.identity.steps import Steps
+from gateway.identity.steps import Mint, Steps
 from gateway.identity.telegram_logins import TelegramLogins
 from gateway.identity.throttle import Throttle
 from gateway.login import mikrocloud, mployr, navak, pipelit
@@ -56,6 +57,11 @@ class Lasting:
     clock: Clock
 
 
+def services(settings: Settings, store: Store, clock: Clock, passwords: Passwords) -> Services:
+    """For a command: its counts are its own, and nobody listens to what it tells."""
+    return _services(settings, store, Lasting(Throttle(clock), passwords, Notified(), clock))
+
+
 class _Late:
     """A part that is found when it is first used: what writes is opened with the first change (decision 0005)."""
 
@@ -77,7 +83,8 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
     if said.mycelium.enabled:
         found.append(_mycelium(settings, store, verifiers, lasting))
     if said.mployr is not None:
-        found.append(mployr.build(_services(settings, store, lasting), said.mployr))
+        mint = BusinessTokens(store.keys, store.directory, _terms(settings), lasting.clock).mint
+        found.append(mployr.build(_services(settings, store, lasting, mint), said.mployr))
     if said.mikrocloud is not None:
         found.append(mikrocloud.build(_services(settings, store, lasting), said.mikrocloud))
     if said.pipelit is not None:
@@ -87,24 +94,29 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
     return found
 
 
-def _services(settings: Settings, store: Store, lasting: Lasting) -> Services:
+def _services(settings: Settings, store: Store, lasting: Lasting, mint: Mint | None = None) -> Services:
     clock, notices, throttle, passwords = lasting.clock, lasting.notices, lasting.throttle, lasting.passwords
-    said, tokens, strings = settings.login.mycelium, settings.tokens, settings.connection_strings
+    said, strings = settings.login.mycelium, settings.connection_strings
     people, challenges, written = (_writer(store, name) for name in ("accounts", "challenges", "grants"))
-    terms = Terms(tokens.issuer, tokens.audience, tokens.lifetime, tokens.restricted_lifetime)
+    terms = _terms(settings)
     sessions = Sessions(written, store.keys, terms, notices, clock)
     factors = Factors(_writer(store, "factors"), throttle, store.pepper, notices, clock, said.totp_issuer)
     policy = Policy(f"{settings.public_url}{said.mount}{DISPLAY}", said.link_lifetime, said.provision)
     logins = Logins(
         challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy
     )  # fmt: skip
-    steps = Steps(challenges, people, factors, passwords, throttle, clock)
+    steps = Steps(challenges, people, factors, passwords, throttle, clock, mint)
     longest = strings.max_lifetime
     grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=longest, throttle=throttle)
     return Services(
         settings.public_url, logins, steps, factors, sessions, grants, passwords, throttle, people, challenges,
         notices, store.pepper, clock,
     )  # fmt: skip
+
+
+def _terms(settings: Settings) -> Terms:
+    tokens = settings.tokens
+    return Terms(tokens.issuer, tokens.audience, tokens.lifetime, tokens.restricted_lifetime)
 
 
 def _mycelium(settings: Settings, store: Store, verifiers: Verifiers, lasting: Lasting) -> Dialect:

@@ -1,16 +1,21 @@
 """`gateway account`: people and programs that can be called somebody."""
 
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import click
 
 from gateway.cli.arguments import IDENTIFIER
-from gateway.cli.shared import Fields, Misuse, Session, emit, operate, shared
+from gateway.cli.shared import Failure, Fields, Misuse, Session, emit, operate, shared
 from gateway.identity.accounts import NewAccount
 from gateway.identity.model import Account
 from gateway.identity.notices import written
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
+from gateway.identity.weak import context_of, of_address
+
+OPERATOR = Origin("", "the operator")
 
 
 def summary(account: Account) -> Fields:
@@ -40,19 +45,33 @@ def account() -> None:
 @click.option("--email", required=True, help="Its e-mail address, taken as verified.")
 @click.option("--username", help="A name to log in with.")
 @click.option("--password-stdin", is_flag=True, help="Read a password from one line of standard input.")
+@click.option(
+    "--password-hash-stdin", is_flag=True, help="Read another system's hash: of bcrypt, or argon2's PHC string."
+)
 @click.option("--name", help="What it is called; the username or the address by default.")
 @click.option("--staff", is_flag=True, help="A staff account: passes every role, and is a manager too.")
 @click.option("--manager", is_flag=True, help="A manager account: passes every role.")
 def create(
-    email: str, username: str | None, password_stdin: bool, name: str | None, staff: bool, manager: bool
+    email: str,
+    username: str | None,
+    password_stdin: bool,
+    password_hash_stdin: bool,
+    name: str | None,
+    staff: bool,
+    manager: bool,
 ) -> None:
     """Create an account."""
     if staff and manager:
         raise click.UsageError("--staff or --manager, not both")
-    password = read_password() if password_stdin else None
+    if password_stdin and password_hash_stdin:
+        raise click.UsageError("--password-stdin or --password-hash-stdin, not both")
+    line = read_password() if password_stdin or password_hash_stdin else None
 
     async def work(session: Session) -> Account:
-        phc = await digest(password) if password is not None else None
+        phc = None
+        if line is not None:
+            known = (*of_address(email), *(word for word in (username, name) if word))
+            phc = await (imported(line) if password_hash_stdin else digest(line, known))
         new = NewAccount(email, username, name, phc, is_staff=staff, is_manager=manager)
         return await session.accounts.create_account(new)
 
@@ -68,10 +87,21 @@ def read_password() -> str:
         raise Misuse("the password is not UTF-8") from error
 
 
-async def digest(password: str) -> str:
+async def digest(password: str, known: Iterable[str]) -> str:
+    with hashing() as passwords:
+        return await passwords.hash(password, known)
+
+
+async def imported(text: str) -> str:
+    with hashing() as passwords:
+        return await passwords.imported(text.strip())
+
+
+@contextmanager
+def hashing() -> Iterator[Passwords]:
     passwords = Passwords(threads=1)
     try:
-        return await passwords.hash(password)
+        yield passwords
     finally:
         passwords.close()
 
@@ -111,11 +141,68 @@ def reset_mfa(account_id: str) -> None:
 
     async def work(session: Session) -> Fields:
         found = await session.accounts.account(account_id)
-        letter = written("mfa_disabled", found, Origin("", "the operator"), session.clock.now())
+        letter = written("mfa_disabled", found, OPERATOR, session.clock.now())
         removed = await session.store.changes().factors.remove(account_id, None, letter)
         return {**summary(found), "removed": removed}
 
     emit(operate(work))
+
+
+@account.command("require-mfa")
+@shared
+@click.argument("account_id", metavar="ID", type=IDENTIFIER)
+def require_mfa(account_id: str) -> None:
+    """Ask for a second factor: an API whose login can enrol one then does. Sessions that there are go on."""
+    emit(requirement(operate(lambda session: session.accounts.require_mfa(account_id, True))))
+
+
+@account.command("allow-no-mfa")
+@shared
+@click.argument("account_id", metavar="ID", type=IDENTIFIER)
+def allow_no_mfa(account_id: str) -> None:
+    """Ask for a second factor no longer. One that is on stays on."""
+    emit(requirement(operate(lambda session: session.accounts.require_mfa(account_id, False))))
+
+
+def requirement(account: Account) -> Fields:
+    return {**summary(account), "mfaRequired": account.mfa_policy == "required"}
+
+
+@account.command("set-password")
+@shared
+@click.argument("account_id", metavar="ID", type=IDENTIFIER)
+@click.option("--password-stdin", is_flag=True, required=True, help="Read it from one line of standard input.")
+def set_password(account_id: str, password_stdin: bool) -> None:
+    """Set its password. All its credentials end, within a second, and a mail tells its holder."""
+    password = read_password()
+
+    async def work(session: Session) -> Account:
+        found = await session.accounts.account(account_id)
+        phc = await digest(password, context_of(found))
+        letter = written("password_changed", found, OPERATOR, session.clock.now())
+        await session.store.changes().accounts.set_password(account_id, phc, None, letter)
+        return found
+
+    emit(summary(operate(work)))
+
+
+@account.command("send-reset")
+@shared
+@click.argument("account_id", metavar="ID", type=IDENTIFIER)
+def send_reset(account_id: str) -> None:
+    """Mail its holder a code that sets a new password, once."""
+    from gateway.app.logins import services  # the whole gateway, which the other commands do without
+
+    async def work(session: Session) -> Account:
+        found = await session.accounts.account(account_id)
+        if not found.owner.email or not found.is_live:
+            raise Failure("the account has no address" if found.is_live else "the account is not active")
+        with hashing() as passwords:
+            core = services(session.settings, session.store, session.clock, passwords)
+            await core.logins.request_reset(found.owner.email, OPERATOR)
+        return found
+
+    emit(summary(operate(work)))
 
 
 @account.command()

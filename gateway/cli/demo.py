@@ -188,7 +188,7 @@ async def _seed(settings: Settings, clock: Clock) -> Credentials:
     key = master_key(settings.secrets.master_key.get_secret_value())
     store = await open_store(settings.store.url, key, clock)
     try:
-        await Keys(store.keys, clock).ensure(settings.tokens.algorithm)
+        await Keys(store.keys, clock).ensure(settings.tokens.algorithm, mployr=settings.login.mployr is not None)
         return await _people(store, settings, clock)
     finally:
         await store.aclose()

@@ -15,7 +15,7 @@ async def prepare(found: Settings) -> Fields:
 
     before, after = await schema.migrate(found.store.url)
     async with opened(found, Clock()) as session:
-        made = await session.keys.ensure(found.tokens.algorithm)
+        made = await session.keys.ensure(found.tokens.algorithm, mployr=found.login.mployr is not None)
     return {"from": before, "to": after, "keysMade": made}
 
 

@@ -6,6 +6,7 @@ What all of them share is here: which body is read, who calls, what every answer
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import assert_never
+from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
@@ -21,6 +22,7 @@ from gateway.ops.outages import Outages
 Prepare = Callable[[], Awaitable[None]]
 
 MAX_DEPTH = 8  # of a JSON body; ours are two deep
+MAX_FIELDS = 16  # of a form; ours have two
 _CROSS_SITE = ("cross-site", "same-site")  # Sec-Fetch-Site of a form that another site's page sends (S-38)
 
 
@@ -109,10 +111,10 @@ class _Served:
         match self._endpoint.body:
             case "none":
                 return {}
-            case "form":  # its button says nothing but that it was pressed
+            case "form":
                 if request.headers.get("Sec-Fetch-Site") in _CROSS_SITE:
                     raise RequestRejected("forbidden", "Open the link of the mail itself.")
-                return {}
+                return read_form(request.content_type, await request.read())
             case "json":
                 return read_json(request.content_type, await request.read())
             case _:
@@ -132,6 +134,20 @@ def read_json(content_type: str, data: bytes) -> Mapping[str, object]:
     if not isinstance(value, dict) or deep:
         raise RequestRejected("bad_parameter", "The body must be a JSON object.")
     return value
+
+
+def read_form(content_type: str, data: bytes) -> Mapping[str, str]:
+    """A form's fields; {} for another type. Raises RequestRejected("bad_parameter"), without a part of the body."""
+    if content_type != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        fields = parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise RequestRejected("bad_parameter", f"The form must be UTF-8, and of {MAX_FIELDS} fields at most.") from None
+    found = dict(fields)
+    if len(found) < len(fields):  # which of the two counts is a guess
+        raise RequestRejected("bad_parameter", "A field of the form comes twice.")
+    return found
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:

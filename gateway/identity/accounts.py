@@ -65,6 +65,11 @@ class Accounts:
         await self._accounts.set_status(account_id, "active")
         return await self.account(account_id)
 
+    async def require_mfa(self, account_id: str, required: bool) -> Account:
+        """Whether it must have a second factor: a login that can enrol one then does. Logins under way begin anew."""
+        await self._accounts.set_mfa_policy(account_id, "required" if required else "inherit")
+        return await self.account(account_id)
+
     async def create_tenant(self, name: str, owner_id: str | None = None) -> Tenant:
         """A tenant and its own account, against which licences are counted."""
         shown = display_name(name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gateway.identity.letters import Letter
-from gateway.identity.model import Issue
+from gateway.identity.model import Confirmed, Issue
 
 Purpose = Literal["login", "step_up", "reset_password", "approval", "new_email"]
 State = Literal["open", "shown", "approved", "denied", "claimed", "superseded"]
@@ -24,8 +24,9 @@ TRIES = 5  # wrong codes, then only a new challenge helps
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """account_id: None for a decoy, and for an address that may get an account. grant_id: the restricted grant that a
-    step_up lifts. epoch: of the account when it was begun, for logins in two steps.
-    needs_code: a second factor is to come. draft: a TOTP secret (base32) that this login enrols.
+    step_up lifts. address_key: newer ones of the same end this one; of an approval and a new_email it is the account's
+    id, so that a stranger who names an address ends nothing. epoch: of the account when it was begun, for those in two
+    steps. needs_code: a second factor is to come. draft: a TOTP secret (base32) that this login enrols.
 
     platform: what the client calls itself. Times are seconds since the epoch.
     """
@@ -74,6 +75,12 @@ class ChallengeStore(Protocol):
     async def decide(self, challenge_id: str, approved: bool) -> bool:
         """Approve or deny. False when it is dead, or decided."""
 
+    async def confirm_email(
+        self, challenge_id: str, account_id: str, address: str, key: str, letter: Letter | None
+    ) -> bool:
+        """End a new_email: the address is the account's proven one, in place of its last; its logins by mail under way
+        end. False when it is dead. May be "conflict": another account has proved it."""
+
     async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
         """The live one."""
 
@@ -95,6 +102,11 @@ class ChallengeStore(Protocol):
         the account's password or factors have changed since. May be "not_found" or "conflict", as
         GrantStore.add_grant; then nothing has changed.
         """
+
+    async def claim_enrolling(
+        self, challenge_id: str, issue: Issue, epoch: int, factor: Confirmed, letter: Letter | None
+    ) -> bool:
+        """The same, and its factor becomes active, with its recovery codes; all other grants of the account end."""
 
     async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str) -> bool:
         """End a step_up: its grant is restricted no longer, has aal 2 and this expiry. False when either is dead."""

@@ -11,7 +11,7 @@ from gateway.errors import RequestRejected
 from gateway.identity import codes, totp
 from gateway.identity.codes import Pepper
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, Enrolment, Factor
+from gateway.identity.model import Account, Confirmed, Enrolment, Factor
 from gateway.identity.notices import Notices, written
 from gateway.identity.origin import Origin
 from gateway.identity.throttle import Throttle
@@ -58,12 +58,46 @@ class Factors:
     async def held(self, account_id: str) -> Enrolment:
         return await self._store.held(account_id)
 
-    async def enable(self, account: Account) -> str:
-        """The otpauth URL of a new pending factor. Raises RequestRejected("mfa_enabled")."""
+    async def enable(self, account: Account, *, issuer: str | None = None, holder: str | None = None) -> str:
+        """The otpauth URL of a new pending factor. issuer, holder: as of `url`.
+
+        Raises RequestRejected("mfa_enabled").
+        """
         now = self._clock.now()
         secret = totp.new_secret(self._clock)
         await self._store.begin(Factor(self._clock.uuid4(), account.id, secret, expires_at=now + PENDING_SECONDS))
-        return totp.uri(secret, account.owner.email or account.owner.username or account.name, self._issuer)
+        return self.url(account, secret, issuer=issuer, holder=holder)
+
+    def url(self, account: Account, secret: str, issuer: str | None = None, holder: str | None = None) -> str:
+        """What an authenticator app reads. issuer, holder: in place of our own name, and of the account's address."""
+        owner = account.owner
+        return totp.uri(secret, holder or owner.email or owner.username or account.name, issuer or self._issuer)
+
+    async def prove_draft(
+        self, account: Account, draft: str, typed: str, origin: Origin, spend: Callable[[], Awaitable[bool]]
+    ) -> Confirmed:
+        """A factor of a login's own secret, which becomes active with the login's claim. spend: as of `prove`.
+
+        Raises RequestRejected: "mfa_code_wrong", "too_many_attempts", "code_wrong" (no try is left).
+        """
+        async with await self._throttle.guess(origin, account.id) as ticket:
+            if not await spend():
+                raise RequestRejected("code_wrong", "Too many wrong codes. Log in again.")
+            factor = Factor(self._clock.uuid4(), account.id, draft, active=True)
+            step = self._step(factor, typed)
+            if step is None:
+                raise RequestRejected("mfa_code_wrong")
+            await ticket.succeeded()
+        fresh = codes.recovery_codes(self._clock)
+        return Confirmed(factor, step, tuple(self._macs(account, fresh)), tuple(fresh))
+
+    def draft(self) -> str:
+        """A secret that is nobody's yet."""
+        return totp.new_secret(self._clock)
+
+    async def enrolled(self, grant_id: str) -> None:
+        """The claim of such a login is made."""
+        await self._told(grant_id)
 
     async def confirm(self, account: Account, typed: str, keep: str, origin: Origin) -> list[str]:
         """Ten recovery codes, readable for the only time.
@@ -113,6 +147,13 @@ class Factors:
     async def disable(self, account: Account, typed: str, keep: str, origin: Origin) -> None:
         """Raises as `prove`."""
         await self.prove(account, typed, origin)
+        await self._store.remove(account.id, keep, written("mfa_disabled", account, origin, self._clock.now()))
+        await self._told(keep)
+
+    async def reset(self, account: Account, keep: str, origin: Origin) -> None:
+        """Off, without a code: who calls this has found another reason. An account without a factor stays as it is."""
+        if (await self._store.held(account.id)).active is None:
+            return
         await self._store.remove(account.id, keep, written("mfa_disabled", account, origin, self._clock.now()))
         await self._told(keep)
 

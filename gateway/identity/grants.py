@@ -3,14 +3,16 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import connection_string
+from gateway.identity.codes import link_token
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, Grant, Issue, MacKey, Permission
+from gateway.identity.origin import Origin
 from gateway.identity.ports import GrantStore, Keyring
 from gateway.identity.throttle import Throttle
 
@@ -45,10 +47,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Handed:
-    """A credential, readable for the only time, and its grant."""
+    """A credential, readable for the only time, and its grant. recovery_codes: where the login enrolled a factor."""
 
     secret: str
     grant: Grant
+    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
 
 
 def pending_audience(audience: str) -> str:
@@ -108,6 +111,25 @@ class Grants:
         digest = secret_digest("opaque", secret.encode())
         await self._store.add_grant(replace(issue, digest=digest, prefix=secret[:SHOWN]))
         return Handed(secret, issue.grant)
+
+    async def issue_key(
+        self, account_id: str, name: str, expires_at: float | None, dialect: str, origin: Origin
+    ) -> Handed:
+        """An API key in a dialect's own form: 32 random bytes in base64url. expires_at: None = in ten years.
+
+        Raises as GrantStore, and RequestRejected: "invalid_value" for an expiry that is past or too far,
+        "too_many_attempts".
+        """
+        now = self._clock.now()
+        until = now + MAX_LIFETIME if expires_at is None else expires_at
+        check_lifetime(until - now, MAX_LIFETIME)
+        if self._throttle is not None:
+            await self._throttle.made(account_id)
+        secret = link_token(self._clock)
+        grant = Grant(self._clock.uuid4(), account_id, "api_key", "opaque", now, until, name=name, dialect=dialect)
+        digest = secret_digest("opaque", secret.encode())
+        await self._store.add_grant(Issue(grant, digest, secret[:SHOWN], ip=origin.address, user_agent=origin.agent))
+        return Handed(secret, grant)
 
     async def create_connection_string(
         self,

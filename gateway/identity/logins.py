@@ -22,6 +22,7 @@ from gateway.identity.origin import Origin, platform
 from gateway.identity.passwords import Passwords
 from gateway.identity.sessions import Session, Sessions
 from gateway.identity.throttle import Throttle
+from gateway.identity.weak import context_of, of_address
 
 MAX_FAILURES = 100  # wrong passwords in a row; then a mail has to set a new one
 STRANGERS_SPARE = 2  # of five tries
@@ -63,7 +64,15 @@ class People(Protocol):
 
     async def add_account(
         self, account: Account, email_key: str, username_key: str | None = None, phc: str | None = None
-    ) -> None: ...
+    ) -> None:
+        """With its address as a proven one, or without any. May be "conflict": name or address is taken."""
+
+    async def has_people(self) -> bool:
+        """Whether any account of a person is there, in whatever status."""
+
+    async def add_first(self, account: Account, username_key: str, phc: str) -> bool:
+        """Store the first account of a person, which has no address. False when there is one already: exactly one of
+        parallel calls wins."""
 
     async def password(self, account_id: str) -> Password | None: ...
 
@@ -166,12 +175,13 @@ class Logins:
 
     async def reset_password(self, typed: str, code: str, password: str, origin: Origin) -> None:
         """A new password; all sessions end. The second factor stays on. Raises as `claim_code`, and "invalid_value"."""
-        self._passwords.check(password)  # what is wrong with it costs no try
+        self._passwords.check(password, of_address(typed))  # what is wrong with it costs no try
         challenge = await self._guessed("reset_password", typed, code, origin)
         if challenge.account_id is None:
             raise RequestRejected("code_wrong")
-        phc = await self._passwords.hash(password)  # not before: whoever has no code shall not keep the threads busy
         account = await self._people.account(challenge.account_id)
+        # not before: whoever has no code shall neither keep the threads busy nor try names out
+        phc = await self._passwords.hash(password, context_of(account))
         letter = written("password_changed", account, origin, self._clock.now())
         try:
             done = await self._challenges.reset_password(challenge.id, account.id, phc, letter)
@@ -184,14 +194,18 @@ class Logins:
     async def change_password(self, caller: Principal, current: str, new: str, origin: Origin) -> None:
         """All other grants end. Raises RequestRejected: "code_wrong" (the current one), "invalid_value"."""
         account = _account(caller)
-        async with await self._throttle.guess(origin, account.id) as ticket:
-            if not await check_password(self._people, self._passwords, account, current):
-                raise RequestRejected("code_wrong", "The current password is wrong.")
-            await ticket.passed()
-        phc = await self._passwords.hash(new)
+        await self.prove_password(account, current, origin)
+        phc = await self._passwords.hash(new, context_of(account))
         letter = written("password_changed", account, origin, self._clock.now())
         await self._people.set_password(account.id, phc, caller.grant_id, letter)
         await self._notices.changed(caller.grant_id)
+
+    async def prove_password(self, account: Account, password: str, origin: Origin) -> None:
+        """Of somebody who is logged in. Raises RequestRejected: "code_wrong", "too_many_attempts"."""
+        async with await self._throttle.guess(origin, account.id) as ticket:
+            if not await check_password(self._people, self._passwords, account, password):
+                raise RequestRejected("code_wrong", "The current password is wrong.")
+            await ticket.passed()
 
     # the second factor
 
@@ -268,7 +282,9 @@ class Logins:
     async def _live_link(self, token: str) -> Challenge | None:
         digest = codes.link_digest(token)
         challenge = await self._challenges.by_link(digest) if digest is not None else None
-        return challenge if challenge is not None and challenge.is_live(self._clock.now()) else None
+        if challenge is None or challenge.purpose != "login" or not challenge.is_live(self._clock.now()):
+            return None
+        return challenge
 
     def _view(self, challenge: Challenge) -> LinkView:
         left = max(1, round((challenge.expires_at - self._clock.now()) / 60))
@@ -362,7 +378,7 @@ async def check_password(people: People, passwords: Passwords, account: Account 
     if stored.failures:
         await people.guessed(account_id, right=True)
     if passwords.needs_rehash(stored.phc):
-        await people.rehash(account_id, stored.phc, await passwords.hash(password))
+        await people.rehash(account_id, stored.phc, await passwords.rehash(password))
     return True
 
 

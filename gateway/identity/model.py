@@ -6,6 +6,7 @@ from typing import Literal
 Permission = Literal["read", "write"]
 AccountKind = Literal["human", "service", "agent"]
 AccountStatus = Literal["pending", "active", "disabled", "deleted"]
+MfaPolicy = Literal["inherit", "required"]
 GrantKind = Literal["session", "api_key", "connection", "service"]
 Presentation = Literal["jwt", "opaque", "connstr"]
 KeyPurpose = Literal["token", "assertion", "mployr"]  # mployr: its API fixes RS256
@@ -38,6 +39,7 @@ class Account:
     num: int = field(default=0, compare=False)  # for APIs whose ids are numbers; given with the row
     # of password and factors, as they stood when this was read for a login; what is read for the proxy has none
     epoch: int = field(default=0, compare=False)
+    mfa_policy: MfaPolicy = field(default="inherit", compare=False)  # likewise
 
     @property
     def is_live(self) -> bool:
@@ -253,7 +255,10 @@ class TelegramBot:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A TOTP secret, in base32. active: confirmed; else pending until expires_at. last_step: of the last code taken."""
+    """A TOTP secret, in base32. active: confirmed; else pending until expires_at. last_step: of the last code taken.
+
+    confirmed_at: of an active one.
+    """
 
     id: str
     account_id: str
@@ -261,6 +266,18 @@ class Factor:
     active: bool = False
     last_step: int = 0
     expires_at: float = 0.0
+    confirmed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A factor that its first code has just proved. step: of that code. codes: what is stored of ten recovery codes,
+    whose texts are `shown`."""
+
+    factor: Factor
+    step: int
+    codes: tuple[bytes, ...] = field(repr=False)
+    shown: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,16 +291,17 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class HeldGrant:
-    """A grant as its holder's list has it. user_agent, ip: of the login that made it."""
+    """A grant as its holder's list has it. user_agent, ip: of the login that made it. prefix: as in `Issue`."""
 
     grant: Grant
     user_agent: str = ""
     ip: str | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """phc: the argon2id string. failures: wrong ones in a row."""
+    """phc: the argon2id string, or an imported one of bcrypt. failures: wrong ones in a row."""
 
     phc: str = field(repr=False)
     failures: int = 0

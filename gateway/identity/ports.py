@@ -21,6 +21,7 @@ from gateway.identity.model import (
     Issue,
     KeyRecord,
     MacKey,
+    MfaPolicy,
     Permission,
     Revocation,
     SigningKey,
@@ -81,6 +82,9 @@ class AccountStore(Protocol):
 
     async def set_status(self, account_id: str, status: AccountStatus) -> bool:
         """Whether anything changed. May be "not_found"."""
+
+    async def set_mfa_policy(self, account_id: str, policy: MfaPolicy) -> bool:
+        """Whether anything changed; logins under way then begin anew. May be "not_found"."""
 
 
 class TenantStore(Protocol):

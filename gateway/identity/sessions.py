@@ -8,8 +8,9 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.grants import session_claims
 from gateway.identity.keys import active
-from gateway.identity.model import Account, Grant, GrantKind, HeldGrant
+from gateway.identity.model import Account, Grant, GrantKind, HeldGrant, Issue, Principal
 from gateway.identity.notices import Notices
+from gateway.identity.origin import Origin
 from gateway.identity.ports import Keyring
 from gateway.identity.tokens import mint
 
@@ -24,6 +25,10 @@ class SessionStore(Protocol):
         self, account_id: str, grant_id: str, kind: GrantKind, reason: str, *, delete: bool = False
     ) -> bool:
         """False for a grant that is not this account's, or of another kind, or gone. One revoked before is true."""
+
+    async def renew(self, grant_id: str, issue: Issue) -> bool:
+        """Revoke this live and unrestricted session, and store another of its account. False when it is not live any
+        more: one of parallel calls wins. May be "not_found" or "conflict", as GrantStore.add_grant."""
 
     async def revoke_sessions(self, account_id: str, keep: str | None, reason: str) -> int:
         """All live ones but `keep`; how many."""
@@ -72,9 +77,44 @@ class Sessions:
         """Live ones that a login made."""
         return await self._store.held(account_id, "session", live=True)
 
+    async def since_login(self, caller: Principal) -> float:
+        """Seconds; a renewed session counts from its login. Raises RequestRejected("revoked_credential")."""
+        return self._clock.now() - (await self._own(caller)).created_at
+
+    async def renew(self, caller: Principal, dialect: str, lifetime: float, longest: float, origin: Origin) -> Grant:
+        """A new grant in the place of the presented one, which ends. Its token is still to be minted.
+
+        lifetime: seconds from now. longest: seconds since the login for which sessions are renewed at all. Raises
+        RequestRejected: "forbidden" (another dialect's), "revoked_credential" (it has ended, or is too old).
+        """
+        old, now = await self._own(caller), self._clock.now()
+        if old.dialect != dialect or old.restricted:
+            raise RequestRejected("forbidden")
+        if now - old.created_at >= longest:
+            raise RequestRejected("revoked_credential")
+        fresh = replace(old, id=self._clock.uuid4(), expires_at=now + lifetime, last_used_at=now)
+        try:
+            renewed = await self._store.renew(old.id, Issue(fresh, ip=origin.address, user_agent=origin.agent))
+        except RequestRejected as fault:  # the account went meanwhile
+            raise RequestRejected("revoked_credential") from fault
+        if not renewed:
+            raise RequestRejected("revoked_credential")
+        await self._notices.changed(old.id)
+        return fresh
+
+    async def _own(self, caller: Principal) -> Grant:
+        for held in await self.list(caller.subject):
+            if held.grant.id == caller.grant_id:
+                return held.grant
+        raise RequestRejected("revoked_credential")
+
     async def connections(self, account_id: str) -> Sequence[HeldGrant]:
         """Connection strings, live and dead."""
         return await self._store.held(account_id, "connection", live=False)
+
+    async def keys(self, account_id: str) -> Sequence[HeldGrant]:
+        """API keys, live and dead."""
+        return await self._store.held(account_id, "api_key", live=False)
 
     async def end(self, account_id: str, grant_id: str, kind: GrantKind = "session", *, delete: bool = False) -> None:
         """One grant of this account, within a second everywhere. Raises RequestRejected("not_found")."""

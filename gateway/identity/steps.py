@@ -4,7 +4,8 @@ them together; it is good for the second call alone, of the same dialect, once.
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from gateway.clock import Clock
@@ -15,6 +16,7 @@ from gateway.identity.factors import Factors
 from gateway.identity.grants import Handed, secret_digest
 from gateway.identity.logins import NOBODY, People, check_password
 from gateway.identity.model import Account, Grant, GrantKind, Issue
+from gateway.identity.notices import written
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 from gateway.identity.throttle import Throttle
@@ -42,11 +44,15 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A right password. token: for the second call, readable for the only time. needs_code: a factor is on."""
+    """A right password. token: for the second call, readable for the only time. needs_code: a factor is on.
+
+    draft: the TOTP secret that the second call must prove, of an account that has to have a factor and has none.
+    """
 
     account: Account
     needs_code: bool
     token: str = field(repr=False)
+    draft: str | None = field(default=None, repr=False)
 
 
 class Steps:
@@ -80,10 +86,12 @@ class Steps:
         *,
         platform: str = "",
         draft: str | None = None,
+        newest: bool = False,
     ) -> Begun:
         """Raises RequestRejected: "code_wrong" (somebody else's name, or a wrong password), "too_many_attempts".
 
-        draft: a TOTP secret that this login may enrol, where the account has none.
+        draft: a TOTP secret that this login enrols, where the account must have one (`mfa_policy`) and has none.
+        newest: the account's earlier ones of this dialect, which wait for their second call, end.
         """
         key = handle(typed, by)
         account = await (self._people.by_email(key) if by == "email" else self._people.by_username(key))
@@ -92,11 +100,15 @@ class Steps:
             if not good or account is None or not account.is_live:
                 raise RequestRejected("code_wrong", "The name or the password is wrong.")
             on = (await self._factors.held(account.id)).active is not None
+            if on or account.mfa_policy != "required":
+                draft = None
             token = codes.link_token(self._clock)
-            challenge = self._challenge(account, origin, dialect, platform, on, None if on else draft)
+            challenge = self._challenge(account, origin, dialect, platform, on or draft is not None, draft)
+            if newest:
+                challenge = replace(challenge, address_key=f"{dialect}:{account.id}")  # no address: those have an @
             await self._challenges.begin(challenge, None, None, client_digest(dialect, token))
-            await (ticket.passed() if on else ticket.succeeded())
-            return Begun(account, on, token)
+            await (ticket.passed() if challenge.needs_code else ticket.succeeded())
+            return Begun(account, on, token, draft)
 
     async def finish(self, token: str, code: str | None, origin: Origin, form: Form) -> Handed:
         """The session of a login that was begun. code: of the app, or a recovery code; not looked at where none is
@@ -128,18 +140,46 @@ class Steps:
         account = await self._people.account(challenge.account_id or NOBODY)
         return await self._claim(challenge, account, methods, 2 if len(methods) > 1 else 1, origin, form)
 
+    async def token(self, grant: Grant, account: Account) -> str:
+        """The JWT of a session, of a form that has no secret."""
+        assert self._mint is not None
+        return await self._mint(grant, account)
+
     async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Handed:
         account = await self._people.account(challenge.account_id or NOBODY)
         if not challenge.needs_code:
             return await self._claim(challenge, account, ("pwd",), 1, origin, form)
         if code is None:
             raise RequestRejected("mfa_required")
+        if challenge.draft is not None:
+            return await self._enrol(challenge, challenge.draft, account, code, origin, form)
         method = await self._factors.prove(account, code, origin, lambda: self._challenges.spend_try(challenge.id))
         return await self._claim(challenge, account, ("pwd", method), 2, origin, form)
 
     async def _claim(
         self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, form: Form
     ) -> Handed:
+        secret, issue = self._issue(challenge, account, methods, aal, origin, form)
+        claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=form.single)
+        return await self._handed(claiming, secret, issue.grant, account)
+
+    async def _enrol(
+        self, challenge: Challenge, draft: str, account: Account, code: str, origin: Origin, form: Form
+    ) -> Handed:
+        """The session, and the factor that it was begun with becomes the account's: both or neither."""
+        spend = partial(self._challenges.spend_try, challenge.id)
+        factor = await self._factors.prove_draft(account, draft, code, origin, spend)
+        secret, issue = self._issue(challenge, account, ("pwd", "otp"), 2, origin, form)
+        letter = written("mfa_enabled", account, origin, self._clock.now())
+        claiming = self._challenges.claim_enrolling(challenge.id, issue, challenge.epoch, factor, letter)
+        handed = await self._handed(claiming, secret, issue.grant, account)
+        await self._factors.enrolled(issue.grant.id)
+        return replace(handed, recovery_codes=factor.shown)
+
+    def _issue(
+        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, form: Form
+    ) -> tuple[str | None, Issue]:
+        """The session's secret, None for a JWT, and its row."""
         now = self._clock.now()
         secret = form.secret(self._clock) if form.secret is not None else None
         kind: GrantKind = "session"
@@ -149,16 +189,17 @@ class Steps:
         )  # fmt: skip
         digest = secret_digest("opaque", secret.encode()) if secret is not None else None
         shown = "" if secret is None else secret[:SHOWN]
-        issue = Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
+        return secret, Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
+
+    async def _handed(self, claiming: Awaitable[bool], secret: str | None, grant: Grant, account: Account) -> Handed:
         try:
-            claimed = await self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=form.single)
+            claimed = await claiming
         except RequestRejected as fault:  # the account went meanwhile
             raise RequestRejected("code_wrong") from fault
         if not claimed:
             raise RequestRejected("code_wrong")
         if secret is None:
-            assert self._mint is not None
-            secret = await self._mint(grant, account)
+            secret = await self.token(grant, account)
         return Handed(secret, grant)
 
     def _challenge(

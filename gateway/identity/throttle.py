@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, Self
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
+from gateway.identity.meter import Meter
 from gateway.identity.origin import Origin
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -76,6 +77,8 @@ MAIL_ALL = Rule("mail-all", (Window(100, HOUR),))
 MADE = Rule("made", (Window(30, MINUTE), Window(200, HOUR)))
 # Accounts are rows that stay; a household needs a few.
 REGISTRATION = Rule("registration", (Window(5, HOUR),))
+# A client that waits for somebody to read a mail.
+POLL = Rule("poll", (Window(1, 1.0),))
 
 MAX_KEYS = 100_000  # 60 MB when each has one use
 SPARE_KEYS = 10_000  # of these, only for networks that an account is known on: a flood of others does not reach them
@@ -135,9 +138,10 @@ class Counters(Protocol):
 
 
 class Throttle:
-    """counters: None keeps them in this process."""
+    """counters: None keeps them in this process. meter: of calls; here, as a reload keeps it too."""
 
     def __init__(self, clock: Clock, counters: Counters | None = None) -> None:
+        self.meter = Meter(clock)
         self._counters = MemoryCounters(clock) if counters is None else counters
 
     async def guess(self, origin: Origin, account_id: str | None, handle: str = "") -> "Ticket":
@@ -189,6 +193,11 @@ class Throttle:
     async def registration(self, origin: Origin) -> None:
         """Counts one registration. Raises RequestRejected("too_many_attempts")."""
         await self._reserve((Count(REGISTRATION, origin.network),), "too many registrations; wait before the next one")
+
+    async def poll(self, client: bytes) -> None:
+        """Counts one look at a login under way. client: digest of its token. Raises RequestRejected
+        ("too_many_attempts")."""
+        await self._reserve((Count(POLL, client.hex()),), "too many polls; wait before the next one")
 
     async def _reserve(self, counts: Sequence[Count], detail: str, known: bool = False) -> int:
         found = await self._counters.reserve(counts, known)

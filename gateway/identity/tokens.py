@@ -188,7 +188,7 @@ def _secret(key: SigningKey) -> bytes:
 
 def _load_private(key: SigningKey) -> PrivateKey:
     try:
-        private = load_der_private_key(key.private, password=None)
+        private = load_der_private_key(key.private, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError(f"signing key {key.kid} cannot be read") from error
     if not isinstance(private, PrivateKey) or key.algorithm not in _algorithms_of(private.public_key()):

@@ -14,7 +14,8 @@ from gateway.identity.model import Principal
 from gateway.identity.origin import Origin
 
 Body = Literal["none", "json", "form"]
-"""none: whatever is sent is not looked at. json: an object, 415 for another type. form: a page's own button."""
+"""none: whatever is sent is not looked at. json: an object, 415 for another type. form: a page's own, its
+fields as texts; {} for another type."""
 
 Caller = Literal["nobody", "session", "pending"]
 """nobody: credentials are ignored. session: any live caller. pending: also one whose second factor is still to come."""
@@ -22,8 +23,8 @@ Caller = Literal["nobody", "session", "pending"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. params: of the path template. headers: by lower-case name. body: the JSON object,
-    {} where none is read.
+    """One request. params: of the path template. headers: by lower-case name. body: the JSON object
+    or the form's fields, {} where none is read.
 
     principal: the caller where the endpoint asks for one.
     """

@@ -41,6 +41,9 @@ SAMPLES: Final[Mapping[LetterKind, Mapping[str, str]]] = {
         "role": "manager",
         "expires": "1 June 2027, 12:00 UTC",
     },
+    "login_approval": {"link": "https://gateway.example/confirm/token", "minutes": "15"},
+    "email_confirmation": {"link": "https://gateway.example/confirm/token", "minutes": "60"},
+    "email_changed": {},
     "identity_linked": {"provider": "acme"},
 }
 

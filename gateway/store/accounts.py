@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, delete, exists, insert, select, update
+from sqlalchemy import and_, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, AccountStatus, Owner, Password
+from gateway.identity.model import Account, AccountStatus, MfaPolicy, Owner, Password
 from gateway.store.engine import Database
 from gateway.store.grants import revoke_others
 from gateway.store.outbox import post
@@ -18,6 +18,8 @@ from gateway.store.seal import Sealer
 from gateway.store.tables import account, challenge, email, external_identity, password, tenant
 
 held_email = email.alias("held_email")  # any address of the account; `select_accounts` joins the primary one
+
+_PEOPLE = select(account.c.id).where(account.c.kind == "human").limit(1)
 
 
 class Accounts:
@@ -34,13 +36,28 @@ class Accounts:
             async with self._database.writing() as connection:
                 row = from_account(value, at) | {"username_key": username_key}
                 await connection.execute(insert(account).values(row))
-                await add_email(connection, value, email_key, at)
+                if value.owner.email:
+                    await add_email(connection, value, email_key, at)
                 if phc is not None:
                     row = {"account_id": value.id, "phc": phc, "set_at": at, "must_change": False}
                     await connection.execute(insert(password).values(row))
         except IntegrityError as error:
             taken = "the username" if "username" in str(error.orig) else "the e-mail address"
             raise RequestRejected("conflict", f"{taken} is taken") from error
+
+    async def has_people(self) -> bool:
+        async with self._database.reading() as connection:
+            return (await connection.execute(_PEOPLE)).first() is not None
+
+    async def add_first(self, value: Account, username_key: str, phc: str) -> bool:
+        at = self._clock.now()
+        async with self._database.writing() as connection:
+            if (await connection.execute(_PEOPLE)).first() is not None:
+                return False
+            await connection.execute(insert(account).values(from_account(value, at) | {"username_key": username_key}))
+            row = {"account_id": value.id, "phc": phc, "set_at": at, "must_change": False}
+            await connection.execute(insert(password).values(row))
+            return True
 
     async def account(self, account_id: str) -> Account:
         async with self._database.reading() as connection:
@@ -98,6 +115,14 @@ class Accounts:
             await revoked(connection, at, "account", account_id)
             return True
 
+    async def set_mfa_policy(self, account_id: str, policy: MfaPolicy) -> bool:
+        async with self._database.writing() as connection:
+            if (await require_account(connection, account_id)).mfa_policy == policy:
+                return False
+            await connection.execute(update(account).where(account.c.id == account_id).values(mfa_policy=policy))
+            await changed(connection, account_id)
+            return True
+
     async def provision(self, issuer: str, subject: str, address: str, name: str) -> None:
         """Make an account for an external identity, unless there is one. Two at once make one account.
 
@@ -130,6 +155,18 @@ async def put_password(connection: AsyncConnection, account_id: str, phc: str, k
     await revoke_others(connection, account_id, keep, "password changed", at)
     # a mail that was sent before must not undo it
     live = and_(challenge.c.account_id == account_id, challenge.c.state.in_(("open", "shown")))
+    await connection.execute(update(challenge).where(live).values(state="superseded", decided_at=at))
+
+
+async def put_email(connection: AsyncConnection, account_id: str, address: str, key: str, at: float) -> None:
+    """The proven primary one, in the place of the old. What was mailed to the old one lets nobody in any more."""
+    held = and_(email.c.account_id == account_id, or_(email.c.is_primary, email.c.key == key))
+    await connection.execute(delete(email).where(held))
+    row = {"account_id": account_id, "address": address, "key": key, "is_primary": True, "verified_at": at}
+    await connection.execute(insert(email).values(row))
+    await changed(connection, account_id)
+    await revoked(connection, at, "account", account_id)  # nothing is revoked: every worker reads it anew
+    live = and_(challenge.c.account_id == account_id, challenge.c.state.in_(("open", "shown", "approved")))
     await connection.execute(update(challenge).where(live).values(state="superseded", decided_at=at))
 
 

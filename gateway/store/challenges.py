@@ -3,17 +3,20 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Update, and_, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
+from gateway.errors import RequestRejected
 from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
-from gateway.identity.model import Issue
-from gateway.store.accounts import put_password
+from gateway.identity.model import Confirmed, Issue
+from gateway.store.accounts import put_email, put_password
 from gateway.store.engine import Database
-from gateway.store.grants import end_sessions, from_issue
+from gateway.store.factors import put_active
+from gateway.store.grants import end_sessions, from_issue, revoke_others
 from gateway.store.outbox import post
-from gateway.store.rows import Values, is_live, require_live
+from gateway.store.rows import Values, is_live, overtaken, require_live
 from gateway.store.seal import Sealer, draft_place
 from gateway.store.tables import challenge, grant_
 
@@ -87,6 +90,22 @@ class Challenges:
                 await connection.execute(insert(challenge).values(self._row(step_up)))
             return True
 
+    async def claim_enrolling(
+        self, challenge_id: str, issue: Issue, epoch: int, factor: Confirmed, letter: Letter | None
+    ) -> bool:
+        account_id, at = issue.grant.account_id, self._clock.now()
+        async with self._database.writing() as connection:
+            if not await _moved(connection, self._decided(challenge_id)):
+                return False
+            await require_live(connection, account_id)
+            if not await _moved(connection, overtaken(account_id, epoch)):  # so there is no active one
+                return False
+            await put_active(connection, self._sealer, factor, at)
+            await revoke_others(connection, account_id, None, "second factor enabled", at)
+            await connection.execute(insert(grant_).values(from_issue(issue)))
+            await post(connection, self._sealer, self._clock, letter)
+            return True
+
     async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str) -> bool:
         at = self._clock.now()
         mine = and_(grant_.c.id == grant_id, grant_.c.restricted, is_live(at))
@@ -109,6 +128,21 @@ class Challenges:
             await put_password(connection, account_id, phc, None, self._clock.now())
             await post(connection, self._sealer, self._clock, letter)
             return True
+
+    async def confirm_email(
+        self, challenge_id: str, account_id: str, address: str, key: str, letter: Letter | None
+    ) -> bool:
+        at = self._clock.now()
+        try:
+            async with self._database.writing() as connection:
+                if not await _moved(connection, self._decided(challenge_id)):
+                    return False
+                await require_live(connection, account_id)
+                await put_email(connection, account_id, address, key, at)
+                await post(connection, self._sealer, self._clock, letter)
+                return True
+        except IntegrityError as error:
+            raise RequestRejected("conflict", "the e-mail address is taken") from error
 
     def _live(self) -> ColumnElement[bool]:
         return and_(challenge.c.state.in_(("open", "shown", "approved")), challenge.c.expires_at > self._clock.now())

@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
-from gateway.identity.model import Enrolment, Factor
+from gateway.identity.model import Confirmed, Enrolment, Factor
 from gateway.store.engine import Database
 from gateway.store.grants import revoke_others
 from gateway.store.outbox import post
-from gateway.store.rows import changed, require_account
+from gateway.store.rows import Values, changed, require_account
 from gateway.store.seal import Sealer, factor_place
 from gateway.store.tables import factor, grant_, recovery_code
 
@@ -38,16 +38,7 @@ class Factors:
             if (await connection.execute(select(factor.c.id).where(mine, factor.c.state == "active"))).first():
                 raise RequestRejected("mfa_enabled")
             await connection.execute(delete(factor).where(mine, factor.c.state == "pending"))
-            row = {
-                "id": value.id,
-                "account_id": value.account_id,
-                "kind": "totp",
-                "state": "pending",
-                "secret_enc": self._sealer.seal(value.secret.encode(), factor_place(value.id)),
-                "last_step": 0,
-                "created_at": self._clock.now(),
-                "expires_at": value.expires_at,
-            }
+            row = _row(self._sealer, value, self._clock.now()) | {"state": "pending", "expires_at": value.expires_at}
             await connection.execute(insert(factor).values(row))
 
     async def confirm(self, value: Factor, step: int, codes: list[bytes], keep: str, letter: Letter | None) -> bool:
@@ -106,7 +97,31 @@ class Factors:
 
     def _factor(self, row: Row[Any]) -> Factor:
         secret = self._sealer.open(row.secret_enc, factor_place(row.id)).decode()
-        return Factor(row.id, row.account_id, secret, row.state == "active", row.last_step, row.expires_at or 0.0)
+        return Factor(
+            row.id, row.account_id, secret, row.state == "active", row.last_step, row.expires_at or 0.0,
+            row.confirmed_at,
+        )  # fmt: skip
+
+
+def _row(sealer: Sealer, value: Factor, at: float) -> Values:
+    return {
+        "id": value.id,
+        "account_id": value.account_id,
+        "kind": "totp",
+        "secret_enc": sealer.seal(value.secret.encode(), factor_place(value.id)),
+        "last_step": value.last_step,
+        "created_at": at,
+    }
+
+
+async def put_active(connection: AsyncConnection, sealer: Sealer, value: Confirmed, at: float) -> None:
+    """Where there is no active one; a pending one goes."""
+    account_id = value.factor.account_id
+    pending = and_(factor.c.account_id == account_id, factor.c.state == "pending")
+    await connection.execute(delete(factor).where(pending))
+    row = _row(sealer, value.factor, at) | {"state": "active", "confirmed_at": at, "last_step": value.step}
+    await connection.execute(insert(factor).values(row))
+    await put_codes(connection, account_id, value.codes, at)
 
 
 async def put_codes(connection: AsyncConnection, account_id: str, codes: Sequence[bytes], at: float) -> None:

@@ -78,7 +78,8 @@ class Grants:
         which = and_(mine, is_live(self._clock.now())) if live else mine
         statement = select(grant_).where(which).order_by(grant_.c.created_at.desc(), grant_.c.id)
         async with self._database.reading() as connection:
-            return [HeldGrant(to_grant(row), row.ua or "", row.ip) for row in await connection.execute(statement)]
+            rows = await connection.execute(statement)
+            return [HeldGrant(to_grant(row), row.ua or "", row.ip, row.prefix) for row in rows]
 
     async def revoke_own(
         self, account_id: str, grant_id: str, kind: GrantKind, reason: str, *, delete: bool = False
@@ -93,6 +94,19 @@ class Grants:
                 await connection.execute(update(grant_).where(mine).values(deleted_at=at))
             unrevoked = update(grant_).where(mine, grant_.c.revoked_at.is_(None))
             await connection.execute(unrevoked.values(revoked_at=at, revoke_reason=reason))
+            await revoked(connection, at, "grant", grant_id)
+            return True
+
+    async def renew(self, grant_id: str, issue: Issue) -> bool:
+        at, holder = self._clock.now(), issue.grant.account_id
+        mine = and_(grant_.c.id == grant_id, grant_.c.account_id == holder, grant_.c.kind == "session")
+        change = update(grant_).where(mine, grant_.c.restricted.is_(False), is_live(at))
+        async with self._database.writing() as connection:
+            ended = await connection.execute(change.values(revoked_at=at, revoke_reason="renewed"))
+            if ended.rowcount != 1:
+                return False
+            await require_live(connection, holder)
+            await connection.execute(insert(grant_).values(from_issue(issue)))
             await revoked(connection, at, "grant", grant_id)
             return True
 

@@ -36,7 +36,7 @@ class Taken:
     tries: int
 
 
-URGENT = ("magic_link", "password_reset")
+URGENT = ("magic_link", "password_reset", "login_approval")
 
 
 async def post(connection: AsyncConnection, sealer: Sealer, clock: Clock, letter: Letter | None) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, Update, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import RequestRejected
@@ -37,6 +37,12 @@ async def changed(connection: AsyncConnection, account_id: str) -> None:
     await connection.execute(update(account).where(account.c.id == account_id).values(epoch=account.c.epoch + 1))
 
 
+def overtaken(account_id: str, epoch: int) -> Update:
+    """The same, if nothing has changed since the account had this epoch: one of parallel ones does it."""
+    mine = and_(account.c.id == account_id, account.c.epoch == epoch)
+    return update(account).where(mine).values(epoch=epoch + 1)
+
+
 async def require_live(connection: AsyncConnection, account_id: str) -> Account:
     """Raises RequestRejected: "not_found", or "conflict" when its credentials may not be used."""
     found = await require_account(connection, account_id)
@@ -67,6 +73,7 @@ def to_account(row: Row[Any]) -> Account:
         is_manager=row.is_manager,
         num=row.num,
         epoch=row.epoch,
+        mfa_policy=row.mfa_policy,
     )
 
 
@@ -86,6 +93,7 @@ def from_account(value: Account, at: float) -> Values:
         "deleted": value.deleted,
         "is_staff": value.is_staff,
         "is_manager": value.is_manager,
+        "mfa_policy": value.mfa_policy,
         "created_at": at,
         "updated_at": at,
     }

@@ -52,6 +52,7 @@ account = Table(
     Column("is_staff", Boolean, nullable=False),
     Column("is_manager", Boolean, nullable=False),
     Column("epoch", Integer, nullable=False, server_default="0"),  # grows with each change of password or factors
+    Column("mfa_policy", String(16), nullable=False, server_default="inherit"),  # or required
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     CheckConstraint("kind IN ('human', 'service', 'agent')", name="kind"),

@@ -43,6 +43,7 @@ PROBLEMS: dict[str, Problem] = {
     "unknown_issuer": Problem(401, "The token's issuer is not known here"),
     "mfa_required": Problem(401, "A second factor is pending"),
     # logging in
+    "login_too_old": Problem(401, "This takes a newer login"),
     "code_wrong": Problem(401, "The code or link is not valid"),
     "mfa_enabled": Problem(400, "A second factor is enabled already"),
     "mfa_not_enabled": Problem(400, "No second factor is enabled"),

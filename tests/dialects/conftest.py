@@ -7,8 +7,9 @@ from harness.fixtures import people
 from harness.people import People
 
 from .desk import Desk, opened
+from .mikrocloud import cloud, cloud_shared
 
-__all__ = ["people"]
+__all__ = ["cloud", "cloud_shared", "people"]
 
 
 @pytest.fixture(scope="session")

@@ -1,38 +1,14 @@
-"""MikroCloud's login API (seed: `MikroCloud`'s own documentation), a codec over the identity core."""
+"""MikroCloud's login API (seed: MikroCloud's own documentation), a codec over the identity core.
 
-from collections.abc import Sequence
-from typing import Protocol
+POST login     address and password          -> `token`, which is good for the second call alone, once
+POST passport  `token`, and a code or null   -> `auth_token`, the session's bearer token
+"""
 
-from gateway.errors import GatewayError
-from gateway.identity.model import Principal
-from gateway.identity.origin import Origin
 from gateway.identity.services import Services
-from gateway.login.dialect import UNMETERED, Dialect, Endpoint, Metered, Reply
-
-
-class Said(Protocol):
-    """What the operator said."""
-
-    @property
-    def mount(self) -> str: ...
-
-
-class MikroCloud:
-    name = "mikrocloud"
-
-    def __init__(self, services: Services, said: Said) -> None:
-        self._services = services
-        self._said = said
-
-    def endpoints(self) -> Sequence[Endpoint]:
-        return ()
-
-    def fault(self, fault: GatewayError, endpoint: Endpoint, request_id: str) -> Reply:
-        raise fault
-
-    async def meter(self, endpoint: Endpoint, origin: Origin, caller: Principal | None) -> Metered:
-        return UNMETERED
+from gateway.login.dialect import Dialect
+from gateway.login.mikrocloud.dialect import MikroCloud, Said
+from gateway.login.mikrocloud.user import User
 
 
 def build(services: Services, said: Said) -> Dialect:
-    return MikroCloud(services, said)
+    return MikroCloud(User(services.steps, services.factors, said.mount))

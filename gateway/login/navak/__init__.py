@@ -1,13 +1,22 @@
 """Navak's login API (seed: `Navak`'s own documentation), a codec over the identity core."""
 
-from collections.abc import Sequence
+import base64
 from typing import Protocol
+from urllib.parse import urlsplit
 
-from gateway.errors import GatewayError
-from gateway.identity.model import Principal
-from gateway.identity.origin import Origin
+from gateway.identity.approvals import Approvals
+from gateway.identity.new_emails import NewEmails
+from gateway.identity.registrations import Registrations
 from gateway.identity.services import Services
-from gateway.login.dialect import UNMETERED, Dialect, Endpoint, Metered, Reply
+from gateway.identity.steps import Form
+from gateway.login.dialect import Dialect
+from gateway.login.navak.account import AccountEndpoints
+from gateway.login.navak.dialect import NAME, Navak
+from gateway.login.navak.logins import LoginEndpoints
+from gateway.login.pages.decisions import DecisionPages
+
+TOKEN_BYTES = 256  # what the seed's sample decodes to: 344 characters, padding included
+DAY = 86400.0
 
 
 class Said(Protocol):
@@ -16,23 +25,26 @@ class Said(Protocol):
     @property
     def mount(self) -> str: ...
 
+    @property
+    def registration(self) -> str:
+        """open or closed."""
 
-class Navak:
-    name = "navak"
 
-    def __init__(self, services: Services, said: Said) -> None:
-        self._services = services
-        self._said = said
-
-    def endpoints(self) -> Sequence[Endpoint]:
-        return ()
-
-    def fault(self, fault: GatewayError, endpoint: Endpoint, request_id: str) -> Reply:
-        raise fault
-
-    async def meter(self, endpoint: Endpoint, origin: Origin, caller: Principal | None) -> Metered:
-        return UNMETERED
+FORM = Form(
+    NAME,
+    lifetime=365 * DAY,
+    secret=lambda clock: base64.urlsafe_b64encode(clock.token_bytes(TOKEN_BYTES)).decode(),
+    idle=90 * DAY,
+)
 
 
 def build(services: Services, said: Said) -> Dialect:
-    return Navak(services, said)
+    page = f"{services.public_url}{said.mount}/confirm/"
+    emails = NewEmails(services, NAME, page)
+    registrations = Registrations(services, emails, FORM) if said.registration == "open" else None
+    pages = DecisionPages(urlsplit(services.public_url).netloc)
+    return Navak(
+        LoginEndpoints(Approvals(services, emails, FORM, page), registrations, pages, said.mount),
+        AccountEndpoints(services.sessions, emails, services.people, services.clock.now, said.mount),
+        pages,
+    )

@@ -6,9 +6,9 @@ They say what they are told. Whether a link is good, and what its code is, is no
 import asyncio
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gateway.login.dialect import Reply
 
@@ -48,6 +48,8 @@ class LoginView:
 class Pages:
     """product: the name in every title, as the operator wrote it. The first page reads and compiles the templates."""
 
+    names: ClassVar[Sequence[str]] = ("ask", "code", "gone", "refused")
+
     def __init__(self, product: str) -> None:
         self._product = product
         self._templates: Mapping[str, Template] = {}
@@ -66,9 +68,7 @@ class Pages:
         environment.lstrip_blocks = True
         style = loader.get_source(environment, "style.css")[0]
         environment.globals |= {"product": self._product, "style": style}
-        self._templates = {
-            name: environment.get_template(f"{name}.html") for name in ("ask", "code", "gone", "refused")
-        }
+        self._templates = {name: environment.get_template(f"{name}.html") for name in self.names}
         self._headers = HEADERS | {"Content-Security-Policy": POLICY.format(style=_sha256(style))}
 
     def ask(self, view: LoginView) -> Reply:

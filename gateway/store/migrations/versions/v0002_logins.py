@@ -11,6 +11,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("account", sa.Column("epoch", sa.Integer(), server_default="0", nullable=False))
+    policy = sa.Column("mfa_policy", sa.String(length=16), server_default="inherit", nullable=False)
+    op.add_column("account", policy)
     op.add_column("password", sa.Column("failures", sa.Integer(), server_default="0", nullable=False))
     op.add_column("grant_", sa.Column("deleted_at", sa.Double(), nullable=True))
     op.add_column("grant_", sa.Column("idle", sa.Double(), nullable=True))

@@ -1,0 +1,68 @@
+"""What a session's holder may see and change: the account's sessions, and its address."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from gateway.errors import RequestRejected
+from gateway.identity import addresses
+from gateway.identity.connection_string import UUID
+from gateway.identity.logins import People
+from gateway.identity.model import Account, Principal
+from gateway.identity.new_emails import NewEmails
+from gateway.identity.sessions import Sessions
+from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
+from gateway.login.navak.answers import listed
+
+_UUID = re.compile(UUID)
+
+
+class AccountEndpoints:
+    """now: seconds since the epoch."""
+
+    def __init__(
+        self, sessions: Sessions, emails: NewEmails, people: People, now: Callable[[], float], mount: str
+    ) -> None:
+        self._sessions = sessions
+        self._emails = emails
+        self._people = people
+        self._now = now
+        self._mount = mount
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        mount = self._mount
+        return (
+            Endpoint("GET", f"{mount}/sessions", self.sessions),
+            Endpoint("DELETE", f"{mount}/sessions/{{id}}", self.end_session),
+            Endpoint("PUT", f"{mount}/email", self.change_email, body="json"),
+        )
+
+    async def sessions(self, call: Call) -> Reply:
+        """Live ones, newest first, of this API and of others."""
+        caller, account = _session(call)
+        now, found = self._now(), await self._sessions.list(account.id)
+        return replied([listed(held, caller.grant_id) for held in found if not held.grant.ended(now)])
+
+    async def end_session(self, call: Call) -> Reply:
+        _, account = _session(call)
+        session_id = call.params["id"].lower()
+        if not _UUID.fullmatch(session_id):
+            raise RequestRejected("not_found", "There is none of yours with this id.")
+        await self._sessions.end(account.id, session_id)
+        return NO_CONTENT
+
+    async def change_email(self, call: Call) -> Reply:
+        """`{email}` -> when its link ends. The address is the account's once that link was confirmed."""
+        _, account = _session(call)
+        address = addresses.address(call.text("email"))
+        await self._emails.admit(address, call.origin)
+        fresh = await self._people.account(account.id)  # what the proxy read has no epoch
+        expires_at = await self._emails.ask(fresh, address, call.origin.platform, call.origin)
+        return replied({"expiration_date": int(expires_at)})
+
+
+def _session(call: Call) -> tuple[Principal, Account]:
+    """Raises RequestRejected("forbidden") for keys and external tokens: they do not change whose an account is."""
+    account = call.caller.account
+    if call.caller.grant_kind != "session" or account is None:
+        raise RequestRejected("forbidden", "This takes a session of yours: log in here, and send its token.")
+    return call.caller, account

@@ -1,0 +1,59 @@
+"""Who calls, and from where: what only a person may change, and what only the machine's own operator may."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from gateway.errors import RequestRejected
+from gateway.identity.model import Account
+from gateway.login.dialect import Call
+
+
+def account_of(call: Call) -> Account:
+    """Raises RequestRejected("no_account")."""
+    if call.caller.account is None:
+        raise RequestRejected("no_account")
+    return call.caller.account
+
+
+def session_of(call: Call) -> tuple[Account, str]:
+    """The account, and the session that it calls with. Raises RequestRejected("forbidden") for keys and external
+    tokens: a program's key may not beget others, nor take a factor away (RFC 9700 section 2.3)."""
+    account, grant_id = account_of(call), call.caller.grant_id
+    if call.caller.grant_kind != "session" or grant_id is None:
+        raise RequestRejected("forbidden", "This takes the key of a login, not an API key.")
+    return account, grant_id
+
+
+def is_local(call: Call, public_url: str) -> bool:
+    """Whether it comes from this very machine, and through no proxy.
+
+    A page that a browser of this machine shows is not the operator: one of another site names itself in Origin, also
+    where its name was made to lead here (DNS rebinding).
+    """
+    origin = call.headers.get("origin")
+    if origin is not None and origin != _origin_of(public_url) and not _is_loopback(_host(origin)):
+        return False
+    return _is_loopback(call.origin.address) and call.origin.direct
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return (mapped or address).is_loopback  # Python 3.11 takes ::ffff:127.0.0.1 for none
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
