@@ -1,5 +1,8 @@
 """What is told: of exchanges that are over, counters and access log; of endpoints, the application log."""
 
+import re
+from urllib.parse import unquote_to_bytes
+
 from gateway.clock import Clock
 from gateway.edge.answering import Answering
 from gateway.edge.client import Client
@@ -38,9 +41,9 @@ class Observer:
         elif refused is not None:
             route = refused.route
             principal = refused.caller.principal if refused.caller is not None else None
-        path: bytes | None = exchange.request.target.path
         secret = exchange.generation.secret
-        if (route is not None and route.builtin) or (path is not None and path.lower().startswith(secret)):
+        path: bytes | None = exchange.request.target.path
+        if (route is not None and route.builtin) or (secret and hides(secret, exchange.request.target.path)):
             path = None
         self.access_log.write(
             self._clock.now(),
@@ -73,6 +76,16 @@ class Observer:
     def report(self, error: BaseException) -> None:
         """A fault of our own: the request was answered with 500."""
         self._log.error("internal error", exc_info=error)
+
+
+def hides(secret: tuple[bytes, ...], path: bytes) -> bool:
+    """Whether the path, however it is spelt, goes on with a secret after one of these beginnings (lower case)."""
+    if b"%" in path or b";" in path:
+        path = _PARAMETERS(b"", unquote_to_bytes(path))
+    return path.lower().startswith(secret)
+
+
+_PARAMETERS = re.compile(rb";[^/]*").sub
 
 
 class EndpointLog:

@@ -48,15 +48,20 @@ class Upkeep:
 
     def take(self, used: Mapping[str, float]) -> None:
         """Of a generation that ends."""
-        self._kept.update(used)
+        for grant_id, at in used.items():
+            self._kept[grant_id] = max(at, self._kept.get(grant_id, at))
 
     async def write_used(self) -> None:
         """Raises DependencyFailed: then it is written the next time."""
         for used in self._used():
-            self._kept |= used
-        if self._kept:
-            await self._books.touch(self._kept)
-            self._kept = {}
+            self.take(used)
+        writing, self._kept = self._kept, {}
+        try:
+            if writing:
+                await self._books.touch(writing)
+        except BaseException:
+            self.take(writing)
+            raise
 
     async def _forget(self) -> None:
         await self._books.forget(self._now() - KEPT_SECONDS)

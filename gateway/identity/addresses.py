@@ -35,7 +35,9 @@ def address(text: str) -> Address:
     if not found.local_part.isascii():  # look-alikes of somebody else's; few mail servers take them
         raise RequestRejected("invalid_value", "the part before @ must be ASCII")
     normal = found.normalized.removesuffix(stand_in)
-    return Address(normal, normal.casefold())
+    local, _, domain = normal.rpartition("@")
+    # of the domain nothing more is folded: IDNA 2008 tells ß from ss
+    return Address(normal, f"{local.lower()}@{domain}")
 
 
 def username(text: str) -> tuple[str, str]:

@@ -157,8 +157,9 @@ class Logins:
         address = addresses.address(typed)
         account = await self._people.by_email(address.key)
         async with await self._throttle.guess(origin, account.id if account else None, address.key) as ticket:
-            good = await check_password(self._people, self._passwords, account, password)
-            if not good or account is None or not account.is_live:
+            live = account if account is not None and account.is_live else None  # a dead one is nobody's
+            good = await check_password(self._people, self._passwords, live, password)
+            if not good or account is None:
                 raise RequestRejected("code_wrong", "The address or the password is wrong.")
             challenge = self._challenge("login", origin, account=account)
             await self._challenges.begin(challenge, None, None)
@@ -221,11 +222,15 @@ class Logins:
         method = await self._factors.prove(account, typed, origin, lambda: self._challenges.spend_try(challenge.id))
         now = self._clock.now()
         expires_at = now + self._sessions.terms.lifetime
-        if not await self._challenges.lift(challenge.id, grant_id, expires_at, method):
+        try:
+            lifted = await self._challenges.lift(challenge.id, grant_id, expires_at, method)
+        except RequestRejected as fault:  # the account went meanwhile
+            raise RequestRejected("code_wrong") from fault
+        if not lifted:
             raise RequestRejected("code_wrong", "Log in again.")
         await self._notices.changed(grant_id)
-        lifted = Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,))
-        return await self._sessions.begun(lifted, account)
+        grant = Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,))
+        return await self._sessions.begun(grant, account)
 
     # what they share
 

@@ -91,18 +91,18 @@ class TelegramLogins:
         "telegram_not_configured_for_tenant", "invalid_telegram_init_data", "no_account" (the user is not linked, or to
         an account that is not live), "role_missing", "too_many_attempts"; and as GrantStore.
         """
-        ticket = await self._throttle.guess(origin, None)
-        bot = await self._bot(tenant_id)
-        account = await self._links.holder(await self._identity(bot, tenant_id, init_data))
-        if account is None:
-            raise RequestRejected("no_account", "This Telegram user is not linked to an account.")
-        until = float(int(self._clock.now() + min(bot.lifetime, self._max_lifetime)))
-        await self._grants.check(account.id, until)
-        handed = await self._grants.create_connection_string(
-            account.id, tenant_id, bot.role, until, name="Telegram", dialect=DIALECT
-        )
-        await ticket.passed()
-        return handed
+        async with await self._throttle.guess(origin, None) as ticket:
+            bot = await self._bot(tenant_id)
+            account = await self._links.holder(await self._identity(bot, tenant_id, init_data))
+            if account is None:
+                raise RequestRejected("no_account", "This Telegram user is not linked to an account.")
+            until = float(int(self._clock.now() + min(bot.lifetime, self._max_lifetime)))
+            await self._grants.check(account.id, until)
+            handed = await self._grants.create_connection_string(
+                account.id, tenant_id, bot.role, until, name="Telegram", dialect=DIALECT
+            )
+            await ticket.passed()
+            return handed
 
     async def _bot(self, tenant_id: str) -> TelegramBot:
         bot = await self._bots.bot(tenant_id)

@@ -5,7 +5,7 @@ store, between sending a mail and saying so leaves it to be sent again, under th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 from typing import Final, Protocol
@@ -75,6 +75,15 @@ class Render(Protocol):
         """at: when it was posted, seconds since the epoch. Raises ValueError when it cannot be written."""
 
 
+async def _ended(tasks: "Collection[asyncio.Task[None]]", seconds: float) -> None:
+    """Until they end, or are cancelled when the time is over."""
+    if tasks:
+        _, late = await asyncio.wait(tuple(tasks), timeout=max(seconds, 0.0))
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
 class Postman:
     """due: whether anything waits at this time; cheap. outbox: opened with the first mail that does."""
 
@@ -109,12 +118,9 @@ class Postman:
         """Takes nothing more. What is not sent within `grace` seconds is sent by the next worker, after its lease."""
         self._stopping = True
         self._woken.set()
-        running = self._sending if self._task is None else {self._task, *self._sending}
-        if running:
-            _, late = await asyncio.wait(running, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        until = asyncio.get_running_loop().time() + grace
+        await _ended({self._task} if self._task is not None else set(), grace)  # it may have taken mails just now
+        await _ended(self._sending, until - asyncio.get_running_loop().time())
 
     def wake(self) -> None:
         """A letter was posted, or a decoy: look now. On the loop's thread."""

@@ -130,7 +130,8 @@ class Accounts:
         controls it at the issuer must not be able to speak as that account.
         """
         at = self._clock.now()
-        email_key = address.casefold()
+        local, _, domain = address.rpartition("@")
+        email_key = f"{local.lower()}@{domain}"  # as `identity.addresses` makes it
         async with self._database.writing() as connection:
             known = select(external_identity.c.id).filter_by(issuer=issuer, subject=subject)
             if (await connection.execute(known)).first() is not None:
