@@ -158,9 +158,10 @@ class Postman:
 
     async def _prune(self) -> None:
         """Only by who has the store open anyway: opening it for this would cost each idle worker 20 MiB."""
-        if self._clock.monotonic() - self._pruned >= PRUNE:
-            await (await self._outbox()).prune(self._clock.now() - KEEP)
-            self._pruned = self._clock.monotonic()
+        at, before = self._clock.monotonic(), self._clock.now() - KEEP
+        if at - self._pruned >= PRUNE:
+            await (await self._outbox()).prune(before)
+            self._pruned = at
 
     async def _handle(self, outbox: Outbox, taken: Taken) -> None:
         """Send one, and say in the store what came of it."""
