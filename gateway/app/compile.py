@@ -1,5 +1,6 @@
 """From what the operator said to what the data plane goes by: routes, upstreams, limits, TLS. No sockets are opened."""
 
+import re
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.store.seal import master_key
 from gateway.wire.reader import Limits
 
 SECRETS = ("token}", "auth_id}", "link}")  # parameters of our own paths that let their holder in
+_PARAMETER = re.compile(r"\{[^}]*\}").sub
 BUILTIN = "builtin"  # name of our own application as an upstream, in logs and metrics
 
 
@@ -36,6 +38,7 @@ def compile_faults(loaded: Loaded) -> Sequence[Fault]:
         )
         for conflict in find_equal(routes, reserved)
     ]
+    faults += _endpoint_faults(loaded)
     return [*faults, *_tls_faults(loaded), *_start_faults(loaded), *_template_faults(loaded)]
 
 
@@ -74,6 +77,21 @@ def _overlap(loaded: Loaded, conflict: Conflict) -> Fault:
     return loaded.place(("routes", conflict.second, "path")).fault(
         "route_overlap", f"this route and the one at {first}: {conflict.reason}"
     )
+
+
+def _endpoint_faults(loaded: Loaded) -> Iterator[Fault]:
+    """Two login APIs with one method and path: which of them answers must not hang on their order."""
+    from gateway.app.logins import paths
+
+    taken: dict[tuple[str, str], str] = {}
+    for dialect in paths(loaded.settings):
+        for endpoint in dialect.endpoints():
+            first = taken.setdefault((endpoint.method, _PARAMETER("{}", endpoint.path)), dialect.name)
+            if first != dialect.name:
+                where = loaded.place(("login", first, "mount"))
+                message = f"{endpoint.method} {endpoint.path} is an endpoint of {first} too, at {where}"
+                yield loaded.place(("login", dialect.name, "mount")).fault("endpoint_overlap", message)
+                break
 
 
 def _tls_faults(loaded: Loaded) -> list[Fault]:

@@ -27,6 +27,7 @@ from gateway.errors import DependencyFailed
 from gateway.identity.keys import Keys
 from gateway.identity.model import Revocation
 from gateway.identity.passwords import Passwords
+from gateway.identity.setup import setup_token
 from gateway.identity.throttle import Throttle
 from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.health import Readiness, readiness
@@ -76,6 +77,7 @@ class Gateway:
         self._lasting = Lasting(Throttle(clock), Passwords(), Notified(), clock)
         self._closers.callback(self._lasting.passwords.close)
         self.metrics_registry = Metrics()
+        self.setup_token: str | None = None  # while nobody has an account, and an API makes the first one
         self.reloads = {"done": 0, "refused": 0}
         self.address: tuple[str, int] = ("", 0)
         self.admin_address: tuple[str, int] = ("", 0)
@@ -128,6 +130,8 @@ class Gateway:
         self.edge = Edge(self.core.generation, self.observer, self._clock)
         register(self)
         await self._open_admin(settings.admin.address)
+        if settings.login.pipelit is not None and not await self._store.has_people():
+            self.setup_token = setup_token(self._store.pepper)
         self._tls = compile.server_context(settings.listen.tls) if settings.listen.tls else None
         await self.edge.listen(listening, self._tls)
         self.address = listening.getsockname()[:2]

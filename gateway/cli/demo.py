@@ -25,6 +25,7 @@ from gateway.identity.codes import link_digest, link_token
 from gateway.identity.grants import Grants, Terms, session_claims
 from gateway.identity.keys import Keys, active
 from gateway.identity.model import Account, SigningKey
+from gateway.identity.passwords import Passwords
 from gateway.identity.tokens import mint
 from gateway.settings.load import load
 from gateway.settings.model import Settings
@@ -37,6 +38,10 @@ ADMIN: Final = "127.0.0.1:9901"
 ECHO: Final = "127.0.0.1:9001"
 
 ECHO_BODY: Final = 64 * 1024  # bytes of a request body that the echo shows
+# For whoever tries the password logins; the demo listens on loopback.
+ADA: Final = "correct horse ada"
+BOB: Final = "correct horse bob"
+PASSWORDS: Final = f"Ada's password is `{ADA}`, Bob's `{BOB}`: docs/dialects/ shows the five login APIs.\n"
 LINK_LIFETIME: Final = 86400.0  # seconds: a newcomer may read first
 PROFILE_LIMIT: Final = 1024 * 1024  # bytes of JSON; the header is 7 KiB at most, and a frame may claim anything
 
@@ -64,13 +69,18 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """config: its path. What it names exists and the echo answers, until the context ends."""
+    """config: its path. What it names exists and the echo answers, until the context ends.
+
+    credentials: None in an empty demo.
+    """
 
     config: Path
-    credentials: Credentials
+    credentials: Credentials | None
 
     def examples(self, base_url: str) -> list[Example]:
         """base_url: of the gateway, without a slash at the end."""
+        if self.credentials is None:
+            return first_steps(base_url)
         manager, reader = (_bearer(token) for token in (self.credentials.manager, self.credentials.reader))
         string = f"-H 'x-mycelium-connection-string: {self.credentials.connection_string}'"
         own = f"{base_url}/_adm/beginners"
@@ -108,13 +118,16 @@ class Demo:
         shown = "\n".join(f"\n# {example.title}\n{example.line}" for example in self.examples(base_url))
         return (
             f"The demo runs at {base_url}. Paste a line into another terminal:\n{shown}\n\n"
+            f"{PASSWORDS if self.credentials is not None else ''}"
             f"The command line works on it too: gateway account list -c {self.config}\n"
             "All of it is gone when you stop the gateway (Ctrl-C).\n"
         )
 
 
 @asynccontextmanager
-async def demo(gateway: str = GATEWAY, admin: str = ADMIN, clock: Clock | None = None) -> AsyncIterator[Demo]:
+async def demo(
+    gateway: str = GATEWAY, admin: str = ADMIN, clock: Clock | None = None, *, empty: bool = False
+) -> AsyncIterator[Demo]:
     """Sets everything up, and removes the folder at the end. gateway, admin: host:port for the configuration.
 
     Raises what the parts raise: OSError, SettingsInvalid, DependencyFailed.
@@ -126,7 +139,7 @@ async def demo(gateway: str = GATEWAY, admin: str = ADMIN, clock: Clock | None =
     try:
         with tempfile.TemporaryDirectory(prefix="gateway-demo-") as folder:
             config = _write(Path(folder), render_config(gateway, admin, f"{host}:{port}"), clock)
-            yield Demo(config, await _seed(load(config, os.environ).settings, clock))
+            yield Demo(config, await _seed(load(config, os.environ).settings, clock, empty))
     finally:
         await echo.aclose()
 
@@ -135,6 +148,19 @@ def render_config(gateway: str, admin: str, echo: str) -> str:
     """The text of demo.yaml with these addresses in place of those that it has."""
     text = resources.files("gateway.cli").joinpath("demo.yaml").read_text(encoding="utf-8")
     return text.replace(GATEWAY, gateway).replace(ADMIN, admin).replace(ECHO, echo)
+
+
+def first_steps(base_url: str) -> list[Example]:
+    """Of an empty demo: the first account is made over Pipelit's API, once."""
+    own, json_ = f"{base_url}/api/v1/auth", "-H 'Content-Type: application/json'"
+    admin = '{"username": "admin", "password": "mypassword"}'
+    return [
+        Example("nobody has an account yet", f"curl -s '{own}/setup-status/'"),
+        Example(
+            "the first one makes theirs; whoever comes second is 409", f"curl -s {json_} -d '{admin}' '{own}/setup/'"
+        ),
+        Example("and logs in", f"curl -s {json_} -d '{admin}' '{own}/token/'"),
+    ]
 
 
 def echo_application() -> web.Application:
@@ -181,7 +207,7 @@ def _write(folder: Path, text: str, clock: Clock) -> Path:
     return config
 
 
-async def _seed(settings: Settings, clock: Clock) -> Credentials:
+async def _seed(settings: Settings, clock: Clock, empty: bool) -> Credentials | None:
     from gateway.store.schema import migrate  # Alembic, which `serve` without the demo does not need
 
     await migrate(settings.store.url)
@@ -189,7 +215,7 @@ async def _seed(settings: Settings, clock: Clock) -> Credentials:
     store = await open_store(settings.store.url, key, clock)
     try:
         await Keys(store.keys, clock).ensure(settings.tokens.algorithm, mployr=settings.login.mployr is not None)
-        return await _people(store, settings, clock)
+        return None if empty else await _people(store, settings, clock)
     finally:
         await store.aclose()
 
@@ -198,8 +224,12 @@ async def _people(store: Store, settings: Settings, clock: Clock) -> Credentials
     accounts = Accounts(store.accounts, store.tenants, store.roles, clock)
     said = settings.connection_strings
     grants = Grants(store.grants, store.keys, clock, form=said.format, max_lifetime=said.max_lifetime)
-    ada = await accounts.create_account(NewAccount("ada@example.com", username="ada", name="Ada, a manager"))
-    bob = await accounts.create_account(NewAccount("bob@example.com", username="bob", name="Bob, a reader"))
+    ada = await accounts.create_account(
+        NewAccount("ada@example.com", username="ada", name="Ada, a manager", phc=await _hash(ADA))
+    )
+    bob = await accounts.create_account(
+        NewAccount("bob@example.com", username="bob", name="Bob, a reader", phc=await _hash(BOB))
+    )
     acme = await accounts.create_tenant("Acme", ada.id)
     await accounts.assign_role(ada.id, acme.id, "manager", "write")
     await accounts.assign_role(bob.id, acme.id, "reader", "read")
@@ -212,6 +242,14 @@ async def _people(store: Store, settings: Settings, clock: Clock) -> Credentials
         await _token(grants, bob, settings, signer),
         handed.secret,
     )
+
+
+async def _hash(password: str) -> str:
+    passwords = Passwords(threads=1)
+    try:
+        return await passwords.hash(password)
+    finally:
+        passwords.close()
 
 
 async def _link(store: Store, account: Account, clock: Clock) -> str:

@@ -45,6 +45,8 @@ async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awai
         stack.push_async_callback(gateway.aclose)
         stopped, hurried = _signals(gateway, log)
         log.info("serving", address=str(Address(*gateway.address)), admin=str(Address(*gateway.admin_address)))
+        if gateway.setup_token is not None:  # not to the log, which others read
+            click.echo(f"nobody has an account yet: x-setup-token: {gateway.setup_token}", err=True)
         if ready is not None:
             await ready(gateway)
         await stopped.wait()
@@ -110,9 +112,9 @@ async def _reload(gateway: Gateway, log: Log) -> None:
         log.error("reload failed", exc_info=error)
 
 
-async def run_demo(gateway: str, admin: str) -> None:
-    """The demo: its own folder, accounts and echo upstream, and lines to paste."""
-    async with demo(gateway, admin) as shown:
+async def run_demo(gateway: str, admin: str, empty: bool = False) -> None:
+    """The demo: its own folder, accounts and echo upstream, and lines to paste. empty: without the accounts."""
+    async with demo(gateway, admin, empty=empty) as shown:
 
         async def greet(running: Gateway) -> None:
             click.echo(shown.greeting(f"http://{Address(*running.address)}"))
@@ -123,19 +125,29 @@ async def run_demo(gateway: str, admin: str) -> None:
 @click.command()
 @click.option("-c", "config", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("--demo", "as_demo", is_flag=True, help="A temporary store, two accounts, an echo upstream.")
+@click.option("--empty", is_flag=True, help="The demo without accounts: the first one is yours to make.")
 @click.option("--migrate", is_flag=True, help="Bring the database up to date first; make it if there is none.")
 @click.option("--address", default=GATEWAY, show_default=True, help="Where the demo listens.")
 @click.option("--admin", default=ADMIN, show_default=True, help="Where the demo's admin listener is.")
 @click.option("--json", "as_json", is_flag=True, hidden=True)
 @click.pass_context
 def serve(
-    context: click.Context, config: Path | None, as_demo: bool, migrate: bool, address: str, admin: str, as_json: bool
+    context: click.Context,
+    config: Path | None,
+    as_demo: bool,
+    empty: bool,
+    migrate: bool,
+    address: str,
+    admin: str,
+    as_json: bool,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; SIGHUP reloads the configuration.
 
     Exit code: 0 stopped, 1 the configuration is wrong, 2 misuse, 3 a dependency is down or an address is taken.
     """
-    work = run_demo(address, admin) if as_demo else run(config_path([config], os.environ), migrate)
+    if empty and not as_demo:
+        raise click.UsageError("--empty goes with --demo")
+    work = run_demo(address, admin, empty) if as_demo else run(config_path([config], os.environ), migrate)
     context.exit(serve_until_stopped(work))
 
 

@@ -39,7 +39,7 @@ def add(
             handler = _Served(dialect, endpoint, callers, prepare, log, outages).handle
             for path in (endpoint.path, f"{endpoint.path}/"):
                 application.router.add_route(endpoint.method, path, handler)
-                if endpoint.method == "GET":
+                if endpoint.method == "GET" and endpoint.safe:
                     application.router.add_route("HEAD", path, handler)
 
 

@@ -74,13 +74,14 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """path: the whole template, mount included; `{name}` is one segment."""
+    """path: the whole template, mount included; `{name}` is one segment. safe: a GET that HEAD may stand for."""
 
     method: str
     path: str
     handler: Handler
     caller: Caller = "session"
     body: Body = "none"
+    safe: bool = True
     page: bool = False  # answers with HTML, its faults too
 
 

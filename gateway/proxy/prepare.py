@@ -12,6 +12,8 @@ from gateway.wire.hops import OWN_TOKENS, without
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
 
+# Of what goes on to our own application, which refuses a request that repeats one of them, in other words than ours.
+_SINGLE = (b"content-type", b"user-agent", b"max-forwards", b"etag", b"server", b"content-range", b"content-location")
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 _UPGRADE: Final = b"connection: upgrade\r\nupgrade: websocket\r\n"
 
@@ -62,6 +64,7 @@ def prepare_builtin(request: Request, sender: bytes, connection_string: bytes, r
     fields = request.fields
     if request.listed and (listed := request.listed - OWN_TOKENS):
         fields = without(fields, listed)
+    fields = without(fields, _repeated(fields))
     lines = [request.method, b" ", request.target.raw, b" HTTP/1.1\r\nhost: ", request.host, b"\r\n", *fields]
     for name, value in (
         (b"authorization", request.authorization),
@@ -72,6 +75,12 @@ def prepare_builtin(request: Request, sender: bytes, connection_string: bytes, r
         if value is not None:
             lines += (name, b": ", value, b"\r\n")
     return b"".join((*lines, _framing(request), sender, b"\r\n"))
+
+
+def _repeated(fields: list[bytes]) -> frozenset[bytes]:
+    """Fields that stand more than once though they have one value (RFC 9110 section 5.3): neither is believed."""
+    names = [name.lower() for name in fields[::4]]
+    return frozenset(name for name in _SINGLE if names.count(name) > 1)
 
 
 def sender_fields(peer: Peer, host: bytes, scheme: bytes) -> bytes:

@@ -71,6 +71,10 @@ class Store:
     async def forget(self, before: float) -> None:
         await upkeep.forget(self._path, before)
 
+    async def has_people(self) -> bool:
+        """Whether anybody has an account; read by hand, as a start does."""
+        return bool(await self._reader.rows("SELECT 1 FROM account WHERE kind = 'human' LIMIT 1"))
+
     async def mail_is_due(self, now: float) -> bool:
         return await due(self._reader, now)
 

@@ -53,7 +53,7 @@ def test_every_address_can_be_put_elsewhere(address: str) -> None:
 async def test_the_configuration_is_valid(running: Demo) -> None:
     """`check` would find nothing wrong with it."""
     assert [route.path for route in read(running.config, {}).settings.routes] == [
-        "/public/**", "/hello/**", "/orders/**", "/reports/**",
+        "/public/**", "/hello/**", "/orders/**", "/v1/people", "/v1/payroll", "/reports/**",
     ]  # fmt: skip
 
 
@@ -72,7 +72,15 @@ async def test_the_folder_is_gone_at_the_end() -> None:
 
 async def test_credentials_are_not_in_a_repr(running: Demo) -> None:
     """They are printed where they are meant to be, in the lines."""
+    assert running.credentials is not None
     assert running.credentials.connection_string not in repr(running)
+
+
+async def test_an_empty_demo_begins_with_the_first_account() -> None:
+    """And has nobody's credentials to show."""
+    async with demo(empty=True) as found:
+        lines = found.curl_lines("http://127.0.0.1:8080")
+        assert [line.rpartition("/auth/")[2] for line in lines] == ["setup-status/'", "setup/'", "token/'"]
 
 
 async def test_every_line_is_one_line_that_begins_with_curl(running: Demo) -> None:

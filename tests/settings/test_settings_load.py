@@ -93,7 +93,7 @@ def test_a_role_is_read_only_unless_it_says_write(loaded: Load) -> None:
 FAULTS = [  # text with a ^ before the place, code, part of the message
     ("listen: { ^adress: x }", "unknown_key", "did you mean 'address'?"),
     ("^rutes: []", "unknown_key", "did you mean 'routes'?"),
-    ("login: { ^mployr: { mount: /v1 } }", "unknown_key", "known: mycelium"),
+    ("login: { ^mployer: { mount: /v1 } }", "unknown_key", "mployr"),
     (route(access="{ kind: protected, ^rols: [] }"), "unknown_key", "did you mean 'roles'?"),
     (route(access="{ roles: [{ role: a, ^permision: read }] }"), "unknown_key", "did you mean 'permission'?"),
     (route("timeouts: { ^idel: 1s }"), "unknown_key", "did you mean 'idle'?"),

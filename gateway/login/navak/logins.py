@@ -29,7 +29,9 @@ class LoginEndpoints:
         return (
             Endpoint("POST", f"{mount}/registration", self.register, "nobody", "json"),
             Endpoint("POST", f"{mount}/login", self.login, "nobody", "json"),
-            Endpoint("GET", f"{mount}/session/{{auth_id}}", self.poll, "nobody"),
+            Endpoint(
+                "GET", f"{mount}/session/{{auth_id}}", self.poll, "nobody", safe=False
+            ),  # it hands the token out, once
             Endpoint("GET", f"{mount}/confirm/{{link}}", self.ask, "nobody", page=True),
             Endpoint("POST", f"{mount}/confirm/{{link}}", self.decide, "nobody", "form", page=True),
         )
