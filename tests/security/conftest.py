@@ -1,5 +1,6 @@
-"""Real sockets and raw bytes: see `harness`."""
+"""Real sockets and raw bytes: see `harness`. The identity core without them: see `identity.core`."""
 
 from harness.fixtures import people, pytest_asyncio_loop_factories, site
+from identity.core.conftest import core, limited, settled
 
-__all__ = ["people", "pytest_asyncio_loop_factories", "site"]
+__all__ = ["core", "limited", "people", "pytest_asyncio_loop_factories", "settled", "site"]

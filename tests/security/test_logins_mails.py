@@ -1,12 +1,11 @@
 """Mails that somebody waits for go before those that only tell; and a store that is away has guessed nothing."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 import pytest
-from identity.core.world import ADA, HERE, Core, opened, outcome, settle
+from identity.core.world import ADA, HERE, Core, outcome
 from login.linking import opened as opened_linking
 
 from gateway.errors import DependencyFailed
@@ -18,19 +17,6 @@ from gateway.identity.throttle import Throttle
 TENANT = "0b5f1d0e-6f0a-4c66-9a83-4a4f7f0d9b11"
 URGENT: Sequence[LetterKind] = ("magic_link", "password_reset")
 OTHERS: Sequence[LetterKind] = tuple(kind for kind in get_args(LetterKind) if kind not in URGENT)
-
-
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("settled")
-    asyncio.run(settle(folder))
-    return folder
-
-
-@pytest.fixture
-async def core(settled: Path, tmp_path: Path) -> AsyncIterator[Core]:
-    async with opened(settled, tmp_path / "core") as found:
-        yield found
 
 
 async def post(core: Core, *kinds: LetterKind) -> None:

@@ -3,12 +3,10 @@
 Which change comes between which of its steps is `identity.core.test_between`; here is what the store holds for each.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
-from identity.core.world import ADA, BOB, HERE, PASSWORD, STEP, App, Core, opened, outcome, settle
+from identity.core.world import ADA, BOB, HERE, PASSWORD, STEP, App, Core, outcome
 
 from gateway.errors import RequestRejected
 from gateway.identity.challenge import Challenge
@@ -17,20 +15,6 @@ from gateway.identity.model import Account, Grant, Issue, Principal
 NEW = "another horse battery"
 LIVE = "SELECT id FROM grant_ WHERE revoked_at IS NULL"
 UNRESTRICTED = "SELECT id FROM grant_ WHERE revoked_at IS NULL AND NOT restricted AND aal = 2"
-
-
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("settled")
-    asyncio.run(settle(folder))
-    return folder
-
-
-@pytest.fixture
-async def core(settled: Path, tmp_path: Path) -> AsyncIterator[Core]:
-    """Without limits: what is tested is what holds without them."""
-    async with opened(settled, tmp_path / "core") as found:
-        yield found
 
 
 async def begun(core: Core, account: Account) -> Challenge:

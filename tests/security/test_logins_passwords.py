@@ -1,12 +1,11 @@
 """Passwords as logins use them: what costs a hash, whose fault counts, how many wrong ones in a row there may be."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from identity.core.world import ADA, BOB, HERE, PASSWORD, Core, opened, outcome, settle, wrong_code
+from identity.core.world import ADA, BOB, HERE, PASSWORD, Core, outcome, wrong_code
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
@@ -18,27 +17,6 @@ from gateway.identity.throttle import Throttle
 NEW = "another horse battery"
 WRONG = "wrong horse battery"
 OFFICE = Origin("203.0.113.77")
-
-
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("settled")
-    asyncio.run(settle(folder))
-    return folder
-
-
-@pytest.fixture
-async def core(settled: Path, tmp_path: Path) -> AsyncIterator[Core]:
-    """Without limits: what a code and a password bear themselves."""
-    async with opened(settled, tmp_path / "core") as found:
-        yield found
-
-
-@pytest.fixture
-async def limited(settled: Path, tmp_path: Path) -> AsyncIterator[Core]:
-    """With the limits of the gateway."""
-    async with opened(settled, tmp_path / "limited", limited=True) as found:
-        yield found
 
 
 # the hashes

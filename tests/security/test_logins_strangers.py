@@ -1,11 +1,9 @@
 """What strangers cannot use up: tries, mails, hashes and patience of somebody else."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
-from identity.core.world import ADA, BOB, HERE, PASSWORD, App, Core, opened, outcome, settle, wrong_code
+from identity.core.world import ADA, BOB, HERE, PASSWORD, App, Core, outcome, wrong_code
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
@@ -16,27 +14,6 @@ NEW = "another horse battery"
 WRONG = "wrong horse battery"
 OFFICE = Origin("203.0.113.77")
 SIX = Origin("2001:db8:1:2::3")
-
-
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("settled")
-    asyncio.run(settle(folder))
-    return folder
-
-
-@pytest.fixture
-async def core(settled: Path, tmp_path: Path) -> AsyncIterator[Core]:
-    """Without limits: what a code and a password bear themselves."""
-    async with opened(settled, tmp_path / "core") as found:
-        yield found
-
-
-@pytest.fixture
-async def limited(settled: Path, tmp_path: Path) -> AsyncIterator[Core]:
-    """With the limits of the gateway."""
-    async with opened(settled, tmp_path / "limited", limited=True) as found:
-        yield found
 
 
 def elsewhere(number: int) -> Origin:
