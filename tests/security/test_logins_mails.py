@@ -15,7 +15,7 @@ from gateway.identity.telegram_logins import TelegramLogins
 from gateway.identity.throttle import Throttle
 
 TENANT = "0b5f1d0e-6f0a-4c66-9a83-4a4f7f0d9b11"
-URGENT: Sequence[LetterKind] = ("magic_link", "password_reset")
+URGENT: Sequence[LetterKind] = ("login_approval", "magic_link", "password_reset")
 OTHERS: Sequence[LetterKind] = tuple(kind for kind in get_args(LetterKind) if kind not in URGENT)
 
 

@@ -68,9 +68,9 @@ class Cheap(Passwords):
         self._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.hashed = 0
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, context: Iterable[str] = ()) -> str:
         self.hashed += 1
-        return await super().hash(password)
+        return await super().hash(password, context)
 
 
 class NoIssuers:
