@@ -15,7 +15,7 @@ from gateway.routes.table import Conflict, conflicts, find_equal, host_of
 from gateway.routes.template import read_template
 from gateway.settings import model
 from gateway.settings.faults import Fault, quoted
-from gateway.settings.load import Loaded
+from gateway.settings.load import Keys, Loaded
 from gateway.store.seal import master_key
 from gateway.wire.reader import Limits
 
@@ -80,18 +80,33 @@ def _overlap(loaded: Loaded, conflict: Conflict) -> Fault:
 
 
 def _endpoint_faults(loaded: Loaded) -> Iterator[Fault]:
-    """Two login APIs with one method and path: which of them answers must not hang on their order."""
+    """Two endpoints of ours with one method and path: which of them answers must not hang on their order."""
     from gateway.app.logins import paths
+    from gateway.control.application import endpoints
 
-    taken: dict[tuple[str, str], str] = {}
+    mount = loaded.settings.login.mycelium.mount
+    # the profile and the key set, once for both forms of their paths
+    found = sorted({(method, path.rstrip("/"), "mycelium") for method, path in endpoints(mount)})
     for dialect in paths(loaded.settings):
-        for endpoint in dialect.endpoints():
-            first = taken.setdefault((endpoint.method, _PARAMETER("{}", endpoint.path)), dialect.name)
-            if first != dialect.name:
-                where = loaded.place(("login", first, "mount"))
-                message = f"{endpoint.method} {endpoint.path} is an endpoint of {first} too, at {where}"
-                yield loaded.place(("login", dialect.name, "mount")).fault("endpoint_overlap", message)
-                break
+        found += [(end.method, end.path, dialect.name) for end in dialect.endpoints()]
+    taken: dict[tuple[str, str], Keys] = {}
+    told: set[Keys] = set()
+    for method, path, name in found:
+        keys, shape = _mount_of(loaded.settings, name, path), (method, _PARAMETER("{}", path))
+        if shape not in taken:
+            taken[shape] = keys
+        elif keys not in told:
+            told.add(keys)
+            where = f"{'.'.join(map(str, taken[shape]))}, at {loaded.place(taken[shape])}"
+            yield loaded.place(keys).fault("endpoint_overlap", f"{method} {path} is an endpoint below {where}, too")
+
+
+def _mount_of(settings: model.Settings, name: str, path: str) -> Keys:
+    """The setting that puts an endpoint where it is."""
+    pipelit = settings.login.pipelit
+    if name == "pipelit" and pipelit is not None and f"{path}/".startswith(f"{pipelit.keys_mount}/"):
+        return ("login", name, "keys_mount")
+    return ("login", name, "mount")
 
 
 def _tls_faults(loaded: Loaded) -> list[Fault]:

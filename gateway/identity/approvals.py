@@ -99,7 +99,9 @@ class Approvals:
         client = client_digest(self._form.dialect, auth_id)
         await self._core.throttle.poll(client)
         found = await self._core.challenges.by_client(client)
-        if found is None or found.purpose != "approval" or found.state != "approved" or not self._lives(found):
+        # not `_lives`: the right code may have been the last try
+        live = found is not None and found.is_live(self._core.clock.now())
+        if found is None or not live or found.purpose != "approval" or found.state != "approved":
             raise RequestRejected("code_wrong")
         methods = ("email", "otp") if found.needs_code else ("email",)
         handed = await self._core.steps.claim(found, methods, origin, self._form)
