@@ -110,7 +110,7 @@ def _services(settings: Settings, store: Store, lasting: Lasting, mint: Mint | N
     grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=longest, throttle=throttle)
     return Services(
         settings.public_url, logins, steps, factors, sessions, grants, passwords, throttle, people, challenges,
-        notices, store.pepper, clock,
+        notices, store.pepper, clock, settings.login.pipelit is not None,
     )  # fmt: skip
 
 

@@ -13,11 +13,11 @@ from gateway.identity import addresses, codes
 from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.grants import Handed
 from gateway.identity.letters import Letter
-from gateway.identity.logins import NOBODY
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
 from gateway.identity.notices import moment, stamp
 from gateway.identity.origin import Origin
+from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
 from gateway.identity.steps import Form, client_digest, handle
 

@@ -7,7 +7,6 @@ Every way in ends in `_enter`: with a second factor on, the grant it makes is re
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
@@ -16,17 +15,16 @@ from gateway.identity.challenge import TRIES, Challenge, ChallengeStore, Purpose
 from gateway.identity.codes import Pepper
 from gateway.identity.factors import Factors
 from gateway.identity.letters import Letter, LetterKind
-from gateway.identity.model import Account, Grant, Issue, Owner, Password, Principal
+from gateway.identity.model import Account, Grant, Issue, Owner, Principal
 from gateway.identity.notices import Notices, moment, stamp, written
 from gateway.identity.origin import Origin, platform
 from gateway.identity.passwords import Passwords
+from gateway.identity.people import NOBODY, People, check_password, require_factor
 from gateway.identity.sessions import Session, Sessions
 from gateway.identity.throttle import Throttle
 from gateway.identity.weak import context_of, of_address
 
-MAX_FAILURES = 100  # wrong passwords in a row; then a mail has to set a new one
 STRANGERS_SPARE = 2  # of five tries
-NOBODY = "00000000-0000-0000-0000-000000000000"  # no id of ours: theirs have version 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,40 +48,6 @@ class LinkView:
     platform: str
     ip: str
     minutes: int
-
-
-class People(Protocol):
-    """The part of the account store that logins need. Raises as the other stores do (`identity.ports`)."""
-
-    async def by_email(self, key: str) -> Account | None:
-        """The account that has verified this address."""
-
-    async def by_username(self, key: str) -> Account | None: ...
-
-    async def account(self, account_id: str) -> Account: ...
-
-    async def add_account(
-        self, account: Account, email_key: str, username_key: str | None = None, phc: str | None = None
-    ) -> None:
-        """With its address as a proven one, or without any. May be "conflict": name or address is taken."""
-
-    async def has_people(self) -> bool:
-        """Whether any account of a person is there, in whatever status."""
-
-    async def add_first(self, account: Account, username_key: str, phc: str) -> bool:
-        """Store the first account of a person, which has no address. False when there is one already: exactly one of
-        parallel calls wins."""
-
-    async def password(self, account_id: str) -> Password | None: ...
-
-    async def guessed(self, account_id: str, right: bool) -> None:
-        """Count a wrong one more in a row, or end the row."""
-
-    async def set_password(self, account_id: str, phc: str, keep: str | None, letter: Letter | None) -> None:
-        """And revoke all grants but `keep`."""
-
-    async def rehash(self, account_id: str, old: str, new: str) -> None:
-        """The same password in newer parameters, unless it was changed meanwhile."""
 
 
 class Logins:
@@ -348,6 +312,7 @@ class Logins:
         """One grant, restricted where a second factor is on. Raises RequestRejected("code_wrong") for the second
         claim."""
         pending = (await self._factors.held(account.id)).active is not None
+        require_factor(account, pending)
         now, terms = self._clock.now(), self._sessions.terms
         expires_at = now + (terms.restricted if pending else terms.lifetime)
         grant = Grant(
@@ -366,25 +331,6 @@ class Logins:
         if not claimed:
             raise RequestRejected("code_wrong")
         return await self._sessions.begun(grant, account)
-
-
-async def check_password(people: People, passwords: Passwords, account: Account | None, password: str) -> bool:
-    """Whether it is the account's. For nobody it takes as long, and is wrong.
-
-    After `MAX_FAILURES` wrong ones in a row even the right one is: then a mail must set a new one.
-    """
-    account_id = account.id if account else NOBODY
-    stored = await people.password(account_id)
-    good = await passwords.verify(stored.phc if stored else None, password)
-    worn = stored is not None and stored.failures >= MAX_FAILURES
-    if not good or stored is None or worn:
-        await people.guessed(account_id, right=False)
-        return False
-    if stored.failures:
-        await people.guessed(account_id, right=True)
-    if passwords.needs_rehash(stored.phc):
-        await people.rehash(account_id, stored.phc, await passwords.rehash(password))
-    return True
 
 
 def _spare(challenge: Challenge | None, origin: Origin) -> int:

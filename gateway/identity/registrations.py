@@ -24,13 +24,15 @@ class Registrations:
     async def register(self, username: str, typed: str | None, platform: str, origin: Origin) -> Handed:
         """A new account's first session. The address is asked to confirm, and is not the account's until it has.
 
-        Raises RequestRejected: "invalid_value", "conflict" (the name is taken), "too_many_attempts".
+        Raises RequestRejected: "invalid_value", "conflict" (the name is taken), "too_many_attempts", "forbidden".
         """
         if not _USERNAME.fullmatch(username):
             raise RequestRejected("invalid_value", "a username has 3 to 32 of A-Z, a-z, 0-9, _, . and -")
         shown, key = addresses.username(username)
         platform = require_platform(platform)
         address = addresses.address(typed) if typed is not None else None
+        if self._core.bootstrap and not await self._core.people.has_people():
+            raise RequestRejected("forbidden", "The first account is the operator's to make.")
         await self._core.throttle.registration(origin)  # counts taken names too: they tell who has an account
         if address is not None:
             await self._emails.admit(address, origin)

@@ -7,9 +7,10 @@ from gateway.identity.challenge import ChallengeStore
 from gateway.identity.codes import Pepper
 from gateway.identity.factors import Factors
 from gateway.identity.grants import Grants
-from gateway.identity.logins import Logins, People
+from gateway.identity.logins import Logins
 from gateway.identity.notices import Notices
 from gateway.identity.passwords import Passwords
+from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
 from gateway.identity.steps import Steps
 from gateway.identity.throttle import Throttle
@@ -17,7 +18,7 @@ from gateway.identity.throttle import Throttle
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """public_url: without a slash at the end."""
+    """public_url: without a slash at the end. bootstrap: an API here makes the first account, its operator's."""
 
     public_url: str
     logins: Logins
@@ -32,3 +33,4 @@ class Services:
     notices: Notices
     pepper: Pepper
     clock: Clock
+    bootstrap: bool = False

@@ -11,9 +11,9 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import addresses
 from gateway.identity.codes import Pepper
-from gateway.identity.logins import People
 from gateway.identity.model import Account, Owner
 from gateway.identity.passwords import MAX_LENGTH, MIN_LENGTH, Passwords
+from gateway.identity.people import People
 
 
 def setup_token(pepper: Pepper) -> str:

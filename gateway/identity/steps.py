@@ -14,11 +14,11 @@ from gateway.identity import addresses, codes
 from gateway.identity.challenge import TRIES, Challenge, ChallengeStore
 from gateway.identity.factors import Factors
 from gateway.identity.grants import Handed, secret_digest
-from gateway.identity.logins import NOBODY, People, check_password
 from gateway.identity.model import Account, Grant, GrantKind, Issue
 from gateway.identity.notices import written
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
+from gateway.identity.people import NOBODY, People, check_password, require_factor
 from gateway.identity.throttle import Throttle
 
 STEP_SECONDS = 300.0  # between the two calls
@@ -102,6 +102,8 @@ class Steps:
             on = (await self._factors.held(account.id)).active is not None
             if on or account.mfa_policy != "required":
                 draft = None
+            if draft is None:
+                require_factor(account, on)
             token = codes.link_token(self._clock)
             challenge = self._challenge(account, origin, dialect, platform, on or draft is not None, draft)
             if newest:

@@ -92,6 +92,9 @@ class Factors:
             await connection.execute(delete(recovery_code).where(recovery_code.c.account_id == account_id))
             await changed(connection, account_id)
             await revoke_others(connection, account_id, keep, "second factor removed", at)
+            # what is kept proves one factor again
+            kept = update(grant_).where(grant_.c.id == keep, grant_.c.account_id == account_id)
+            await connection.execute(kept.values(aal=1, amr="pwd"))
             await post(connection, self._sealer, self._clock, letter)
             return removed
 

@@ -141,8 +141,9 @@ def test_an_enrolment_overtakes_the_others_under_way(cloud: Cloud) -> None:
 
 def test_an_enrolment_ends_the_accounts_other_sessions(cloud: Cloud) -> None:
     """They have not proved the factor."""
-    person = cloud.required()
+    person = cloud.desk.person()
     before = cloud.desk.login(person)
+    cloud.desk.host.do(cloud.desk.accounts.require_mfa(person.account, True))
     token, secret = cloud.drafted(person)
     after = cloud.passed(token, cloud.code(secret))["auth_token"]
     assert (cloud.desk.passes(before), cloud.desk.passes(str(after))) == (False, True)
@@ -232,3 +233,10 @@ def test_what_a_reset_refuses_tells_nothing_of_an_account(cloud: Cloud) -> None:
     """Without a right code, its names are as good as any password."""
     body = {"email": cloud.desk.person().email, "token": "000000", "newPassword": "person of no name"}
     assert cloud.desk.post(f"{BASE}/users/reset-password", body).status == 401
+
+
+def test_a_demanded_factor_is_demanded_by_every_api(cloud: Cloud) -> None:
+    """One that cannot enrol it lets nobody in without."""
+    person = cloud.required()
+    body = {"email": person.email, "password": PASSWORD}
+    assert cloud.desk.ask("POST", f"{BASE}/users/login", body).status == 403

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from harness.people import People
 
-from .desk import BASE, LINKS, Desk, Person
+from .desk import BASE, LINKS, PASSWORD, Desk, Person
 from .navak import AUTH, LINK, Named, begun, decide, door, fresh_name, login, named, page, poll, register, session
 
 
@@ -167,3 +167,22 @@ def test_the_same_address_again_is_no_change(desk: Desk) -> None:
     assert decide(desk, wish(desk, token, one.email)).status == 200
     session(desk, one)
     assert [words for words in mailed_subjects(desk, one.email) if "was changed" in words] == []
+
+
+def test_an_account_with_a_password_changes_its_address_with_it(desk: Desk) -> None:
+    """A stolen token alone must not make it the thief's: a reset would be mailed to the new address."""
+    person = desk.person()
+    token, body = desk.login(person), {"email": f"{fresh_name()}@example.org"}
+    without = desk.ask("PUT", f"{AUTH}/email", body, token=token)
+    wrong = desk.ask("PUT", f"{AUTH}/email", {**body, "password": "not the password"}, token=token)
+    right = desk.ask("PUT", f"{AUTH}/email", {**body, "password": PASSWORD}, token=token)
+    assert (without.status, wrong.status, right.status) == (400, 400, 200)
+
+
+def test_a_proven_address_changes_only_just_after_a_login(desk: Desk) -> None:
+    """Where there is no password to ask for."""
+    one, token = registered(desk)
+    decide(desk, desk.host.mailed(one.email, LINK))
+    desk.host.hand.ahead += 301
+    body = {"email": f"{fresh_name()}@example.org"}
+    assert desk.ask("PUT", f"{AUTH}/email", body, token=token).status == 401

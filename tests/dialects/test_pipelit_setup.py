@@ -140,5 +140,23 @@ def test_from_elsewhere_a_common_password_is_refused(booth: Booth) -> None:
 )
 def test_local_is_who_sits_at_the_machine(address: str, direct: bool, origin: str | None, local: bool) -> None:
     """By the socket, with nobody in between, and not by the page of another site."""
-    headers = {} if origin is None else {"origin": origin}
+    headers = {"host": "127.0.0.1:8080"} | ({} if origin is None else {"origin": origin})
     assert is_local(Call(Origin(address, direct=direct), headers=headers), PUBLIC) is local
+
+
+@pytest.mark.parametrize(
+    ("headers", "local"),
+    [
+        ({"host": "127.0.0.1:8080"}, True),
+        ({"host": "[::1]:8080"}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "gateway.example"}, False),
+        ({}, False),
+        ({"host": "localhost", "via": "1.1 edge"}, False),
+        ({"host": "localhost", "x-real-ip": "127.0.0.1"}, False),
+        ({"host": "localhost", "cf-connecting-ip": "192.0.2.1"}, False),
+    ],
+)
+def test_what_came_through_a_relay_is_not_local(headers: dict[str, str], local: bool) -> None:
+    """One on the same machine shows in the Host that it was meant for, or in what it adds."""
+    assert is_local(Call(Origin("127.0.0.1", direct=True), headers=headers), PUBLIC) is local

@@ -7,16 +7,9 @@ import pytest
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.limits import DAY, HOUR, MINUTE, Brake
 from gateway.identity.origin import Origin
-from gateway.identity.throttle import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Brake,
-    MemoryCounters,
-    Throttle,
-    Ticket,
-)
+from gateway.identity.throttle import MemoryCounters, Throttle, Ticket
 
 HOME = Origin("192.0.2.1")
 
@@ -64,6 +57,11 @@ async def wait(refused: Awaitable[object]) -> int:
     return caught.value.retry_after
 
 
+def of_site(number: int) -> Origin:
+    """Another /64 of the same /48 each time."""
+    return Origin(f"2001:db8:1:{number:x}::1")
+
+
 Use = Callable[[int], Awaitable[object]]
 
 
@@ -79,6 +77,9 @@ def uses(world: World) -> dict[str, tuple[int, float, Use]]:
         "mails of a network": (10, HOUR, lambda n: throttle.mail(HOME, f"{n}@example.com")),
         "mails of all": (100, HOUR, lambda n: throttle.mail(world.elsewhere(), f"{n}@example.com")),
         "registrations of a network": (5, HOUR, lambda n: throttle.registration(HOME)),
+        "guesses of a site": (300, MINUTE, lambda n: throttle.guess(of_site(n), None)),
+        "mails of a site": (30, HOUR, lambda n: throttle.mail(of_site(n), f"{n}@example.com")),
+        "registrations of a site": (20, HOUR, lambda n: throttle.registration(of_site(n))),
     }
 
 

@@ -1,7 +1,8 @@
 """The counters by themselves: reserved together, given back alone, and few networks remembered."""
 
 from gateway.clock import Clock
-from gateway.identity.throttle import ACCOUNT, KNOWN_NETWORKS, NETWORK, PAIR, Count, Held, MemoryCounters, Over
+from gateway.identity.limits import ACCOUNT, KNOWN_NETWORKS, NETWORK, PAIR
+from gateway.identity.throttle import Count, Held, MemoryCounters, Over
 
 
 async def test_an_account_knows_few_networks() -> None:

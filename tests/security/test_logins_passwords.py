@@ -9,9 +9,9 @@ from identity.core.world import ADA, BOB, HERE, PASSWORD, Core, outcome, wrong_c
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
-from gateway.identity.logins import MAX_FAILURES
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
+from gateway.identity.people import MAX_FAILURES
 from gateway.identity.throttle import Throttle
 
 NEW = "another horse battery"

@@ -7,8 +7,9 @@ from identity.core.world import ADA, BOB, HERE, PASSWORD, App, Core, outcome, wr
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.limits import HOUR, MINUTE
 from gateway.identity.origin import Origin
-from gateway.identity.throttle import HOUR, MINUTE, Throttle
+from gateway.identity.throttle import Throttle
 
 NEW = "another horse battery"
 WRONG = "wrong horse battery"

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.identity.logins import People
+from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
 from gateway.identity.steps import Form, Steps
 from gateway.login.dialect import Call, Endpoint, Reply

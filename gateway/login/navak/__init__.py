@@ -45,6 +45,6 @@ def build(services: Services, said: Said) -> Dialect:
     pages = DecisionPages(urlsplit(services.public_url).netloc)
     return Navak(
         LoginEndpoints(Approvals(services, emails, FORM, page), registrations, pages, said.mount),
-        AccountEndpoints(services.sessions, emails, services.people, services.clock.now, said.mount),
+        AccountEndpoints(services.sessions, emails, services.people, services.logins, services.clock.now, said.mount),
         pages,
     )

@@ -6,25 +6,34 @@ from collections.abc import Callable, Sequence
 from gateway.errors import RequestRejected
 from gateway.identity import addresses
 from gateway.identity.connection_string import UUID
-from gateway.identity.logins import People
+from gateway.identity.logins import Logins
 from gateway.identity.model import Account, Principal
 from gateway.identity.new_emails import NewEmails
+from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.navak.answers import listed
 
 _UUID = re.compile(UUID)
+FRESH = 300.0  # seconds since a login that may do without the password
 
 
 class AccountEndpoints:
     """now: seconds since the epoch."""
 
     def __init__(
-        self, sessions: Sessions, emails: NewEmails, people: People, now: Callable[[], float], mount: str
+        self,
+        sessions: Sessions,
+        emails: NewEmails,
+        people: People,
+        logins: Logins,
+        now: Callable[[], float],
+        mount: str,
     ) -> None:
         self._sessions = sessions
         self._emails = emails
         self._people = people
+        self._logins = logins
         self._now = now
         self._mount = mount
 
@@ -51,13 +60,24 @@ class AccountEndpoints:
         return NO_CONTENT
 
     async def change_email(self, call: Call) -> Reply:
-        """`{email}` -> when its link ends. The address is the account's once that link was confirmed."""
-        _, account = _session(call)
+        """`{email}`, and `{password}` of an account that has one -> when its link ends.
+
+        The address is the account's once that link was confirmed.
+        """
+        caller, account = _session(call)
         address = addresses.address(call.text("email"))
+        await self._proved(call, caller, account)
         await self._emails.admit(address, call.origin)
         fresh = await self._people.account(account.id)  # what the proxy read has no epoch
         expires_at = await self._emails.ask(fresh, address, call.origin.platform, call.origin)
         return replied({"expiration_date": int(expires_at)})
+
+    async def _proved(self, call: Call, caller: Principal, account: Account) -> None:
+        """A token alone must not make an account another's: its password, where it has one, or a login just now."""
+        if await self._people.password(account.id) is not None:
+            await self._logins.prove_password(account, call.text("password"), call.origin)
+        elif account.owner.email and await self._sessions.since_login(caller) > FRESH:
+            raise RequestRejected("login_too_old", "Log in again, then change the address.")
 
 
 def _session(call: Call) -> tuple[Principal, Account]:

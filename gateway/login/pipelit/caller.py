@@ -7,6 +7,9 @@ from gateway.errors import RequestRejected
 from gateway.identity.model import Account
 from gateway.login.dialect import Call
 
+# What relays add that say nothing of forwarding as RFC 7239 and its elders do; and a foreign Host was meant for one.
+_RELAYED = ("via", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip")
+
 
 def account_of(call: Call) -> Account:
     """Raises RequestRejected("no_account")."""
@@ -30,6 +33,8 @@ def is_local(call: Call, public_url: str) -> bool:
     A page that a browser of this machine shows is not the operator: one of another site names itself in Origin, also
     where its name was made to lead here (DNS rebinding).
     """
+    if any(name in call.headers for name in _RELAYED) or not _is_loopback(_host(f"//{call.headers.get('host', '')}")):
+        return False
     origin = call.headers.get("origin")
     if origin is not None and origin != _origin_of(public_url) and not _is_loopback(_host(origin)):
         return False

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from gateway.errors import RequestRejected
 from gateway.identity.grants import Handed
-from gateway.identity.logins import NOBODY
 from gateway.identity.model import Account
+from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
 from gateway.identity.setup import Setup
 from gateway.identity.steps import client_digest, handle

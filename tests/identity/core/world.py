@@ -19,11 +19,12 @@ from gateway.identity.accounts import Accounts, NewAccount
 from gateway.identity.factors import Factors, FactorStore
 from gateway.identity.keys import Keys
 from gateway.identity.letters import Letter, LetterKind
-from gateway.identity.logins import Logins, People, Policy
+from gateway.identity.logins import Logins, Policy
 from gateway.identity.model import Account, Principal
 from gateway.identity.notices import Unheard
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
+from gateway.identity.people import People
 from gateway.identity.sessions import Session, Sessions, Terms
 from gateway.identity.throttle import Count, Held, Over, Throttle
 from gateway.identity.tokens import VerifyingKey
