@@ -152,7 +152,7 @@ def reset_mfa(account_id: str) -> None:
 @shared
 @click.argument("account_id", metavar="ID", type=IDENTIFIER)
 def require_mfa(account_id: str) -> None:
-    """Ask for a second factor: an API whose login can enrol one then does. Sessions that there are go on."""
+    """Demand a second factor: until it has one, only MikroCloud's login, which enrols one, lets it in."""
     emit(requirement(operate(lambda session: session.accounts.require_mfa(account_id, True))))
 
 

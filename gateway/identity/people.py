@@ -1,8 +1,9 @@
 """Whose account it is, and whether a password is theirs: what every login asks first."""
 
+from contextlib import suppress
 from typing import Protocol
 
-from gateway.errors import RequestRejected
+from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, Password
 from gateway.identity.passwords import Passwords
@@ -70,5 +71,6 @@ async def check_password(people: People, passwords: Passwords, account: Account 
     if stored.failures:
         await people.guessed(account_id, right=True)
     if passwords.needs_rehash(stored.phc):
-        await people.rehash(account_id, stored.phc, await passwords.rehash(password))
+        with suppress(DependencyFailed):  # the pool is full: the next login does it
+            await people.rehash(account_id, stored.phc, await passwords.rehash(password))
     return True

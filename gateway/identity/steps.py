@@ -102,7 +102,8 @@ class Steps:
             on = (await self._factors.held(account.id)).active is not None
             if on or account.mfa_policy != "required":
                 draft = None
-            if draft is None:
+            if draft is None and account.mfa_policy == "required" and not on:
+                await ticket.passed()  # the password was right
                 require_factor(account, on)
             token = codes.link_token(self._clock)
             challenge = self._challenge(account, origin, dialect, platform, on or draft is not None, draft)

@@ -137,7 +137,9 @@ class Challenges:
             async with self._database.writing() as connection:
                 if not await _moved(connection, self._decided(challenge_id)):
                     return False
-                await require_live(connection, account_id)
+                began = select(challenge.c.epoch).where(challenge.c.id == challenge_id)
+                if (await require_live(connection, account_id)).epoch != (await connection.execute(began)).scalar():
+                    return False
                 await put_email(connection, account_id, address, key, at)
                 await post(connection, self._sealer, self._clock, letter)
                 return True

@@ -177,6 +177,7 @@ def test_an_account_with_a_password_changes_its_address_with_it(desk: Desk) -> N
     wrong = desk.ask("PUT", f"{AUTH}/email", {**body, "password": "not the password"}, token=token)
     right = desk.ask("PUT", f"{AUTH}/email", {**body, "password": PASSWORD}, token=token)
     assert (without.status, wrong.status, right.status) == (400, 400, 200)
+    assert wrong.json() == {"error": "The current password is wrong."}
 
 
 def test_a_proven_address_changes_only_just_after_a_login(desk: Desk) -> None:

@@ -21,7 +21,9 @@ _TEXTS: Mapping[str, str] = {
 
 def failed(fault: GatewayError) -> Reply:
     problem = PROBLEMS[fault.code]
-    text = _TEXTS.get(fault.code) or told(fault) or problem.title
+    # a poll is told nothing; a wrong password, for a change of address, is told as one
+    text = fault.detail if fault.code == "code_wrong" and fault.detail else _TEXTS.get(fault.code)
+    text = text or told(fault) or problem.title
     return replied({"error": text}, _STATUSES.get(fault.code, problem.status))
 
 
