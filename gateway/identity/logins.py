@@ -87,6 +87,10 @@ class Logins:
         code = codes.code_of_link(token, self._pepper)
         await self._write_to(typed, "login", "magic_link", code, {"link": link}, codes.link_digest(token), origin)
 
+    async def missed_link(self, origin: Origin) -> None:
+        """Counts the opening of a link that is of no use, as any vain attempt. Raises "too_many_attempts"."""
+        await self._throttle.guess(origin, None)
+
     async def view_link(self, token: str) -> LinkView | None:
         """What its page shows. Changes nothing, as mail scanners open links too. None: it is of no use any more."""
         challenge = await self._live_link(token)

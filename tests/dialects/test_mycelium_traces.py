@@ -89,3 +89,11 @@ def test_no_log_of_the_gateway_holds_a_link_or_an_address(desk: Desk) -> None:
     lines(desk, answers)
     told = desk.host.access_log() + repr(desk.host.running.log.lines)
     assert [secret in told for secret in (link, person.email, str(answers[-1].json()["token"]))] == [False] * 3
+
+
+def test_links_that_are_of_no_use_are_counted(desk: Desk) -> None:
+    """Thirty in a minute from one network, as every vain attempt; the page says when to come back."""
+    desk.hand.rest()
+    answers = [desk.ask("GET", f"{LINKS}/display/{'x' * 43}") for _ in range(31)]
+    desk.hand.rest()
+    assert [answer.status for answer in answers] == [401] * 30 + [429]

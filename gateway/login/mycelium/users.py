@@ -60,16 +60,22 @@ class Users:
         token = _token(call)
         found = await self._logins.view_link(token)
         await self._pages.open()
-        return self._pages.gone() if found is None else self._pages.ask(_view(call, found))
+        if found is None:
+            return await self._gone(call)
+        return self._pages.ask(_view(call, found))
 
     async def show(self, call: Call) -> Reply:
         """The button of the page."""
         shown = await self._logins.show_code(_token(call))
         await self._pages.open()
         if shown is None:
-            return self._pages.gone()
+            return await self._gone(call)
         found, code = shown
         return self._pages.code(_view(call, found), code)
+
+    async def _gone(self, call: Call) -> Reply:
+        await self._logins.missed_link(call.origin)
+        return self._pages.gone()
 
     async def verify_link(self, call: Call) -> Reply:
         """`{token}` of the link, or `{email, code}` as the page shows it."""
