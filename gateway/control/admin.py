@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.control.answers import BODY_LIMIT, answer, conceal_server, frame, template
+from gateway.control.answers import BODY_LIMIT, answer, conceal_server, frame, read_bounded, template
 from gateway.errors import RequestRejected
 from gateway.ops import metrics
 from gateway.ops.health import Readiness
@@ -109,6 +109,7 @@ def _guard(access: Callable[[], AdminAccess]) -> Middleware:
         needs = _OPEN.get(template(request))  # a path that no endpoint has wants the token as well
         if needs is None or (needs == "loopback" and not _from_loopback(request)):
             _check_token(request, allowed.token)
+        await read_bounded(request)
         return await handler(request)
 
     return guarded

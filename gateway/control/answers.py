@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import DependencyFailed, GatewayError
+from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.ops.logs import Log
 from gateway.ops.outages import Outages
 from gateway.wire import problems
@@ -14,7 +14,7 @@ from gateway.wire import problems
 BODY_LIMIT = 16 * 1024  # bytes: no endpoint takes more than a few fields
 
 # What aiohttp refuses by itself, as rows of our list. A status without a row is ours to be ashamed of: 500.
-_REFUSALS = {404: "no_route", 405: "method_not_allowed", 413: "body_too_large"}
+_REFUSALS = {404: "no_route", 405: "method_not_allowed"}
 
 
 async def conceal_server(_: web.Request, response: web.StreamResponse) -> None:
@@ -23,6 +23,7 @@ async def conceal_server(_: web.Request, response: web.StreamResponse) -> None:
 
 
 RequestId = Callable[[web.Request], str]
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -43,8 +44,28 @@ def problem(code: str, detail: str, request_id: str, headers: Mapping[str, str] 
     )
 
 
+async def read_bounded(request: web.Request) -> bytes:
+    """The whole body: at most BODY_LIMIT, which is the application's client_max_size. Raises
+    RequestRejected("body_too_large").
+    """
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise RequestRejected("body_too_large") from error
+
+
+def bounded(handler: Endpoint) -> Endpoint:
+    """Of a handler that reads no body: what is sent to it has a bound all the same."""
+
+    async def read(request: web.Request) -> web.StreamResponse:
+        await read_bounded(request)
+        return await handler(request)
+
+    return read
+
+
 def frame(log: Log, request_id: RequestId) -> Middleware:
-    """Bounds the body, turns faults into problems, and gives every answer the headers that all of ours have."""
+    """Turns faults into problems, and gives every answer the headers that all of ours have."""
     outages = Outages(log)
 
     @web.middleware
@@ -62,8 +83,6 @@ async def _faults_told(
     request: web.Request, handler: Handler, log: Log, outages: Outages, request_id: str
 ) -> web.StreamResponse:
     try:
-        if request.can_read_body:
-            await request.read()  # at most BODY_LIMIT, which is the application's client_max_size
         return await handler(request)
     except DependencyFailed as fault:
         outages.failed(fault)
@@ -86,6 +105,3 @@ def template(request: web.Request) -> str:
     """The route's template: a built-in path may hold a token, so logs never have the path itself."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "none"
-
-
-Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]

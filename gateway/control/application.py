@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from aiohttp import web
 
 from gateway.control import dialects, profile
-from gateway.control.answers import BODY_LIMIT, Endpoint, answer, conceal_server, frame
+from gateway.control.answers import BODY_LIMIT, Endpoint, answer, bounded, conceal_server, frame
 from gateway.control.caller import Authenticator, Callers
 from gateway.login.dialect import Dialect
 from gateway.ops.logs import Log
@@ -59,8 +59,8 @@ def build(
     """
     callers = Callers(authenticator, connection_string_header, now)
     handlers: dict[str, Endpoint] = {
-        "profile": profile.endpoint(callers, render_profile),
-        "jwks": _jwks(public_keys),
+        "profile": bounded(profile.endpoint(callers, render_profile)),
+        "jwks": bounded(_jwks(public_keys)),
     }
     application = web.Application(middlewares=[frame(log, _request_id)], client_max_size=BODY_LIMIT)
     application.on_response_prepare.append(conceal_server)

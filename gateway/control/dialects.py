@@ -5,19 +5,21 @@ What all of them share is here: which body is read, who calls, what every answer
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import assert_never
+from typing import TypeVar, assert_never
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from gateway.control.answers import template
+from gateway.control.answers import read_bounded, template
 from gateway.control.caller import Callers
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Principal
 from gateway.identity.origin import Origin
-from gateway.login.dialect import UNMETERED, Call, Dialect, Endpoint, Reply
+from gateway.login.dialect import Call, Dialect, Endpoint, Reply
 from gateway.ops.logs import Log
 from gateway.ops.outages import Outages
+
+_T = TypeVar("_T")
 
 Prepare = Callable[[], Awaitable[None]]
 
@@ -57,42 +59,42 @@ class _Served:
         self._outages = outages
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        metered = UNMETERED
-        fault: GatewayError | None = None
-        try:
-            await self._prepare()
-            caller, unknown = await self._caller(request)
-            metered = await self._dialect.meter(self._endpoint, _origin(request), caller)
-            reply = await self._endpoint.handler(await self._call(request, caller, metered.over or unknown))
-        except GatewayError as failed:
-            reply, fault = self._failed(failed, request), failed
-        except Exception as error:
-            self._log.error("a handler failed", id=_request_id(request), route=template(request), exc_info=error)
-            fault = DependencyFailed("internal_error")
+        """What is wrong with a call is told once it has been metered: the limits are on every answer."""
+        caller, unknown = await self._found(request, self._principal(request))
+        data, unread = await self._found(request, read_bounded(request))
+        metered = await self._dialect.meter(self._endpoint, _origin(request), caller)
+        reply, fault = None, metered.over or unknown or unread
+        if fault is None:
+            reply, fault = await self._found(request, self._replied(request, caller, data or b""))
+        if fault is not None:
             reply = self._dialect.fault(fault, self._endpoint, _request_id(request))
+        assert reply is not None
         return _response(reply, metered.headers, fault)
 
-    async def _caller(self, request: web.Request) -> tuple[Principal | None, RequestRejected | None]:
-        """Or why there is none, which is told once the call has been metered."""
+    async def _found(self, request: web.Request, awaited: Awaitable[_T]) -> tuple[_T | None, GatewayError | None]:
+        """Or why not."""
         try:
-            return await self._principal(request), None
-        except RequestRejected as refused:
-            return None, refused
-
-    def _failed(self, fault: GatewayError, request: web.Request) -> Reply:
-        if isinstance(fault, DependencyFailed):
+            return await awaited, None
+        except DependencyFailed as fault:
             self._outages.failed(fault)
-        return self._dialect.fault(fault, self._endpoint, _request_id(request))
+            return None, fault
+        except GatewayError as fault:
+            return None, fault
+        except Exception as error:
+            self._log.error("a handler failed", id=_request_id(request), route=template(request), exc_info=error)
+            return None, DependencyFailed("internal_error")
 
-    async def _call(self, request: web.Request, caller: Principal | None, refused: RequestRejected | None) -> Call:
-        if refused is not None:
-            raise refused
+    async def _replied(self, request: web.Request, caller: Principal | None, data: bytes) -> Reply:
+        await self._prepare()
+        return await self._endpoint.handler(self._call(request, caller, data))
+
+    def _call(self, request: web.Request, caller: Principal | None, data: bytes) -> Call:
         return Call(
             origin=_origin(request),
             params=dict(request.match_info),
             query=dict(request.query),
             headers={name.lower(): value for name, value in request.headers.items()},
-            body=await self._body(request),
+            body=self._body(request, data),
             principal=caller,
         )
 
@@ -107,16 +109,16 @@ class _Served:
             case _:
                 assert_never(self._endpoint.caller)
 
-    async def _body(self, request: web.Request) -> Mapping[str, object]:
+    def _body(self, request: web.Request, data: bytes) -> Mapping[str, object]:
         match self._endpoint.body:
             case "none":
                 return {}
             case "form":
                 if request.headers.get("Sec-Fetch-Site") in _CROSS_SITE:
                     raise RequestRejected("forbidden", "Open the link of the mail itself.")
-                return read_form(request.content_type, await request.read())
+                return read_form(request.content_type, data)
             case "json":
-                return read_json(request.content_type, await request.read())
+                return read_json(request.content_type, data)
             case _:
                 assert_never(self._endpoint.body)
 

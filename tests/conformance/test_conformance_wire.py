@@ -55,6 +55,19 @@ def test_every_body_is_json_by_its_content_type(desk: Desk, table: Table, api: A
 
 
 @each
+def test_a_body_of_more_than_16_kib_is_refused_in_the_apis_own_words(desk: Desk, table: Table, api: Adapter) -> None:
+    """By every endpoint, whether it reads one or not."""
+    token = api.enter(desk, someone(desk))
+    found = {}
+    for endpoint in table[api.name]:
+        if endpoint.method != "GET" and not endpoint.page:
+            answer = ask(desk, endpoint, body=b" " * (16 * 1024 + 1), token=token)
+            found[named(endpoint)] = (answer.status, api.faulty(answer.json()))
+    assert found == dict.fromkeys(found, (413, True))
+    assert found
+
+
+@each
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"a":1,"a":2}', b'{"a":NaN}', b"\xff", b""])
 def test_what_is_no_json_is_refused_in_the_apis_own_words(desk: Desk, table: Table, api: Adapter, body: bytes) -> None:
     """By all that take a body."""

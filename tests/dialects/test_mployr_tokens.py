@@ -205,6 +205,13 @@ def test_a_refusal_tells_the_limit(desk: Desk) -> None:
     assert (answer.status, answer.headers[LIMIT], remaining(answer)) == (422, "10", 9)
 
 
+@pytest.mark.parametrize(("size", "status"), [(16 * 1024, 422), (16 * 1024 + 1, 413)])
+def test_a_body_that_is_too_large_is_told_with_the_limit(desk: Desk, size: int, status: int) -> None:
+    """In the API's own envelope."""
+    answer = desk.post(LOGIN, b"{}" + b" " * (size - 2))
+    assert (answer.status, answer.json()["success"], remaining(answer)) == (status, False, 9)
+
+
 def test_the_reset_is_a_moment_of_the_coming_minute(desk: Desk) -> None:
     """In seconds since the epoch."""
     now = desk.hand.now()
