@@ -11,9 +11,9 @@ from gateway.identity.factors import Factors
 from gateway.identity.logins import Logins
 from gateway.identity.sessions import Sessions
 from gateway.login import qr
+from gateway.login.caller import account_of, session_of
 from gateway.login.dialect import Call, Endpoint, Reply
 from gateway.login.mployr.answers import done, moment
-from gateway.login.mployr.caller import account_of, session_of
 from gateway.login.mployr.fields import texts
 
 ISSUER: Final = "Mployr"  # as authenticator apps name it

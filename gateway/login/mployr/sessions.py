@@ -7,9 +7,9 @@ from typing import Final
 from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
 from gateway.identity.steps import Form, Steps
+from gateway.login.caller import account_of, session_of
 from gateway.login.dialect import Call, Endpoint, Reply
 from gateway.login.mployr.answers import LIFETIME, done, logged_in, user
-from gateway.login.mployr.caller import account_of, session_of
 from gateway.login.mployr.fields import texts
 
 FORM: Final = Form("mployr", LIFETIME, None)

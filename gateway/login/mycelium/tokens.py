@@ -10,9 +10,9 @@ from gateway.identity.letters import Letter
 from gateway.identity.model import Account, GrantKind, Permission
 from gateway.identity.notices import Notices, written
 from gateway.identity.sessions import Sessions
+from gateway.login.caller import account_of, person_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.mycelium.answers import instant, listed_session, listed_token, moment
-from gateway.login.mycelium.caller import account_of, person_of
 from gateway.login.mycelium.links import uuid_param
 
 MAX_NAME = 200  # characters

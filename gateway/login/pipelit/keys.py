@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from gateway.errors import RequestRejected
 from gateway.identity.connection_string import UUID
 from gateway.identity.services import Services
+from gateway.login.caller import session_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.pipelit.answers import listed_key, made_key
-from gateway.login.pipelit.caller import session_of
 from gateway.login.pipelit.fields import Fields
 from gateway.login.pipelit.said import NAME, Said
 

@@ -9,10 +9,11 @@ from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
 from gateway.identity.setup import Setup
 from gateway.identity.steps import client_digest, handle
+from gateway.login.caller import account_of
 from gateway.login.dialect import Call, Endpoint, Reply, replied
 from gateway.login.pipelit.answers import SETUP_TOKEN_HEADER, logged_in, shown_name
-from gateway.login.pipelit.caller import account_of, is_local
 from gateway.login.pipelit.fields import Fields
+from gateway.login.pipelit.local import is_local
 from gateway.login.pipelit.said import NAME, Said, form
 
 COOKIE = "pipelit_mfa"
