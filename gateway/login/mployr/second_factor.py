@@ -13,8 +13,9 @@ from gateway.identity.sessions import Sessions
 from gateway.login import qr
 from gateway.login.caller import account_of, session_of
 from gateway.login.dialect import Call, Endpoint, Reply
-from gateway.login.mployr.answers import done, moment
+from gateway.login.mployr.answers import done
 from gateway.login.mployr.fields import texts
+from gateway.login.rfc3339 import moment
 
 ISSUER: Final = "Mployr"  # as authenticator apps name it
 # Seconds since the login. A stolen token must not lock its owner out with somebody else's second factor.

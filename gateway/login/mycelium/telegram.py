@@ -4,7 +4,6 @@ whatever the mount; that of a tenant's owners is below it.
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from gateway.errors import RequestRejected
 from gateway.identity.connection_string import UUID
@@ -12,6 +11,7 @@ from gateway.identity.model import TelegramBot
 from gateway.identity.telegram_logins import TelegramLogins
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.mycelium.links import uuid_param
+from gateway.login.rfc3339 import moment
 
 TENANT_HEADER = "x-mycelium-tenant-id"
 LIFETIME = "24h"  # where the configuration says none
@@ -54,8 +54,7 @@ class TelegramEndpoints:
 
     async def login(self, call: Call) -> Reply:
         handed = await self._logins.login(uuid_param(call, "tenant_id"), call.text("initData"), call.origin)
-        expires = datetime.fromtimestamp(handed.grant.expires_at, UTC)
-        return replied({"connectionString": handed.secret, "expiresAt": f"{expires:%Y-%m-%dT%H:%M:%SZ}"})
+        return replied({"connectionString": handed.secret, "expiresAt": moment(handed.grant.expires_at)})
 
 
 def seconds(value: object) -> float:

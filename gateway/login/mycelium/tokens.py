@@ -12,8 +12,9 @@ from gateway.identity.notices import Notices, written
 from gateway.identity.sessions import Sessions
 from gateway.login.caller import account_of, person_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
-from gateway.login.mycelium.answers import instant, listed_session, listed_token, moment
+from gateway.login.mycelium.answers import instant, listed_session, listed_token
 from gateway.login.mycelium.links import uuid_param
+from gateway.login.rfc3339 import moment
 
 MAX_NAME = 200  # characters
 MAX_SECONDS = 10**10  # of `expiration`; how long one may live is the grants' own limit
@@ -109,8 +110,7 @@ class Tokens:
         self, call: Call, account: Account, name: str, tenant_id: str, role: str, expires_at: float
     ) -> Letter | None:
         tenant = next((held.account_name for held in call.caller.licences if held.tenant_id == tenant_id), tenant_id)
-        expires = moment(expires_at) or ""
-        values = {"name": name, "tenant": tenant, "role": role, "expires": expires}
+        values = {"name": name, "tenant": tenant, "role": role, "expires": moment(expires_at)}
         return written("connection_string_created", account, call.origin, self._now(), **values)
 
 
