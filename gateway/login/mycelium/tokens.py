@@ -12,8 +12,8 @@ from gateway.identity.notices import Notices, written
 from gateway.identity.sessions import Sessions
 from gateway.login.caller import account_of, person_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
+from gateway.login.ids import id_param
 from gateway.login.mycelium.answers import instant, listed_session, listed_token
-from gateway.login.mycelium.links import uuid_param
 from gateway.login.rfc3339 import moment
 
 MAX_NAME = 200  # characters
@@ -93,7 +93,7 @@ class Tokens:
 
     async def _end(self, call: Call, kind: GrantKind, *, delete: bool) -> Reply:
         person_of(call)
-        await self._sessions.end(account_of(call).id, uuid_param(call, "id"), kind, delete=delete)
+        await self._sessions.end(account_of(call).id, id_param(call, "id"), kind, delete=delete)
         return NO_CONTENT
 
     def _expiry(self, call: Call) -> float:

@@ -1,11 +1,9 @@
 """What a session's holder may see and change: the account's sessions, and its address."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from gateway.errors import RequestRejected
 from gateway.identity import addresses
-from gateway.identity.connection_string import UUID
 from gateway.identity.logins import Logins
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
@@ -13,9 +11,9 @@ from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
 from gateway.login.caller import session_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
+from gateway.login.ids import id_param
 from gateway.login.navak.answers import listed
 
-_UUID = re.compile(UUID)
 FRESH = 300.0  # seconds since a login that may do without the password
 
 
@@ -54,10 +52,7 @@ class AccountEndpoints:
 
     async def end_session(self, call: Call) -> Reply:
         account, _ = session_of(call)
-        session_id = call.params["id"].lower()
-        if not _UUID.fullmatch(session_id):
-            raise RequestRejected("not_found", "There is none of yours with this id.")
-        await self._sessions.end(account.id, session_id)
+        await self._sessions.end(account.id, id_param(call, "id", "There is none of yours with this id."))
         return NO_CONTENT
 
     async def change_email(self, call: Call) -> Reply:
