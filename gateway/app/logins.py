@@ -83,7 +83,7 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
     if said.mycelium.enabled:
         found.append(_mycelium(settings, store, verifiers, lasting))
     if said.mployr is not None:
-        mint = BusinessTokens(store.keys, store.directory, _terms(settings), lasting.clock).mint
+        mint = BusinessTokens(store.keys, _writer(store, "roles"), _terms(settings), lasting.clock)
         found.append(mployr.build(_services(settings, store, lasting, mint), said.mployr))
     if said.mikrocloud is not None:
         found.append(mikrocloud.build(_services(settings, store, lasting), said.mikrocloud))

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
@@ -24,7 +24,13 @@ from gateway.identity.throttle import Throttle
 STEP_SECONDS = 300.0  # between the two calls
 SHOWN = 8  # characters of an opaque secret that lists show
 
-Mint = Callable[[Grant, Account], Awaitable[str]]
+
+class Mint(Protocol):
+    """Makes JWTs of sessions. In two steps: when a challenge is claimed or a session renewed, nothing may fail any
+    more, or the old token would be gone and no new one there."""
+
+    async def prepare(self, account: Account) -> Callable[[Grant], str]:
+        """All that may fail. Raises DependencyFailed, and RequestRejected("not_found") if the account went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,15 @@ class Begun:
     needs_code: bool
     token: str = field(repr=False)
     draft: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """One to come. secret: an opaque one; None for a JWT. told: what its holder gets, once there is a grant."""
+
+    form: Form
+    secret: str | None = field(repr=False)
+    told: Callable[[Grant], str]
 
 
 class Steps:
@@ -136,55 +151,65 @@ class Steps:
         """A session at once, for somebody who has just proved who they are in another way."""
         challenge = self._challenge(account, origin, form.dialect, platform, False, None)
         await self._challenges.begin(challenge, None, None)
-        return await self._claim(challenge, account, (), 1, origin, form)
+        return await self._claim(challenge, account, (), 1, origin, await self._session(account, form))
 
     async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Handed:
         """The session of a challenge that was approved. Raises RequestRejected("code_wrong")."""
         account = await self._people.account(challenge.account_id or NOBODY)
-        return await self._claim(challenge, account, methods, 2 if len(methods) > 1 else 1, origin, form)
+        session = await self._session(account, form)
+        return await self._claim(challenge, account, methods, 2 if len(methods) > 1 else 1, origin, session)
 
-    async def token(self, grant: Grant, account: Account) -> str:
-        """The JWT of a session, of a form that has no secret."""
+    async def minting(self, account: Account) -> Callable[[Grant], str]:
+        """Makes the JWT of a session, of a form that has no secret; to be had before anything is ended for it.
+
+        Raises RequestRejected("code_wrong") if the account went.
+        """
         assert self._mint is not None
-        return await self._mint(grant, account)
+        try:
+            return await self._mint.prepare(account)
+        except RequestRejected as fault:
+            raise RequestRejected("code_wrong") from fault
 
     async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Handed:
         account = await self._people.account(challenge.account_id or NOBODY)
+        session = await self._session(account, form)  # no code is spent for a token that cannot be made
         if not challenge.needs_code:
-            return await self._claim(challenge, account, ("pwd",), 1, origin, form)
+            return await self._claim(challenge, account, ("pwd",), 1, origin, session)
         if code is None:
             raise RequestRejected("mfa_required")
         if challenge.draft is not None:
-            return await self._enrol(challenge, challenge.draft, account, code, origin, form)
+            return await self._enrol(challenge, challenge.draft, account, code, origin, session)
         method = await self._factors.prove(account, code, origin, lambda: self._challenges.spend_try(challenge.id))
-        return await self._claim(challenge, account, ("pwd", method), 2, origin, form)
+        return await self._claim(challenge, account, ("pwd", method), 2, origin, session)
 
     async def _claim(
-        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, form: Form
+        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session
     ) -> Handed:
-        secret, issue = self._issue(challenge, account, methods, aal, origin, form)
-        claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=form.single)
-        return await self._handed(claiming, secret, issue.grant, account)
+        issue = self._issue(challenge, account, methods, aal, origin, to)
+        claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=to.form.single)
+        return await _handed(claiming, to, issue.grant)
 
     async def _enrol(
-        self, challenge: Challenge, draft: str, account: Account, code: str, origin: Origin, form: Form
+        self, challenge: Challenge, draft: str, account: Account, code: str, origin: Origin, to: _Session
     ) -> Handed:
         """The session, and the factor that it was begun with becomes the account's: both or neither."""
         spend = partial(self._challenges.spend_try, challenge.id)
         factor = await self._factors.prove_draft(account, draft, code, origin, spend)
-        secret, issue = self._issue(challenge, account, ("pwd", "otp"), 2, origin, form)
+        issue = self._issue(challenge, account, ("pwd", "otp"), 2, origin, to)
         letter = written("mfa_enabled", account, origin, self._clock.now())
         claiming = self._challenges.claim_enrolling(challenge.id, issue, challenge.epoch, factor, letter)
-        handed = await self._handed(claiming, secret, issue.grant, account)
+        handed = await _handed(claiming, to, issue.grant)
         await self._factors.enrolled(issue.grant.id)
         return replace(handed, recovery_codes=factor.shown)
 
-    def _issue(
-        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, form: Form
-    ) -> tuple[str | None, Issue]:
-        """The session's secret, None for a JWT, and its row."""
-        now = self._clock.now()
+    async def _session(self, account: Account, form: Form) -> _Session:
         secret = form.secret(self._clock) if form.secret is not None else None
+        return _Session(form, secret, await self.minting(account) if secret is None else lambda _: secret)
+
+    def _issue(
+        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session
+    ) -> Issue:
+        now, form, secret = self._clock.now(), to.form, to.secret
         kind: GrantKind = "session"
         grant = Grant(
             self._clock.uuid4(), account.id, kind, "opaque" if secret is not None else "jwt", now, now + form.lifetime,
@@ -192,18 +217,7 @@ class Steps:
         )  # fmt: skip
         digest = secret_digest("opaque", secret.encode()) if secret is not None else None
         shown = "" if secret is None else secret[:SHOWN]
-        return secret, Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
-
-    async def _handed(self, claiming: Awaitable[bool], secret: str | None, grant: Grant, account: Account) -> Handed:
-        try:
-            claimed = await claiming
-        except RequestRejected as fault:  # the account went meanwhile
-            raise RequestRejected("code_wrong") from fault
-        if not claimed:
-            raise RequestRejected("code_wrong")
-        if secret is None:
-            secret = await self.token(grant, account)
-        return Handed(secret, grant)
+        return Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
 
     def _challenge(
         self, account: Account, origin: Origin, dialect: str, platform: str, needs_code: bool, draft: str | None
@@ -214,6 +228,16 @@ class Steps:
             ip=origin.address, user_agent=origin.agent, epoch=account.epoch, needs_code=needs_code,
             draft=draft, platform=platform,
         )  # fmt: skip
+
+
+async def _handed(claiming: Awaitable[bool], to: _Session, grant: Grant) -> Handed:
+    try:
+        claimed = await claiming
+    except RequestRejected as fault:  # the account went meanwhile
+        raise RequestRejected("code_wrong") from fault
+    if not claimed:
+        raise RequestRejected("code_wrong")
+    return Handed(to.told(grant), grant)
 
 
 def handle(typed: str, by: Literal["email", "username"]) -> str:

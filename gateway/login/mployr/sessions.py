@@ -54,8 +54,9 @@ class SessionEndpoints:
     async def refresh(self, call: Call) -> Reply:
         """A token of a new session; the presented one ends."""
         account, _ = session_of(call)
+        told = await self._steps.minting(account)
         grant = await self._sessions.renew(call.caller, FORM.dialect, FORM.lifetime, RENEWED_FOR, call.origin)
-        return logged_in(await self._steps.token(grant, account), account)
+        return logged_in(told(grant), account)
 
     async def logout(self, call: Call) -> Reply:
         account, grant_id = session_of(call)
