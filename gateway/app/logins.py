@@ -105,7 +105,7 @@ def _services(settings: Settings, store: Store, lasting: Lasting, mint: Mint | N
     logins = Logins(
         challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy
     )  # fmt: skip
-    steps = Steps(challenges, people, factors, passwords, throttle, clock, mint)
+    steps = Steps(challenges, people, factors, passwords, throttle, notices, clock, mint)
     longest = strings.max_lifetime
     grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=longest, throttle=throttle)
     return Services(

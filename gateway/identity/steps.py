@@ -15,7 +15,7 @@ from gateway.identity.challenge import TRIES, Challenge, ChallengeStore
 from gateway.identity.factors import Factors
 from gateway.identity.grants import Handed, secret_digest
 from gateway.identity.model import Account, Grant, GrantKind, Issue
-from gateway.identity.notices import written
+from gateway.identity.notices import Notices, written
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 from gateway.identity.people import NOBODY, People, check_password, require_factor
@@ -80,6 +80,7 @@ class Steps:
         factors: Factors,
         passwords: Passwords,
         throttle: Throttle,
+        notices: Notices,
         clock: Clock,
         mint: Mint | None = None,
     ) -> None:
@@ -88,6 +89,7 @@ class Steps:
         self._factors = factors
         self._passwords = passwords
         self._throttle = throttle
+        self._notices = notices
         self._clock = clock
         self._mint = mint
 
@@ -135,14 +137,19 @@ class Steps:
         Raises RequestRejected: "code_wrong" (the token is of no use), "mfa_required" (a code is), "mfa_code_wrong",
         "too_many_attempts".
         """
-        challenge = await self._challenges.by_client(client_digest(form.dialect, token))
-        if challenge is None or challenge.dialect != form.dialect or not challenge.is_live(self._clock.now()):
+        return await self._finish(await self._begun(token, form), code, origin, form)
+
+    async def finish_own(self, account: Account | None, token: str, code: str, origin: Origin, form: Form) -> Handed:
+        """The same, of this very account's login, and where a code is needed. None: of nobody's. Raises as `finish`."""
+        challenge = await self._begun(token, form)
+        if account is None or challenge.account_id != account.id or not challenge.needs_code:
             raise RequestRejected("code_wrong")
         return await self._finish(challenge, code, origin, form)
 
-    async def finish_begun(self, account: Account, code: str, origin: Origin, form: Form) -> Handed:
+    async def finish_here(self, account: Account | None, code: str, origin: Origin, form: Form) -> Handed:
         """The same without the token: for the newest login that this very client began. Raises as `finish`."""
-        challenge = await self._challenges.begun_by(account.id, form.dialect, origin.address, origin.agent)
+        holder = NOBODY if account is None else account.id  # the same work for somebody who has begun none
+        challenge = await self._challenges.begun_by(holder, form.dialect, origin.address, origin.agent)
         if challenge is None:
             raise RequestRejected("code_wrong")
         return await self._finish(challenge, code, origin, form)
@@ -170,6 +177,12 @@ class Steps:
         except RequestRejected as fault:
             raise RequestRejected("code_wrong") from fault
 
+    async def _begun(self, token: str, form: Form) -> Challenge:
+        challenge = await self._challenges.by_client(client_digest(form.dialect, token))
+        if challenge is None or challenge.dialect != form.dialect or not challenge.is_live(self._clock.now()):
+            raise RequestRejected("code_wrong")
+        return challenge
+
     async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Handed:
         account = await self._people.account(challenge.account_id or NOBODY)
         session = await self._session(account, form)  # no code is spent for a token that cannot be made
@@ -187,7 +200,10 @@ class Steps:
     ) -> Handed:
         issue = self._issue(challenge, account, methods, aal, origin, to)
         claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=to.form.single)
-        return await _handed(claiming, to, issue.grant)
+        handed = await _handed(claiming, to, issue.grant)
+        if to.form.single:
+            await self._notices.changed(None)  # the others have ended
+        return handed
 
     async def _enrol(
         self, challenge: Challenge, draft: str, account: Account, code: str, origin: Origin, to: _Session

@@ -110,7 +110,7 @@ def services(store: Store, clock: Clock) -> Services:
     people, challenges = changes.accounts, changes.challenges
     factors = Factors(changes.factors, throttle, store.pepper, heard, clock, "Gateway")
     sessions = Sessions(changes.grants, store.keys, Terms("https://g.example", "https://g.example"), heard, clock)
-    steps = Steps(challenges, people, factors, passwords, throttle, clock)
+    steps = Steps(challenges, people, factors, passwords, throttle, heard, clock)
     grants, nobody = Grants(changes.grants, store.keys, clock), cast(Logins, None)
     return Services(
         "https://gateway.example", nobody, steps, factors, sessions, grants, passwords, throttle, people, challenges,

@@ -56,7 +56,9 @@ class Counter:
 
     def steps(self, mint: Mint) -> Steps:
         core = self.core
-        return Steps(core.challenges, core.people, core.factors, core.passwords, core.throttle, core.clock, mint)
+        return Steps(
+            core.challenges, core.people, core.factors, core.passwords, core.throttle, core.notices, core.clock, mint
+        )  # fmt: skip
 
     def endpoints(self, mint: Mint) -> SessionEndpoints:
         return SessionEndpoints(self.steps(mint), self.core.people, self.core.sessions, "/v1")
