@@ -50,13 +50,13 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A right password. token: for the second call, readable for the only time. needs_code: a factor is on.
+    """A right password. token: for the second call, readable for the only time. factor_on: a second one is active.
 
     draft: the TOTP secret that the second call must prove, of an account that has to have a factor and has none.
     """
 
     account: Account
-    needs_code: bool
+    factor_on: bool
     token: str = field(repr=False)
     draft: str | None = field(default=None, repr=False)
 
@@ -162,7 +162,7 @@ class Steps:
 
     async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Handed:
         """The session of a challenge that was approved. Raises RequestRejected("code_wrong")."""
-        account = await self._people.account(challenge.account_id or NOBODY)
+        account = await self._holder(challenge)
         session = await self._session(account, form)
         return await self._claim(challenge, account, methods, 2 if len(methods) > 1 else 1, origin, session)
 
@@ -183,8 +183,14 @@ class Steps:
             raise RequestRejected("code_wrong")
         return challenge
 
+    async def _holder(self, challenge: Challenge) -> Account:
+        try:
+            return await self._people.account(challenge.account_id or NOBODY)
+        except RequestRejected as fault:  # "not_found" would tell that there was one
+            raise RequestRejected("code_wrong") from fault
+
     async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Handed:
-        account = await self._people.account(challenge.account_id or NOBODY)
+        account = await self._holder(challenge)
         session = await self._session(account, form)  # no code is spent for a token that cannot be made
         if not challenge.needs_code:
             return await self._claim(challenge, account, ("pwd",), 1, origin, session)

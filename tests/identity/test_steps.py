@@ -3,18 +3,20 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from argon2 import PasswordHasher
 from store.world import MASTER_KEY, Hand
 
 from gateway.clock import Clock
-from gateway.errors import DependencyFailed
+from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.accounts import Accounts, NewAccount
 from gateway.identity.business_tokens import BusinessTokens
 from gateway.identity.keys import Keys
 from gateway.identity.model import Account, Grant, MacKey, Principal, SigningKey
 from gateway.identity.origin import Origin
+from gateway.identity.people import People
 from gateway.identity.services import Services
 from gateway.identity.sessions import Terms
 from gateway.identity.steps import Mint, Steps
@@ -47,6 +49,19 @@ class NoKeys:
 
 
 @dataclass
+class Gone:
+    """People, of whom none has an account any more."""
+
+    inner: Any
+
+    async def account(self, account_id: str) -> Account:
+        raise RequestRejected("not_found", f"there is no account {account_id}")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@dataclass
 class Counter:
     store: Store
     clock: Clock
@@ -54,10 +69,11 @@ class Counter:
     mint: Mint
     ada: Account
 
-    def steps(self, mint: Mint) -> Steps:
+    def steps(self, mint: Mint, people: People | None = None) -> Steps:
         core = self.core
         return Steps(
-            core.challenges, core.people, core.factors, core.passwords, core.throttle, core.notices, core.clock, mint
+            core.challenges, people or core.people, core.factors, core.passwords, core.throttle,
+            core.notices, core.clock, mint,
         )  # fmt: skip
 
     def endpoints(self, mint: Mint) -> SessionEndpoints:
@@ -110,3 +126,21 @@ async def test_without_a_key_to_sign_with_it_is_our_fault(counter: Counter) -> N
     keyless = BusinessTokens(NoKeys(), counter.store.roles, Terms("https://g.example", "x"), counter.clock)
     with pytest.raises(DependencyFailed, match="keys_unavailable"):
         await keyless.prepare(counter.ada)
+
+
+async def test_a_login_of_an_account_that_went_is_worth_as_little_as_any_other(counter: Counter) -> None:
+    """404 would tell that it was there."""
+    steps = counter.steps(counter.mint, cast(People, Gone(counter.core.people)))
+    begun = await steps.begin("ada@example.org", "email", PASSWORD, HERE, FORM.dialect)
+    with pytest.raises(RequestRejected, match="code_wrong"):
+        await steps.finish(begun.token, None, HERE, FORM)
+
+
+async def test_a_token_finishes_no_login_of_somebody_else(counter: Counter) -> None:
+    """Whoever is named beside it must be who began it; and without a factor there is nothing to finish that way."""
+    steps = counter.steps(counter.mint)
+    begun = await steps.begin("ada@example.org", "email", PASSWORD, HERE, FORM.dialect)
+    for named in (None, counter.ada):
+        with pytest.raises(RequestRejected, match="code_wrong"):
+            await steps.finish_own(named, begun.token, "123456", HERE, FORM)
+    assert await counter.live() == []

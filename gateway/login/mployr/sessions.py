@@ -38,7 +38,7 @@ class SessionEndpoints:
         """`{email, password}` -> the token; or, with a second factor on, a `session_token` for `2fa/verify` alone."""
         email, password = texts(call, "email", "password")
         begun = await self._steps.begin(email, "email", password, call.origin, FORM.dialect, newest=True)
-        if begun.needs_code:
+        if begun.factor_on:
             return done({"requires_2fa": True, "session_token": PREFIX + begun.token})
         handed = await self._steps.finish(begun.token, None, call.origin, FORM)
         return logged_in(handed.secret, begun.account)

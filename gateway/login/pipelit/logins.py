@@ -41,7 +41,7 @@ class LoginEndpoints:
         username, password = fields.text("username"), fields.text("password")
         fields.check()
         begun = await self._services.steps.begin(username, "username", password, call.origin, NAME)
-        if begun.needs_code:
+        if begun.factor_on:
             body = {"key": "", "requires_mfa": True, "mfa_token": begun.token}
             return _with_cookie(replied(body), self._cookie(begun.token))
         return _entered(await self._services.steps.finish(begun.token, None, call.origin, self._form))
