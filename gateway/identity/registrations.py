@@ -39,7 +39,7 @@ class Registrations:
         clock = self._core.clock
         account = Account(clock.uuid4(), shown, Owner(clock.uuid4(), "", username=shown))
         await self._core.people.add_account(account, "", key)
-        handed = await self._core.steps.handed(account, origin, self._form, platform=platform)
+        # before the session: should that one fail, whoever confirms the address still gets into what has the name now
         if address is not None:
             await self._emails.ask(account, address, platform, origin)
-        return handed
+        return await self._core.steps.handed(account, origin, self._form, platform=platform)

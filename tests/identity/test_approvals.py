@@ -61,10 +61,11 @@ class Office:
         """And the link's token, found among what was made."""
         self.made.clear()
         started = await self.approvals.begin(username, email, "cURL", DESK)
-        for raw in self.made:
-            if len(raw) == 32:
-                return started, _text(raw)
-        raise AssertionError("no link")
+        return started, self.link()
+
+    def link(self) -> str:
+        """The first that was made."""
+        return next(_text(raw) for raw in self.made if len(raw) == 32)
 
     async def claim(self, started: Started) -> str:
         self.hand.at += 1
