@@ -121,7 +121,7 @@ def _terms(settings: Settings) -> Terms:
 
 def _mycelium(settings: Settings, store: Store, verifiers: Verifiers, lasting: Lasting) -> Dialect:
     core, said = _services(settings, store, lasting), settings.login.mycelium
-    links = Links(_writer(store, "links"), verifiers, core.notices, core.clock)
+    links = Links(_writer(store, "links"), verifiers, core.throttle, core.notices, core.clock)
     longest = settings.connection_strings.max_lifetime
     telegram = TelegramLogins(_writer(store, "bots"), links, core.grants, core.throttle, core.clock, longest)
     pages, base = Pages(said.totp_issuer), f"{said.mount}/beginners"
