@@ -13,8 +13,8 @@ from gateway.errors import RequestRejected
 from gateway.identity import addresses, codes
 from gateway.identity.challenge import TRIES, Challenge, ChallengeStore
 from gateway.identity.factors import Factors
-from gateway.identity.grants import Handed, secret_digest
-from gateway.identity.model import Account, Grant, GrantKind, Issue
+from gateway.identity.grants import secret_digest
+from gateway.identity.model import Account, Grant, Issue, Presentation
 from gateway.identity.notices import Notices, written
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
@@ -62,9 +62,20 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Entered:
+    """What a login ends in. secret: readable for the only time. recovery_codes: where it enrolled a factor."""
+
+    account: Account
+    grant: Grant
+    secret: str = field(repr=False)
+    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class _Session:
     """One to come. secret: an opaque one; None for a JWT. told: what its holder gets, once there is a grant."""
 
+    account: Account
     form: Form
     secret: str | None = field(repr=False)
     told: Callable[[Grant], str]
@@ -130,7 +141,7 @@ class Steps:
             await (ticket.passed() if challenge.needs_code else ticket.succeeded())
             return Begun(account, on, token, draft)
 
-    async def finish(self, token: str, code: str | None, origin: Origin, form: Form) -> Handed:
+    async def finish(self, token: str, code: str | None, origin: Origin, form: Form) -> Entered:
         """The session of a login that was begun. code: of the app, or a recovery code; not looked at where none is
         needed.
 
@@ -139,14 +150,14 @@ class Steps:
         """
         return await self._finish(await self._begun(token, form), code, origin, form)
 
-    async def finish_own(self, account: Account | None, token: str, code: str, origin: Origin, form: Form) -> Handed:
+    async def finish_own(self, account: Account | None, token: str, code: str, origin: Origin, form: Form) -> Entered:
         """The same, of this very account's login, and where a code is needed. None: of nobody's. Raises as `finish`."""
         challenge = await self._begun(token, form)
         if account is None or challenge.account_id != account.id or not challenge.needs_code:
             raise RequestRejected("code_wrong")
         return await self._finish(challenge, code, origin, form)
 
-    async def finish_here(self, account: Account | None, code: str, origin: Origin, form: Form) -> Handed:
+    async def finish_here(self, account: Account | None, code: str, origin: Origin, form: Form) -> Entered:
         """The same without the token: for the newest login that this very client began. Raises as `finish`."""
         holder = NOBODY if account is None else account.id  # the same work for somebody who has begun none
         challenge = await self._challenges.begun_by(holder, form.dialect, origin.address, origin.agent)
@@ -154,17 +165,16 @@ class Steps:
             raise RequestRejected("code_wrong")
         return await self._finish(challenge, code, origin, form)
 
-    async def handed(self, account: Account, origin: Origin, form: Form, *, platform: str = "") -> Handed:
+    async def handed(self, account: Account, origin: Origin, form: Form, *, platform: str = "") -> Entered:
         """A session at once, for somebody who has just proved who they are in another way."""
         challenge = self._challenge(account, origin, form.dialect, platform, False, None)
         await self._challenges.begin(challenge, None, None)
-        return await self._claim(challenge, account, (), 1, origin, await self._session(account, form))
+        return await self._claim(challenge, (), 1, origin, await self._session(account, form))
 
-    async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Handed:
+    async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Entered:
         """The session of a challenge that was approved. Raises RequestRejected("code_wrong")."""
-        account = await self._holder(challenge)
-        session = await self._session(account, form)
-        return await self._claim(challenge, account, methods, 2 if len(methods) > 1 else 1, origin, session)
+        session = await self._session(await self._holder(challenge), form)
+        return await self._claim(challenge, methods, 2 if len(methods) > 1 else 1, origin, session)
 
     async def minting(self, account: Account) -> Callable[[Grant], str]:
         """Makes the JWT of a session, of a form that has no secret; to be had before anything is ended for it.
@@ -189,52 +199,48 @@ class Steps:
         except RequestRejected as fault:  # "not_found" would tell that there was one
             raise RequestRejected("code_wrong") from fault
 
-    async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Handed:
+    async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Entered:
         account = await self._holder(challenge)
         session = await self._session(account, form)  # no code is spent for a token that cannot be made
         if not challenge.needs_code:
-            return await self._claim(challenge, account, ("pwd",), 1, origin, session)
+            return await self._claim(challenge, ("pwd",), 1, origin, session)
         if code is None:
             raise RequestRejected("mfa_required")
         if challenge.draft is not None:
-            return await self._enrol(challenge, challenge.draft, account, code, origin, session)
+            return await self._enrol(challenge, challenge.draft, code, origin, session)
         method = await self._factors.prove(account, code, origin, lambda: self._challenges.spend_try(challenge.id))
-        return await self._claim(challenge, account, ("pwd", method), 2, origin, session)
+        return await self._claim(challenge, ("pwd", method), 2, origin, session)
 
     async def _claim(
-        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session
-    ) -> Handed:
-        issue = self._issue(challenge, account, methods, aal, origin, to)
+        self, challenge: Challenge, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session
+    ) -> Entered:
+        issue = self._issue(challenge, methods, aal, origin, to)
         claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=to.form.single)
-        handed = await _handed(claiming, to, issue.grant)
+        entered = await _entered(claiming, to, issue.grant)
         if to.form.single:
             await self._notices.changed(None)  # the others have ended
-        return handed
+        return entered
 
-    async def _enrol(
-        self, challenge: Challenge, draft: str, account: Account, code: str, origin: Origin, to: _Session
-    ) -> Handed:
+    async def _enrol(self, challenge: Challenge, draft: str, code: str, origin: Origin, to: _Session) -> Entered:
         """The session, and the factor that it was begun with becomes the account's: both or neither."""
         spend = partial(self._challenges.spend_try, challenge.id)
-        factor = await self._factors.prove_draft(account, draft, code, origin, spend)
-        issue = self._issue(challenge, account, ("pwd", "otp"), 2, origin, to)
-        letter = written("mfa_enabled", account, origin, self._clock.now())
+        factor = await self._factors.prove_draft(to.account, draft, code, origin, spend)
+        issue = self._issue(challenge, ("pwd", "otp"), 2, origin, to)
+        letter = written("mfa_enabled", to.account, origin, self._clock.now())
         claiming = self._challenges.claim_enrolling(challenge.id, issue, challenge.epoch, factor, letter)
-        handed = await _handed(claiming, to, issue.grant)
+        entered = await _entered(claiming, to, issue.grant)
         await self._factors.enrolled(issue.grant.id)
-        return replace(handed, recovery_codes=factor.shown)
+        return replace(entered, recovery_codes=factor.shown)
 
     async def _session(self, account: Account, form: Form) -> _Session:
         secret = form.secret(self._clock) if form.secret is not None else None
-        return _Session(form, secret, await self.minting(account) if secret is None else lambda _: secret)
+        return _Session(account, form, secret, await self.minting(account) if secret is None else lambda _: secret)
 
-    def _issue(
-        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session
-    ) -> Issue:
+    def _issue(self, challenge: Challenge, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session) -> Issue:
         now, form, secret = self._clock.now(), to.form, to.secret
-        kind: GrantKind = "session"
+        shape: Presentation = "jwt" if secret is None else "opaque"
         grant = Grant(
-            self._clock.uuid4(), account.id, kind, "opaque" if secret is not None else "jwt", now, now + form.lifetime,
+            self._clock.uuid4(), to.account.id, "session", shape, now, now + form.lifetime,
             name=challenge.platform or origin.platform, dialect=form.dialect, aal=aal, amr=methods, idle=form.idle,
         )  # fmt: skip
         digest = secret_digest("opaque", secret.encode()) if secret is not None else None
@@ -252,14 +258,14 @@ class Steps:
         )  # fmt: skip
 
 
-async def _handed(claiming: Awaitable[bool], to: _Session, grant: Grant) -> Handed:
+async def _entered(claiming: Awaitable[bool], to: _Session, grant: Grant) -> Entered:
     try:
         claimed = await claiming
     except RequestRejected as fault:  # the account went meanwhile
         raise RequestRejected("code_wrong") from fault
     if not claimed:
         raise RequestRejected("code_wrong")
-    return Handed(to.told(grant), grant)
+    return Entered(to.account, grant, to.told(grant))
 
 
 def handle(typed: str, by: Literal["email", "username"]) -> str:

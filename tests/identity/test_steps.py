@@ -77,7 +77,7 @@ class Counter:
         )  # fmt: skip
 
     def endpoints(self, mint: Mint) -> SessionEndpoints:
-        return SessionEndpoints(self.steps(mint), self.core.people, self.core.sessions, "/v1")
+        return SessionEndpoints(self.steps(mint), self.core.sessions, "/v1")
 
     async def live(self) -> list[str]:
         grants = await self.store.grants.grants(self.ada.id)
@@ -106,8 +106,8 @@ async def test_a_login_whose_token_cannot_be_made_goes_on_when_it_can(counter: C
     with pytest.raises(DependencyFailed, match="keys_unavailable"):
         await counter.steps(Keyless()).finish(begun.token, None, HERE, FORM)
     assert await counter.live() == []
-    handed = await counter.steps(counter.mint).finish(begun.token, None, HERE, FORM)
-    assert await counter.live() == [handed.grant.id]
+    entered = await counter.steps(counter.mint).finish(begun.token, None, HERE, FORM)
+    assert await counter.live() == [entered.grant.id]
 
 
 async def test_a_refresh_whose_token_cannot_be_made_leaves_the_old_one(counter: Counter) -> None:
@@ -144,3 +144,13 @@ async def test_a_token_finishes_no_login_of_somebody_else(counter: Counter) -> N
         with pytest.raises(RequestRejected, match="code_wrong"):
             await steps.finish_own(named, begun.token, "123456", HERE, FORM)
     assert await counter.live() == []
+
+
+async def test_what_is_handed_out_does_not_show_in_a_traceback(counter: Counter) -> None:
+    """Nor in a log: neither has a repr that tells it."""
+    steps = counter.steps(counter.mint)
+    begun = await steps.begin("ada@example.org", "email", PASSWORD, HERE, FORM.dialect)
+    entered = await steps.finish(begun.token, None, HERE, FORM)
+    key = await counter.core.grants.issue_key(counter.ada.id, "key", None, FORM.dialect, HERE)
+    shown = repr((begun, entered, key))
+    assert [secret for secret in (begun.token, entered.secret, key.secret) if secret in shown] == []

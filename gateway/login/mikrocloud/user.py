@@ -60,8 +60,8 @@ class User:
         if errors:
             return invalid(errors)
         typed = code if isinstance(code, str) and code.strip() else None
-        handed = await self._steps.finish(unwrapped(call.text("token")), typed, call.origin, FORM)
-        return passed(handed.secret, handed.recovery_codes)
+        entered = await self._steps.finish(unwrapped(call.text("token")), typed, call.origin, FORM)
+        return passed(entered.secret, entered.recovery_codes)
 
 
 def wrapped(token: str) -> str:

@@ -4,7 +4,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
 from gateway.identity.steps import Form, Steps
 from gateway.login.caller import account_of, session_of
@@ -18,9 +17,8 @@ RENEWED_FOR: Final = 30 * 86400.0  # seconds since the login: a stolen token mus
 
 
 class SessionEndpoints:
-    def __init__(self, steps: Steps, people: People, sessions: Sessions, mount: str) -> None:
+    def __init__(self, steps: Steps, sessions: Sessions, mount: str) -> None:
         self._steps = steps
-        self._people = people
         self._sessions = sessions
         self._mount = mount
 
@@ -40,16 +38,15 @@ class SessionEndpoints:
         begun = await self._steps.begin(email, "email", password, call.origin, FORM.dialect, newest=True)
         if begun.factor_on:
             return done({"requires_2fa": True, "session_token": PREFIX + begun.token})
-        handed = await self._steps.finish(begun.token, None, call.origin, FORM)
-        return logged_in(handed.secret, begun.account)
+        entered = await self._steps.finish(begun.token, None, call.origin, FORM)
+        return logged_in(entered.secret, entered.account)
 
     async def verify(self, call: Call) -> Reply:
         """`{session_token, code}` -> the token. A recovery code is taken as `code` and as `recovery_code`."""
         which = "recovery_code" if not call.body.get("code") and call.body.get("recovery_code") else "code"
         token, code = texts(call, "session_token", which)
-        handed = await self._steps.finish(_bare(token), code, call.origin, FORM)
-        account = await self._people.account(handed.grant.account_id)
-        return logged_in(handed.secret, account)
+        entered = await self._steps.finish(_bare(token), code, call.origin, FORM)
+        return logged_in(entered.secret, entered.account)
 
     async def refresh(self, call: Call) -> Reply:
         """A token of a new session; the presented one ends."""

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from gateway.errors import RequestRejected
-from gateway.identity.grants import Handed
 from gateway.identity.services import Services
 from gateway.identity.setup import Setup
-from gateway.identity.steps import handle
+from gateway.identity.steps import Entered, handle
 from gateway.login.caller import account_of
 from gateway.login.dialect import Call, Endpoint, Reply, replied
 from gateway.login.pipelit.answers import SETUP_TOKEN_HEADER, logged_in, shown_name
@@ -44,7 +43,7 @@ class LoginEndpoints:
         if begun.factor_on:
             body = {"key": "", "requires_mfa": True, "mfa_token": begun.token}
             return _with_cookie(replied(body), self._cookie(begun.token))
-        return _entered(await self._services.steps.finish(begun.token, None, call.origin, self._form))
+        return _answered(await self._services.steps.finish(begun.token, None, call.origin, self._form))
 
     async def login_verify(self, call: Call) -> Reply:
         """`{username, code, mfa_token?}` -> `{key, requires_mfa}`. A recovery code does too."""
@@ -58,10 +57,10 @@ class LoginEndpoints:
             raise RequestRejected("code_wrong")
         steps = self._services.steps
         if token is None:  # as the seed has it: the login that this very address and program began
-            handed = await steps.finish_here(account, code, call.origin, self._form)
+            entered = await steps.finish_here(account, code, call.origin, self._form)
         else:  # one that is there and wrong is not made up for by the address
-            handed = await steps.finish_own(account, token, code, call.origin, self._form)
-        return _with_cookie(_entered(handed), self._cookie(""))
+            entered = await steps.finish_own(account, token, code, call.origin, self._form)
+        return _with_cookie(_answered(entered), self._cookie(""))
 
     async def setup_status(self, call: Call) -> Reply:
         return replied({"needs_setup": await self._setup.is_needed()})
@@ -76,7 +75,7 @@ class LoginEndpoints:
         password = fields.password("password", lambda typed: self._setup.check(typed, username, local=local))
         fields.check()
         account = await self._setup.create(username, password, None if local else _setup_token(call))
-        return _entered(await self._services.steps.handed(account, call.origin, self._form))
+        return _answered(await self._services.steps.handed(account, call.origin, self._form))
 
     async def me(self, call: Call) -> Reply:
         account = account_of(call)
@@ -90,8 +89,8 @@ class LoginEndpoints:
         return f"{COOKIE}={token}; Path={self._said.mount}; HttpOnly; SameSite=Strict{age}{secure}"
 
 
-def _entered(handed: Handed) -> Reply:
-    return replied(logged_in(handed.secret))
+def _answered(entered: Entered) -> Reply:
+    return replied(logged_in(entered.secret))
 
 
 def _with_cookie(reply: Reply, cookie: str) -> Reply:
