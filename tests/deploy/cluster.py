@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from tests.e2e.parts import program
+from e2e.parts import program
+from harness.certificates import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "config/kubernetes"
 OVERLAY = Path("overlays/production")
 BIN = Path(sys.executable).parent
 
-# What the operator makes, as docs/deploy.md says: the gateway itself looks at the first alone.
+# What the operator makes, as docs/deploy.md says.
 SECRETS = {
     "master.key": base64.b64encode(bytes(32)).decode(),
     "admin.token": "a" * 32,
@@ -27,6 +27,7 @@ SECRETS = {
     "redis.password": "r" * 16,
     "smtp.password": "s" * 16,
 }
+AUTHORITIES = ("database.ca", "redis.ca")  # that sign the servers' certificates
 
 Manifest = dict[str, Any]
 
@@ -35,8 +36,10 @@ def copied(folder: Path, *, secrets: bool = True) -> Path:
     """The overlay in a copy of its own, with the operator's secrets or without."""
     shutil.copytree(KUBERNETES, folder / "kubernetes")
     overlay = folder / "kubernetes" / OVERLAY
-    for name, value in SECRETS.items() if secrets else ():
-        (overlay / "secrets" / name).write_text(value + "\n")
+    if secrets:
+        authority = Authority(folder).ca.read_text()
+        for name, value in (*SECRETS.items(), *((name, authority) for name in AUTHORITIES)):
+            (overlay / "secrets" / name).write_text(value + "\n")
     return overlay
 
 

