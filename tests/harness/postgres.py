@@ -15,7 +15,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-
 from e2e.parts import free_port, need
 
 BINARIES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"), Path("/usr/bin")]

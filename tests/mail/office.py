@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.store.engine import Database
+from gateway.store.waiting import due
 from sqlalchemy import text
 
 from gateway.clock import Clock
@@ -16,12 +18,10 @@ from gateway.mail.outbox import Postman
 from gateway.mail.render import Renderer
 from gateway.mail.transport import make_transport
 from gateway.settings.values import mail_url
-from gateway.store.engine import Database
 from gateway.store.outbox import Outbox, post
 from gateway.store.schema import migrate
 from gateway.store.seal import Sealer
 from gateway.store.sqlite import Reader
-from gateway.store.waiting import due
 
 TO = "ada@example.org"
 LINK = "https://gateway.example/login#s3cret-token"

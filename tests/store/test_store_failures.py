@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from gateway.store.engine import Database, database_path
 from sqlalchemy import create_engine
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.identity.grants import secret_digest
-from gateway.store.engine import Database, database_path
 from gateway.store.schema import migrate, newest
 from gateway.store.seal import Sealer, master_key
 from gateway.store.sql import open_store

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway.store.engine import Database
+from gateway.store.waiting import due
 
 from gateway.clock import Clock
 from gateway.identity.letters import Letter
-from gateway.store.engine import Database
 from gateway.store.outbox import Outbox, Taken, post
 from gateway.store.seal import Sealer
 from gateway.store.sqlite import Reader
-from gateway.store.waiting import due
 
 from .world import MASTER_KEY, Hand
 

@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import pytest
+from gateway.store.file import database_path
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.store import schema
-from gateway.store.file import database_path
 from gateway.store.revision import NEWEST
 from gateway.store.sql import open_store
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from gateway.store.file import database_path
 from sqlalchemy import text
 
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.model import TelegramBot
-from gateway.store.file import database_path
 from gateway.store.seal import Sealer
 from gateway.store.telegram import TelegramBots
 

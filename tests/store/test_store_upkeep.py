@@ -6,11 +6,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from gateway.store.upkeep import SESSIONS_KEPT, forget, touch
 
 from gateway.errors import DependencyFailed
 from gateway.identity.challenge import Challenge
 from gateway.identity.grants import Terms
-from gateway.store.upkeep import SESSIONS_KEPT, forget, touch
 
 from .world import World
 
