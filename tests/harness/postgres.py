@@ -32,8 +32,8 @@ SETTINGS = {
 
 
 class Postgres:
-    """folder: an empty one, which the server owns. It listens on loopback, where it asks for the password, and on a Unix
-    socket, where it does not."""
+    """folder: an empty one, which the server owns. It listens on loopback, where it asks for the password, and on a
+    Unix socket, where it does not."""
 
     def __init__(self, binaries: Path, folder: Path) -> None:
         self.folder = folder
@@ -133,7 +133,7 @@ class Postgres:
     async def database(
         self, kind: str = "", prepare: Callable[[str], Awaitable[object]] | None = None
     ) -> AsyncIterator[str]:
-        """The URL of a fresh one, which goes at the end. prepare: fills the first of this kind; the others are copies."""
+        """The URL of a fresh one, which goes at the end. prepare: fills the first of this kind; others are copies."""
         name = f"test_{next(self._numbers)}"
         template = await self._template(kind, prepare) if prepare is not None else "template0"
         await self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")

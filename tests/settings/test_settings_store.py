@@ -14,7 +14,8 @@ SERVER = "postgresql+asyncpg://gateway@db.example:5432/gateway"
 @pytest.mark.parametrize(
     "text",
     [
-        SERVER, "postgresql+asyncpg://a@[::1]/b", "postgresql+asyncpg://a@/b?host=/run/postgresql", f"{SERVER}?sslmode=require",
+        SERVER, f"{SERVER}?sslmode=require", "postgresql+asyncpg://a@[::1]/b",
+        "postgresql+asyncpg://a@/b?host=/run/postgresql",
         "postgresql+asyncpg://a@localhost:5433/b?host=/run/postgresql", "postgresql+asyncpg://a%40b@127.0.0.1/c",
         f"{SERVER}?sslmode=verify-full&sslrootcert=/a.pem&sslcert=/b.pem&sslkey=/c.pem",
     ],
