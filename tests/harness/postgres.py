@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -160,9 +160,9 @@ def _somebody() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """Started once. A test that stops it starts it again."""
+@contextmanager
+def running(**settings: str) -> Iterator[Postgres]:
+    """A server that has its end with the block. settings: of it."""
     found = next((folder for folder in BINARIES if os.access(folder / "postgres", os.X_OK)), None)
     need(found, "PostgreSQL")
     assert found is not None
@@ -170,9 +170,16 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres(found, folder)
     try:
         server.make()
-        server.start()
+        server.start(**settings)
         yield server
     finally:
         server.stop(signal.SIGQUIT)
         shutil.rmtree(folder)
         (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One for all tests, which leave it as it is: whoever stops a server has one of their own."""
+    with running() as server:
+        yield server
