@@ -62,9 +62,13 @@ class Database:
         await self._on_our_own()
         with translated():
             async with self._engine.begin() as connection:
-                revocations.begin(connection)
-                yield connection
-                await revocations.tell(connection)
+                try:
+                    revocations.begin(connection)
+                    yield connection
+                    await revocations.tell(connection)
+                except TimeoutError:
+                    await connection.invalidate()  # nobody is there who could be asked to roll back
+                    raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

@@ -1,8 +1,6 @@
 """Conformance: many at once, from several gateways over one store. What SQLite has its one write lock for,
 PostgreSQL has `store.locks` for.
 """
-`store.locks` for.
-"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

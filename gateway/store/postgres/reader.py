@@ -33,13 +33,15 @@ STATEMENTS = Statements(
     has_tables="SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
 )
 
-# the server was restarted, or ended this session: a read may be asked again
+# the server was restarted, or ended this session: a read may be asked again. The last is what asyncpg says of a session
+# whose end arrived while nobody used it
 ENDED = (
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.AdminShutdownError,
     asyncpg.IdleSessionTimeoutError,
     ConnectionResetError,
     BrokenPipeError,
+    asyncpg.InternalClientError,
 )
 FAILED = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
@@ -82,10 +84,10 @@ class Reader:
     async def _twice(self, statement: str, values: tuple[object, ...]) -> list[Row]:
         pool = self._pool or await self._open()
         try:
-            found = await pool.fetch(statement, *values)
+            return await _fetched(pool, statement, values)
         except ENDED:
-            found = await pool.fetch(statement, *values)
-        return [tuple(row) for row in found]
+            await pool.expire_connections()  # the others were of the same server
+            return await _fetched(pool, statement, values)
 
     async def _open(self) -> "Pool":
         # with no connection at first there is nothing to wait for in here, so nobody else opens one meanwhile
@@ -106,3 +108,12 @@ class Reader:
                     await pool.close()
             except (TimeoutError, *FAILED):
                 pool.terminate()
+
+
+async def _fetched(pool: "Pool", statement: str, values: tuple[object, ...]) -> list[Row]:
+    async with pool.acquire() as connection:
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *values)]
+        except (asyncio.CancelledError, TimeoutError):
+            connection.terminate()  # asyncpg would first ask the server to stop, and wait for its answer
+            raise
