@@ -16,7 +16,7 @@ from gateway.identity.connection_string import mint
 from gateway.identity.grants import secret_digest
 from gateway.identity.keys import Keys
 from gateway.identity.model import Grant, Issue, MacKey
-from gateway.store.engine import Database, database_path
+from gateway.store.engines import engine_of
 from gateway.store.grants import from_issue
 from gateway.store.schema import migrate
 from gateway.store.sql import Store, open_store
@@ -98,7 +98,7 @@ def _connection(account_id: str, tenant_id: str, key: MacKey, clock: Clock, numb
 
 async def _insert(url: str, issues: list[Issue]) -> None:
     """Thousands at once: through the service each would be a transaction of its own."""
-    database = Database(database_path(url))
+    database = engine_of(url).database()
     try:
         async with database.writing() as connection:
             for start in range(0, len(issues), BATCH):

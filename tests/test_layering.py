@@ -52,6 +52,7 @@ HOMES: dict[str, frozenset[str]] = {
         "sqlalchemy": "store",
         "alembic": "store",
         "aiosqlite": "store",
+        "asyncpg": "store.postgres",
         "sqlite3": "store",  # in the standard library, and a database driver all the same
         "email_validator": "identity",
         "structlog": "ops.logs",

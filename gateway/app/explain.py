@@ -120,7 +120,7 @@ async def offline(settings: Settings, master_key: bytes, clock: Clock, log: Log)
 
     Raises DependencyFailed.
     """
-    store = await open_store(settings.store.url, master_key, clock)
+    store = await open_store(settings.store.url, master_key, clock, settings.store.secret)
     try:
         async with HttpFetch() as fetch:
             jwks = Jwks(key_sources(settings), fetch, clock)

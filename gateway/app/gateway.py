@@ -144,7 +144,7 @@ class Gateway:
             raise StartFailed(f"secrets.master_key: {error}") from error
         self.observer = Observer(self._clock, self._log, self._access_log(settings))
         self._closers.push_async_callback(self._close_access_log)
-        self._store = await open_store(settings.store.url, key, self._clock)
+        self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret)
         self._closers.push_async_callback(self._store.aclose)
         await self._ensure_keys(settings)
 

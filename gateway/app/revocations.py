@@ -77,6 +77,8 @@ class RevocationPoll:
         rows = await self._source.since(self._last)
         latest = rows[-1].id if rows else await self._source.latest()
         replaced = latest < self._last  # another database is here now, whose rows say nothing of what was voided
+        if not rows and not replaced:
+            latest = self._last  # what was committed between the two reads is for the next turn
         missed = replaced or self._failing
         if missed:
             forgotten = (Revocation(latest, "keys", ""), *rows)

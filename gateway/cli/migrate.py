@@ -13,7 +13,7 @@ async def prepare(found: Settings) -> Fields:
     """The tables brought up to date, and the keys that are missing made. `from` is None for a new database."""
     from gateway.store import schema  # Alembic, which no other command needs
 
-    before, after = await schema.migrate(found.store.url)
+    before, after = await schema.migrate(found.store.url, found.store.secret)
     async with opened(found, Clock()) as session:
         made = await session.keys.ensure(found.tokens.algorithm, mployr=found.login.mployr is not None)
     return {"from": before, "to": after, "keysMade": made}

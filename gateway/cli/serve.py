@@ -36,7 +36,7 @@ async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awai
     if migrate:
         from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
 
-        await migrate_store(loaded.settings.store.url)
+        await migrate_store(loaded.settings.store.url, loaded.settings.store.secret)
     gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ), log.set_level)
     del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()

@@ -112,7 +112,7 @@ class Session:
 
 @asynccontextmanager
 async def opened(found: Settings, clock: Clock) -> AsyncIterator[Session]:
-    store = await open_store(found.store.url, key_of(found.secrets.master_key), clock)
+    store = await open_store(found.store.url, key_of(found.secrets.master_key), clock, found.store.secret)
     strings = found.connection_strings
     try:
         yield Session(

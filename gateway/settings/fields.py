@@ -15,6 +15,7 @@ from pydantic import WithJsonSchema as Schema
 from gateway.settings import values
 from gateway.settings.faults import quoted, suggestion
 from gateway.settings.secrets import Secret, SecretAbsent, Sources, from_env, from_file
+from gateway.settings.store_url import store_url
 from gateway.settings.template import prefix, template
 from gateway.settings.values import Unfit
 
@@ -121,11 +122,21 @@ AccessLog = Annotated[Path | Literal["stdout", "off"], PlainValidator(_access_lo
 def _store(value: object, info: ValidationInfo) -> str:
     if not isinstance(value, str):
         raise Unfit("wrong_type", _TEXT_WANTED)
-    path = values.store_url(value).removeprefix("sqlite:///")
-    return values.store_url(f"sqlite:///{info.context.folder / path}") if isinstance(info.context, Sources) else value
+    if not isinstance(info.context, Sources):
+        return store_url(value)
+    folder = info.context.folder
+    return store_url(value, lambda path: folder / path)
 
 
-StoreUrl = Annotated[str, PlainValidator(_store), _string("^sqlite:///", "sqlite:///var/gateway.db")]
+StoreUrl = Annotated[
+    str,
+    PlainValidator(_store),
+    _string(
+        "^(sqlite:///|postgresql\\+asyncpg://)",
+        "sqlite:///var/gateway.db",
+        "postgresql+asyncpg://gateway@db.example:5432/gateway",
+    ),
+]
 
 
 def _mail(value: object, info: ValidationInfo) -> values.MailUrl:

@@ -32,7 +32,6 @@ from gateway.settings.fields import (
     PathTemplate,
     SecretReference,
     Size,
-    StoreUrl,
     Text,
     UpstreamName,
     Url,
@@ -44,6 +43,7 @@ from gateway.settings.fields import (
     written,
 )
 from gateway.settings.secrets import Secret
+from gateway.settings.store import Store
 from gateway.settings.template import literal_prefix, refused_spellings
 
 PUBLIC_URL = "http://localhost:8080"
@@ -106,12 +106,6 @@ class Admin(Model):
     token: SecretReference = default_secret("var/admin.token", "The bearer token of the admin listener.")
     hosts: tuple[HostName, ...] = Field(
         (), description="Host names, besides addresses and localhost, under which the admin listener answers."
-    )
-
-
-class Store(Model):
-    url: StoreUrl = Field(
-        "sqlite:///var/gateway.db", validate_default=True, description="Where accounts and grants are kept: SQLite."
     )
 
 

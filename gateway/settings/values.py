@@ -211,18 +211,6 @@ def endpoint(text: str) -> Endpoint:
     return Endpoint(parts.scheme, host_name(parts.hostname or ""), port, path.encode("ascii"))
 
 
-def store_url(text: str) -> str:
-    """`sqlite:///relative/path` or `sqlite:////absolute/path`; made absolute by the model."""
-    scheme, found, path = text.partition(":///")
-    if scheme.split("+")[0] != "sqlite":
-        raise ValueError("the store is sqlite:///PATH; other databases are not supported by this version")
-    if scheme != "sqlite" or not found or not path or path.endswith("/") or path.startswith(":"):
-        raise ValueError("write sqlite:///PATH, relative to the configuration file, or sqlite:////PATH from the root")
-    if re.search(r"[?#%\x00-\x1f\x7f]", path):
-        raise ValueError("the store's path has no ?, #, % and no control characters")
-    return text
-
-
 def mail_url(text: str) -> MailUrl:
     """`smtp://`, `smtps://`, `file:FOLDER` or `console:`. No message repeats the text: a password may be in it."""
     scheme, _, rest = text.partition(":")

@@ -10,15 +10,18 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, AccountStatus, MfaPolicy, Owner, Password
-from gateway.store.engine import Database
+from gateway.store.database import Database, broken
 from gateway.store.grants import revoke_others
+from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
-from gateway.store.rows import changed, from_account, require_account, revoked, select_accounts, to_account
+from gateway.store.revocations import revoked
+from gateway.store.rows import changed, from_account, require_account, select_accounts, to_account
 from gateway.store.seal import Sealer
 from gateway.store.tables import account, challenge, email, external_identity, password, tenant
 
 held_email = email.alias("held_email")  # any address of the account; `select_accounts` joins the primary one
 
+TAKEN = {"uq_account_username_key": "the username", "uq_email_key_verified": "the e-mail address"}
 _PEOPLE = select(account.c.id).where(account.c.kind == "human").limit(1)
 
 
@@ -34,6 +37,7 @@ class Accounts:
         at = self._clock.now()
         try:
             async with self._database.writing() as connection:
+                await hold(connection, "accounts")
                 row = from_account(value, at) | {"username_key": username_key}
                 await connection.execute(insert(account).values(row))
                 if value.owner.email:
@@ -42,7 +46,9 @@ class Accounts:
                     row = {"account_id": value.id, "phc": phc, "set_at": at, "must_change": False}
                     await connection.execute(insert(password).values(row))
         except IntegrityError as error:
-            taken = "the username" if "username" in str(error.orig) else "the e-mail address"
+            taken = TAKEN.get(broken(error))
+            if taken is None:
+                raise
             raise RequestRejected("conflict", f"{taken} is taken") from error
 
     async def has_people(self) -> bool:
@@ -52,6 +58,7 @@ class Accounts:
     async def add_first(self, value: Account, username_key: str, phc: str) -> bool:
         at = self._clock.now()
         async with self._database.writing() as connection:
+            await hold(connection, "accounts")
             if (await connection.execute(_PEOPLE)).first() is not None:
                 return False
             await connection.execute(insert(account).values(from_account(value, at) | {"username_key": username_key}))
@@ -96,6 +103,7 @@ class Accounts:
     async def set_password(self, account_id: str, phc: str, keep: str | None, letter: Letter | None) -> None:
         at = self._clock.now()
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             await require_account(connection, account_id)
             await put_password(connection, account_id, phc, keep, at)
             await post(connection, self._sealer, self._clock, letter)
@@ -108,6 +116,7 @@ class Accounts:
     async def set_status(self, account_id: str, status: AccountStatus) -> bool:
         at = self._clock.now()
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             if (await require_account(connection, account_id)).status == status:
                 return False
             change = update(account).where(account.c.id == account_id).values(status=status, updated_at=at)
@@ -117,6 +126,7 @@ class Accounts:
 
     async def set_mfa_policy(self, account_id: str, policy: MfaPolicy) -> bool:
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             if (await require_account(connection, account_id)).mfa_policy == policy:
                 return False
             await connection.execute(update(account).where(account.c.id == account_id).values(mfa_policy=policy))
@@ -133,9 +143,12 @@ class Accounts:
         local, _, domain = address.rpartition("@")
         email_key = f"{local.lower()}@{domain}"  # as `identity.addresses` makes it
         async with self._database.writing() as connection:
+            await hold(connection, "identity", issuer, subject)
             known = select(external_identity.c.id).filter_by(issuer=issuer, subject=subject)
             if (await connection.execute(known)).first() is not None:
                 return
+            await hold(connection, "accounts")
+            await hold(connection, "address", email_key)  # so that it is still free when it is added
             held = select(email.c.id).where(email.c.key == email_key, email.c.verified_at.is_not(None))
             free = address != "" and (await connection.execute(held)).first() is None
             owner = Owner(id=self._clock.uuid4(), email=address if free else "")
@@ -148,7 +161,7 @@ class Accounts:
 
 
 async def put_password(connection: AsyncConnection, account_id: str, phc: str, keep: str | None, at: float) -> None:
-    """In the place of the old one; all grants but `keep` end, and so do logins under way."""
+    """In the place of the old one; all grants but `keep` end, and so do logins under way. The account is held."""
     await connection.execute(delete(password).where(password.c.account_id == account_id))
     row = {"account_id": account_id, "phc": phc, "set_at": at, "must_change": False}
     await connection.execute(insert(password).values(row))
@@ -160,7 +173,11 @@ async def put_password(connection: AsyncConnection, account_id: str, phc: str, k
 
 
 async def put_email(connection: AsyncConnection, account_id: str, address: str, key: str, at: float) -> None:
-    """The proven primary one, in the place of the old. What was mailed to the old one lets nobody in any more."""
+    """The proven primary one, in the place of the old. What was mailed to the old one lets nobody in any more.
+
+    The account is held.
+    """
+    await hold(connection, "address", key)
     held = and_(email.c.account_id == account_id, or_(email.c.is_primary, email.c.key == key))
     await connection.execute(delete(email).where(held))
     row = {"account_id": account_id, "address": address, "key": key, "is_primary": True, "verified_at": at}
@@ -172,5 +189,6 @@ async def put_email(connection: AsyncConnection, account_id: str, address: str, 
 
 
 async def add_email(connection: AsyncConnection, value: Account, key: str, at: float) -> None:
+    await hold(connection, "address", key)  # whoever looked before it, as `provision` does, is right until it commits
     row = {"account_id": value.id, "address": value.owner.email, "key": key, "is_primary": True, "verified_at": at}
     await connection.execute(insert(email).values(row))

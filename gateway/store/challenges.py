@@ -12,9 +12,10 @@ from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
 from gateway.identity.model import Confirmed, Issue
 from gateway.store.accounts import put_email, put_password
-from gateway.store.engine import Database
+from gateway.store.database import Database, broken
 from gateway.store.factors import put_active
 from gateway.store.grants import end_sessions, from_issue, revoke_others
+from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
 from gateway.store.rows import Values, is_live, overtaken, require_live
 from gateway.store.seal import Sealer, draft_place
@@ -34,6 +35,7 @@ class Challenges:
         over = self._live_where(older).values(state="superseded", decided_at=self._clock.now())
         async with self._database.writing() as connection:
             if value.address_key is not None:
+                await hold(connection, "challenge", value.purpose, value.address_key)  # one of parallel ones is left
                 await connection.execute(over)
             row = self._row(value) | {"link_hash": link, "client_hash": client}
             await connection.execute(insert(challenge).values(row))
@@ -78,6 +80,7 @@ class Challenges:
         self, challenge_id: str, issue: Issue, epoch: int, step_up: Challenge | None, *, single: bool = False
     ) -> bool:
         async with self._database.writing() as connection:
+            await hold_account(connection, issue.grant.account_id)
             if not await _moved(connection, self._decided(challenge_id)):
                 return False
             found = await require_live(connection, issue.grant.account_id)  # raises: then it is not claimed either
@@ -95,6 +98,7 @@ class Challenges:
     ) -> bool:
         account_id, at = issue.grant.account_id, self._clock.now()
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             if not await _moved(connection, self._decided(challenge_id)):
                 return False
             await require_live(connection, account_id)
@@ -110,10 +114,12 @@ class Challenges:
         at = self._clock.now()
         mine = and_(grant_.c.id == grant_id, grant_.c.restricted, is_live(at))
         async with self._database.writing() as connection:
-            if not await _moved(connection, self._decided(challenge_id)):
+            holder = (await connection.execute(select(grant_.c.account_id).where(grant_.c.id == grant_id))).scalar()
+            if holder is not None:
+                await hold_account(connection, holder)
+            if not await _moved(connection, self._decided(challenge_id)) or holder is None:
                 return False
-            holder = (await connection.execute(select(grant_.c.account_id).where(mine))).scalar()
-            if holder is None:
+            if (await connection.execute(select(grant_.c.id).where(mine))).first() is None:
                 return False
             await require_live(connection, holder)
             methods = grant_.c.amr + f" {amr}"
@@ -122,6 +128,7 @@ class Challenges:
 
     async def reset_password(self, challenge_id: str, account_id: str, phc: str, letter: Letter | None) -> bool:
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             if not await _moved(connection, self._decided(challenge_id)):
                 return False
             await require_live(connection, account_id)
@@ -135,6 +142,7 @@ class Challenges:
         at = self._clock.now()
         try:
             async with self._database.writing() as connection:
+                await hold_account(connection, account_id)
                 if not await _moved(connection, self._decided(challenge_id)):
                     return False
                 began = select(challenge.c.epoch).where(challenge.c.id == challenge_id)
@@ -144,6 +152,8 @@ class Challenges:
                 await post(connection, self._sealer, self._clock, letter)
                 return True
         except IntegrityError as error:
+            if broken(error) != "uq_email_key_verified":
+                raise
             raise RequestRejected("conflict", "the e-mail address is taken") from error
 
     def _live(self) -> ColumnElement[bool]:

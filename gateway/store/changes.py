@@ -1,11 +1,9 @@
 """All that writes, over one SQLAlchemy engine."""
 
-from pathlib import Path
-
 from gateway.clock import Clock
 from gateway.store.accounts import Accounts
 from gateway.store.challenges import Challenges
-from gateway.store.engine import Database
+from gateway.store.database import Database
 from gateway.store.factors import Factors
 from gateway.store.grants import Grants
 from gateway.store.keys import KeyChanges
@@ -17,8 +15,8 @@ from gateway.store.tenants import Roles, Tenants
 
 
 class Changes:
-    def __init__(self, path: Path, sealer: Sealer, clock: Clock) -> None:
-        self.database = Database(path)
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self.database = database
         self.accounts = Accounts(self.database, sealer, clock)
         self.challenges = Challenges(self.database, sealer, clock)
         self.factors = Factors(self.database, sealer, clock)

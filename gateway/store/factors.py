@@ -10,8 +10,9 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
 from gateway.identity.model import Confirmed, Enrolment, Factor
-from gateway.store.engine import Database
+from gateway.store.database import Database
 from gateway.store.grants import revoke_others
+from gateway.store.locks import hold_account
 from gateway.store.outbox import post
 from gateway.store.rows import Values, changed, require_account
 from gateway.store.seal import Sealer, factor_place
@@ -35,6 +36,7 @@ class Factors:
     async def begin(self, value: Factor) -> None:
         mine = factor.c.account_id == value.account_id
         async with self._database.writing() as connection:
+            await hold_account(connection, value.account_id)
             if (await connection.execute(select(factor.c.id).where(mine, factor.c.state == "active"))).first():
                 raise RequestRejected("mfa_enabled")
             await connection.execute(delete(factor).where(mine, factor.c.state == "pending"))
@@ -46,6 +48,7 @@ class Factors:
         pending = and_(factor.c.id == value.id, factor.c.state == "pending", factor.c.expires_at > at)
         change = update(factor).where(pending).values(state="active", confirmed_at=at, expires_at=None, last_step=step)
         async with self._database.writing() as connection:
+            await hold_account(connection, value.account_id)
             if (await connection.execute(change)).rowcount != 1:
                 return False
             await put_codes(connection, value.account_id, codes, at)
@@ -73,10 +76,13 @@ class Factors:
             return True
 
     async def replace_recovery_codes(self, factor_id: str, codes: list[bytes], letter: Letter | None) -> bool:
-        active = select(factor.c.account_id).where(factor.c.id == factor_id, factor.c.state == "active")
+        mine = select(factor.c.account_id).where(factor.c.id == factor_id)
         async with self._database.writing() as connection:
-            account_id = (await connection.execute(active)).scalar()
+            account_id = (await connection.execute(mine)).scalar()
             if account_id is None:
+                return False
+            await hold_account(connection, account_id)
+            if (await connection.execute(mine.where(factor.c.state == "active"))).first() is None:
                 return False
             await put_codes(connection, account_id, codes, self._clock.now())
             await post(connection, self._sealer, self._clock, letter)
@@ -85,6 +91,7 @@ class Factors:
     async def remove(self, account_id: str, keep: str | None, letter: Letter | None) -> bool:
         at = self._clock.now()
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             await require_account(connection, account_id)
             active = and_(factor.c.account_id == account_id, factor.c.state == "active")
             removed = (await connection.execute(delete(factor).where(active))).rowcount == 1
@@ -118,7 +125,7 @@ def _row(sealer: Sealer, value: Factor, at: float) -> Values:
 
 
 async def put_active(connection: AsyncConnection, sealer: Sealer, value: Confirmed, at: float) -> None:
-    """Where there is no active one; a pending one goes."""
+    """Where there is no active one; a pending one goes. The account is held."""
     account_id = value.factor.account_id
     pending = and_(factor.c.account_id == account_id, factor.c.state == "pending")
     await connection.execute(delete(factor).where(pending))
@@ -128,7 +135,7 @@ async def put_active(connection: AsyncConnection, sealer: Sealer, value: Confirm
 
 
 async def put_codes(connection: AsyncConnection, account_id: str, codes: Sequence[bytes], at: float) -> None:
-    """In the place of all earlier ones."""
+    """In the place of all earlier ones. The account is held."""
     await connection.execute(delete(recovery_code).where(recovery_code.c.account_id == account_id))
     rows = [{"account_id": account_id, "mac": mac, "created_at": at} for mac in codes]
     await connection.execute(insert(recovery_code), rows)

@@ -10,9 +10,11 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
 from gateway.identity.model import Grant, GrantKind, HeldGrant, Issue
-from gateway.store.engine import Database
+from gateway.store.database import Database, broken
+from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
-from gateway.store.rows import Values, from_grant, is_live, require_account, require_live, revoked, to_grant
+from gateway.store.revocations import revoked
+from gateway.store.rows import Values, from_grant, is_live, require_account, require_live, to_grant
 from gateway.store.seal import Sealer
 from gateway.store.tables import grant_, mac_key, role, role_assignment
 from gateway.store.tenants import require_tenant
@@ -26,12 +28,15 @@ class Grants:
 
     async def add_grant(self, issue: Issue) -> None:
         async with self._database.writing() as connection:
+            await hold_account(connection, issue.grant.account_id)
             await require_live(connection, issue.grant.account_id)
             await connection.execute(insert(grant_).values(from_issue(issue)))
 
     async def add_connection(self, issue: Issue, letter: Letter | None = None) -> bool:
         grant = issue.grant
         async with self._database.writing() as connection:
+            await hold_account(connection, grant.account_id)
+            await hold(connection, "keys", shared=True)  # a rotation counts what hangs on the key that it drops
             await require_live(connection, grant.account_id)
             await require_tenant(connection, grant.tenant_id or "")
             await require_role(connection, grant)
@@ -39,8 +44,10 @@ class Grants:
             try:
                 async with connection.begin_nested():
                     await connection.execute(insert(grant_).values(from_issue(issue)))
-            except IntegrityError:
-                return False  # the digest: everything else that a constraint guards was checked above, under the lock
+            except IntegrityError as error:
+                if broken(error) != "uq_grant__secret_hash":
+                    raise
+                return False
             await post(connection, self._sealer, self._clock, letter)
             return True
 
@@ -63,13 +70,12 @@ class Grants:
     async def revoke(self, grant_id: str, reason: str) -> bool:
         at = self._clock.now()
         async with self._database.writing() as connection:
-            row = (await connection.execute(select(grant_.c.revoked_at).where(grant_.c.id == grant_id))).first()
-            if row is None:
+            mine = grant_.c.id == grant_id
+            if (await connection.execute(select(grant_.c.id).where(mine))).first() is None:
                 raise RequestRejected("not_found", f"there is no grant {grant_id}")
-            if row.revoked_at is not None:
+            change = update(grant_).where(mine, grant_.c.revoked_at.is_(None))
+            if (await connection.execute(change.values(revoked_at=at, revoke_reason=reason))).rowcount != 1:
                 return False
-            change = update(grant_).where(grant_.c.id == grant_id)
-            await connection.execute(change.values(revoked_at=at, revoke_reason=reason))
             await revoked(connection, at, "grant", grant_id)
             return True
 
@@ -87,6 +93,7 @@ class Grants:
         at = self._clock.now()
         mine = and_(grant_.c.id == grant_id, grant_.c.account_id == account_id, grant_.c.kind == kind)
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             there = select(grant_.c.id).where(mine, grant_.c.deleted_at.is_(None))
             if (await connection.execute(there)).first() is None:
                 return False
@@ -102,6 +109,7 @@ class Grants:
         mine = and_(grant_.c.id == grant_id, grant_.c.account_id == holder, grant_.c.kind == "session")
         change = update(grant_).where(mine, grant_.c.restricted.is_(False), is_live(at))
         async with self._database.writing() as connection:
+            await hold_account(connection, holder)
             ended = await connection.execute(change.values(revoked_at=at, revoke_reason="renewed"))
             if ended.rowcount != 1:
                 return False
@@ -113,6 +121,7 @@ class Grants:
     async def revoke_sessions(self, account_id: str, keep: str | None, reason: str) -> int:
         sessions = grant_.c.kind == "session"
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             return await revoke_where(connection, account_id, sessions, keep, reason, self._clock.now())
 
 
@@ -124,24 +133,27 @@ async def revoke_others(connection: AsyncConnection, account_id: str, keep: str 
 async def revoke_where(
     connection: AsyncConnection, account_id: str, which: ColumnElement[bool], keep: str | None, reason: str, at: float
 ) -> int:
-    """The account's live grants of these, but `keep`, within a transaction. How many."""
+    """The account's live grants of these, but `keep`, within a transaction that holds the account. How many."""
     live = and_(grant_.c.account_id == account_id, which, is_live(at))
-    others = live if keep is None else and_(live, grant_.c.id != keep)
-    ids = list((await connection.execute(select(grant_.c.id).where(others))).scalars())
-    await connection.execute(update(grant_).where(others).values(revoked_at=at, revoke_reason=reason))
+    return await end_grants(connection, live if keep is None else and_(live, grant_.c.id != keep), reason, at)
+
+
+async def end_grants(connection: AsyncConnection, which: ColumnElement[bool], reason: str, at: float) -> int:
+    """How many. Those that are told are those that are revoked, and rows are locked in the order of `store.locks`."""
+    found = select(grant_.c.id).where(which).order_by(grant_.c.id).with_for_update(key_share=True)
+    ids = list((await connection.execute(found)).scalars())
+    if ids:
+        change = update(grant_).where(grant_.c.id.in_(ids))
+        await connection.execute(change.values(revoked_at=at, revoke_reason=reason))
     for grant_id in ids:
         await revoked(connection, at, "grant", grant_id)
     return len(ids)
 
 
 async def end_sessions(connection: AsyncConnection, account_id: str, dialect: str, at: float) -> None:
-    """The account's live sessions of one dialect, within a transaction."""
+    """The account's live sessions of one dialect, within a transaction that holds the account."""
     theirs = and_(grant_.c.account_id == account_id, grant_.c.dialect == dialect, grant_.c.kind == "session")
-    ids = list((await connection.execute(select(grant_.c.id).where(theirs, is_live(at)))).scalars())
-    change = update(grant_).where(grant_.c.id.in_(ids))
-    await connection.execute(change.values(revoked_at=at, revoke_reason="a newer session"))
-    for grant_id in ids:
-        await revoked(connection, at, "grant", grant_id)
+    await end_grants(connection, and_(theirs, is_live(at)), "a newer session", at)
 
 
 def from_issue(issue: Issue) -> Values:

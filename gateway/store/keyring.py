@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.identity.model import KeyRecord, MacKey, SigningKey
+from gateway.store.reading import Reader
 from gateway.store.seal import Sealer, mac_place, signing_place
-from gateway.store.sqlite import Reader
 
 if TYPE_CHECKING:
     from gateway.store.keys import KeyChanges

@@ -9,8 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.model import KeyRecord, MacKey, SigningKey
-from gateway.store.engine import Database
-from gateway.store.rows import is_live, revoked
+from gateway.store.database import Database
+from gateway.store.grants import end_grants
+from gateway.store.locks import hold
+from gateway.store.revocations import revoked
+from gateway.store.rows import is_live
 from gateway.store.seal import Sealer, mac_place, signing_place
 from gateway.store.tables import grant_, mac_key, signing_key
 
@@ -39,6 +42,7 @@ class KeyChanges:
         mine = signing_key.c.purpose == key.purpose
         active = and_(mine, signing_key.c.state == "active")
         async with self._database.writing() as connection:
+            await hold(connection, "keys")
             if (await connection.execute(select(signing_key.c.kid).where(active))).scalar() != replaces:
                 return False
             await connection.execute(update(signing_key).where(active).values(state="retiring", retired_at=at))
@@ -54,6 +58,7 @@ class KeyChanges:
         at = self._clock.now()
         sealed = self._sealer.seal(key.secret, mac_place(key.version))
         async with self._database.writing() as connection:
+            await hold(connection, "keys")
             versions = list((await connection.execute(select(mac_key.c.version).order_by(mac_key.c.version))).scalars())
             if key.version != (versions[-1] + 1 if versions else 1):
                 return False
@@ -85,12 +90,10 @@ def still_needed(purpose: str, now: float) -> ColumnElement[bool]:
 
 async def retire_mac_key(connection: AsyncConnection, version: int, force: bool, at: float) -> None:
     hanging = and_(grant_.c.mac_version == version, is_live(at))
-    ids = list((await connection.execute(select(grant_.c.id).where(hanging))).scalars())
-    if ids and not force:
-        raise RequestRejected("conflict", f"{len(ids)} live connection strings are signed with MAC key {version}")
-    await connection.execute(update(grant_).where(hanging).values(revoked_at=at, revoke_reason="key rotated"))
-    for grant_id in ids:
-        await revoked(connection, at, "grant", grant_id)
+    count = (await connection.execute(select(func.count()).where(hanging))).scalar_one()
+    if count and not force:
+        raise RequestRejected("conflict", f"{count} live connection strings are signed with MAC key {version}")
+    await end_grants(connection, hanging, "key rotated", at)
     await connection.execute(delete(mac_key).where(mac_key.c.version == version))
 
 

@@ -9,10 +9,12 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, LinkedIdentity
-from gateway.store.engine import Database
+from gateway.store.database import Database
 from gateway.store.grants import revoke_where
+from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
-from gateway.store.rows import Values, require_live, revoked, select_accounts, to_account
+from gateway.store.revocations import revoked
+from gateway.store.rows import Values, require_live, select_accounts, to_account
 from gateway.store.seal import Sealer
 from gateway.store.tables import account, external_identity, grant_
 
@@ -27,6 +29,8 @@ class Links:
         at = self._clock.now()
         same = select(external_identity).filter_by(issuer=link.issuer, subject=link.subject)
         async with self._database.writing() as connection:
+            await hold_account(connection, link.account_id)
+            await hold(connection, "identity", link.issuer, link.subject)
             await require_live(connection, link.account_id)
             row = (await connection.execute(same)).first()
             if row is not None and row.account_id == link.account_id:
@@ -64,6 +68,7 @@ class Links:
         at = self._clock.now()
         gone = delete(external_identity).where(external_identity.c.account_id == account_id, which)
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             count = (await connection.execute(gone)).rowcount
             if count:
                 await revoked(connection, at, "account", account_id)

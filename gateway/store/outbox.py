@@ -1,7 +1,7 @@
 """The outbox: mails stand here from the transaction that causes them until a server has taken them.
 
 What a mail says (links and codes are in it) is sealed, and goes as soon as the mail has gone or was given up. Sending
-is `mail`; whether anything waits is `store/waiting.py`.
+is `mail`; whether anything waits is `Store.mail_is_due`.
 """
 
 import json
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.identity.letters import Letter, LetterKind
-from gateway.store.engine import Database
+from gateway.store.database import Database
 from gateway.store.seal import Sealer
 from gateway.store.tables import outbox
 
@@ -81,6 +81,7 @@ class Outbox:
             .where(WAITING, outbox.c.due_at <= now)
             .order_by(~outbox.c.template.in_(URGENT), outbox.c.due_at)
             .limit(most)
+            .with_for_update(skip_locked=True)  # what another worker is taking is its own
         )
         async with self._database.writing() as connection:
             rows = (await connection.execute(statement)).all()

@@ -1,20 +1,15 @@
-"""Rows to values, and the two statements that every change needs."""
+"""Rows to values, and the statements that most changes need."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Update, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, Update, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import RequestRejected
 from gateway.identity.model import Account, Grant, Owner
-from gateway.store.tables import account, email, grant_, revocation
+from gateway.store.tables import account, email, grant_
 
 Values = dict[str, Any]  # the columns of one row
-
-
-async def revoked(connection: AsyncConnection, at: float, kind: str, subject: str) -> None:
-    """Tell every worker, in the transaction that changes the thing."""
-    await connection.execute(insert(revocation).values(at=at, kind=kind, subject=subject))
 
 
 def select_accounts() -> Select[Any]:

@@ -9,8 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from gateway.errors import DependencyFailed
-from gateway.store.engine import Database
-from gateway.store.file import database_path, make_file
+from gateway.store.engines import engine_of
+from gateway.store.locks import hold
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -22,17 +22,17 @@ def newest() -> str:
     return head
 
 
-async def migrate(url: str) -> tuple[str | None, str]:
-    """Bring the database at `url` (sqlite:///...) to the newest revision, creating the file if it is missing.
+async def migrate(url: str, password: str = "") -> tuple[str | None, str]:
+    """Bring the database at `url` (`engines.engine_of`) to the newest revision, creating a file if it is missing.
 
     Returns the revision before (None for an empty database) and after. All or nothing: a failing migration leaves
-    the old tables. Raises DependencyFailed("store_unavailable").
+    the old tables. Of several at once one does it, and the others find it done. Raises
+    DependencyFailed("store_unavailable").
     """
-    path = database_path(url)
-    make_file(path)
-    database = Database(path)
+    database = engine_of(url, password).migrating()
     try:
         async with database.writing() as connection:
+            await hold(connection, "migrations")
             before = await connection.run_sync(current)
             require_known(before)
             await connection.run_sync(upgrade)

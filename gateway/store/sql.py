@@ -2,19 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.clock import Clock
-from gateway.store import upkeep
-from gateway.store.file import database_path
+from gateway.store.engines import Engine, engine_of
 from gateway.store.keyring import Keys
+from gateway.store.reading import Directory, Revocations
 from gateway.store.revision import require_current
 from gateway.store.seal import Sealer
-from gateway.store.sqlite import Reader, SqliteDirectory, SqliteRevocations
-from gateway.store.waiting import due
 
 if TYPE_CHECKING:
     from gateway.store.accounts import Accounts
@@ -26,22 +22,22 @@ if TYPE_CHECKING:
 class Store:
     """accounts, tenants, roles, grants: changes. directory, revocations, keys: what every worker reads."""
 
-    def __init__(self, path: Path, reader: Reader, sealer: Sealer, clock: Clock) -> None:
-        self._path = path
-        self._reader = reader
+    def __init__(self, engine: Engine, sealer: Sealer, clock: Clock) -> None:
+        self._engine = engine
+        self._reader = engine.reader()
         self._sealer = sealer
         self._clock = clock
         self._changes: Changes | None = None
-        self.keys = Keys(reader, sealer, lambda: self.changes().keys)
-        self.directory = SqliteDirectory(reader, self._provision)
-        self.revocations = SqliteRevocations(reader, partial(upkeep.prune, path))
+        self.keys = Keys(self._reader, sealer, lambda: self.changes().keys)
+        self.directory = Directory(self._reader, engine.statements, self._provision)
+        self.revocations = Revocations(self._reader, engine.statements, engine.prune)
 
     def changes(self) -> "Changes":
         """What writes, opened with the first change: SQLAlchemy is a third of a second and 20 MiB of a start."""
         if self._changes is None:
             from gateway.store.changes import Changes
 
-            self._changes = Changes(self._path, self._sealer, self._clock)
+            self._changes = Changes(self._engine.database(), self._sealer, self._clock)
         return self._changes
 
     @property
@@ -66,17 +62,18 @@ class Store:
         return self._sealer.mac
 
     async def touch(self, used: Mapping[str, float]) -> None:
-        await upkeep.touch(self._path, used)
+        await self._engine.touch(used)
 
     async def forget(self, before: float) -> None:
-        await upkeep.forget(self._path, before)
+        await self._engine.forget(before)
 
     async def has_people(self) -> bool:
         """Whether anybody has an account; read by hand, as a start does."""
-        return bool(await self._reader.rows("SELECT 1 FROM account WHERE kind = 'human' LIMIT 1"))
+        return bool(await self._reader.rows(self._engine.statements.has_people))
 
     async def mail_is_due(self, now: float) -> bool:
-        return await due(self._reader, now)
+        """Asked each second by every worker, so not through SQLAlchemy. now: seconds since the epoch."""
+        return bool((await self._reader.rows(self._engine.statements.due, (now,)))[0][0])
 
     async def open_changes(self) -> None:
         """Makes `changes` ready without holding up the loop: it is a third of a second's import."""
@@ -85,27 +82,30 @@ class Store:
             self.changes()
 
     async def aclose(self) -> None:
-        self._reader.shutdown()
+        await self._reader.aclose()
         if self._changes is not None:
             await self._changes.database.aclose()
+
+    async def require_current(self) -> None:
+        """Raises DependencyFailed unless the tables are of this version, and the keys of this master key."""
+        await require_current(self._reader, self._engine)
+        await self.keys.require_master_key()
 
     async def _provision(self, issuer: str, subject: str, email: str, name: str) -> None:
         await self.open_changes()
         await self.accounts.provision(issuer, subject, email, name)
 
 
-async def open_store(url: str, master_key: bytes, clock: Clock) -> Store:
-    """Open the database at `url` (sqlite:///path) that `schema.migrate` made; it is never made here.
+async def open_store(url: str, master_key: bytes, clock: Clock, password: str = "") -> Store:
+    """Open the database at `url` (`engines.engine_of`) that `schema.migrate` made; it is never made here.
 
-    master_key: 32 bytes, see `seal.master_key`. Raises DependencyFailed("store_unavailable") when the file is missing
-    or locked, its tables are of another version, or its keys were sealed with another master key.
+    master_key: 32 bytes, see `seal.master_key`. password: of the URL's user. Raises
+    DependencyFailed("store_unavailable") when the database is missing, locked or out of reach, its tables are of
+    another version, or its keys were sealed with another master key.
     """
-    path = database_path(url)
-    reader = Reader(path)
-    store = Store(path, reader, Sealer(master_key, clock.token_bytes), clock)
+    store = Store(engine_of(url, password), Sealer(master_key, clock.token_bytes), clock)
     try:
-        await require_current(reader, path)
-        await store.keys.require_master_key()
+        await store.require_current()
     except BaseException:
         await store.aclose()
         raise

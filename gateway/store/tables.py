@@ -32,6 +32,8 @@ NAMING = {
 
 metadata = MetaData(naming_convention=NAMING)
 
+Number = BigInteger().with_variant(Integer, "sqlite")  # of rows; SQLite's row ids are INTEGER, and of 64 bits
+
 # one person per account, so the person's columns (user_id, names, username) stand in the account's row
 account = Table(
     "account",
@@ -62,7 +64,7 @@ account = Table(
 email = Table(
     "email",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("address", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -288,11 +290,11 @@ telegram_bot = Table(
     Column("updated_at", Double, nullable=False),
 )
 
-# AUTOINCREMENT: a poller that remembers the last id must never see it given out again
+# ids come from `revocation_latest`: a poller that remembers the last one must see each later one, and none twice
 revocation = Table(
     "revocation",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Number, primary_key=True, autoincrement=True),
     Column("at", Double, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("subject", Text, nullable=False),
@@ -300,11 +302,14 @@ revocation = Table(
     sqlite_autoincrement=True,
 )
 
+# one row: the greatest id that was given out, 0 before the first
+revocation_latest = Table("revocation_latest", metadata, Column("id", BigInteger, nullable=False))
+
 # append-only: nothing updates or deletes a row
 audit_event = Table(
     "audit_event",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Number, primary_key=True, autoincrement=True),
     Column("at", Double, nullable=False, index=True),
     Column("actor", Text, nullable=False),
     Column("account_id", String(36), index=True),

@@ -4,7 +4,8 @@ from sqlalchemy import delete, insert, select
 
 from gateway.clock import Clock
 from gateway.identity.model import TelegramBot
-from gateway.store.engine import Database
+from gateway.store.database import Database
+from gateway.store.locks import hold
 from gateway.store.seal import Sealer
 from gateway.store.tables import telegram_bot
 from gateway.store.tenants import require_tenant
@@ -35,6 +36,7 @@ class TelegramBots:
         }
         async with self._database.writing() as connection:
             await require_tenant(connection, tenant_id)
+            await hold(connection, "bot", tenant_id)
             await connection.execute(delete(telegram_bot).where(telegram_bot.c.tenant_id == tenant_id))
             await connection.execute(insert(telegram_bot).values(row))
 

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.model import Account, Assignment, Permission, Tenant
-from gateway.store.engine import Database
-from gateway.store.rows import from_account, require_account, revoked
+from gateway.store.database import Database
+from gateway.store.locks import hold, hold_account
+from gateway.store.revocations import revoked
+from gateway.store.rows import from_account, require_account
 from gateway.store.tables import account, role, role_assignment, tenant, tenant_owner
 
 
@@ -30,11 +32,14 @@ class Tenants:
     async def add_tenant(self, value: Tenant, own: Account, owner_id: str | None) -> None:
         at = self._clock.now()
         async with self._database.writing() as connection:
+            if owner_id is not None:
+                await hold_account(connection, owner_id)
+                await require_account(connection, owner_id)
+            await hold(connection, "accounts")
             await connection.execute(insert(account).values(from_account(own, at)))
             row = {"id": value.id, "name": value.name, "account_id": value.account_id, "created_at": at}
             await connection.execute(insert(tenant).values(row))
             if owner_id is not None:
-                await require_account(connection, owner_id)
                 owned = {"tenant_id": value.id, "account_id": owner_id, "since": at}
                 await connection.execute(insert(tenant_owner).values(owned))
                 await revoked(connection, at, "account", owner_id)
@@ -58,6 +63,7 @@ class Roles:
     async def assign(self, account_id: str, tenant_id: str, slug: str, permission: Permission) -> bool:
         at = self._clock.now()
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             await require_account(connection, account_id)
             await require_tenant(connection, tenant_id)
             held = {
@@ -73,6 +79,7 @@ class Roles:
             return True
 
     async def _role_id(self, connection: AsyncConnection, slug: str, at: float) -> str:
+        await hold(connection, "role", slug)
         found = (await connection.execute(select(role.c.id).where(role.c.slug == slug))).scalar()
         if isinstance(found, str):
             return found
@@ -89,6 +96,7 @@ class Roles:
         if permission is not None:
             held = held.where(role_assignment.c.permission == permission)
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             gone = (await connection.execute(held)).rowcount
             if gone:
                 await revoked(connection, self._clock.now(), "account", account_id)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ from gateway.mail.outbox import Postman
 from gateway.mail.render import Renderer
 from gateway.mail.transport import make_transport
 from gateway.settings.values import mail_url
-from gateway.store.engine import Database
+from gateway.store.engines import engine_of
 from gateway.store.outbox import Outbox, post
 from gateway.store.schema import migrate
 from gateway.store.seal import Sealer
-from gateway.store.sqlite import Reader
-from gateway.store.waiting import due
 
 TO = "ada@example.org"
 LINK = "https://gateway.example/login#s3cret-token"
@@ -57,8 +54,10 @@ class Office:
         self.at = 1_800_000_000.0
         self.clock = Clock(now=lambda: self.at, monotonic=lambda: self.at)
         self.sealer = Sealer(bytes(32), self.clock.token_bytes)
-        self.database = Database(path)
-        self.reader = Reader(path)
+        engine = engine_of(f"sqlite:///{path}")
+        self.database = engine.database()
+        self.reader = engine.reader()
+        self._due = engine.statements.due
         self.outbox = Outbox(self.database, self.sealer, self.clock)
         self.log = Lines()
         self.failures: list[Exception] = []  # of the outbox, in turn
@@ -69,13 +68,16 @@ class Office:
         await migrate(f"sqlite:///{folder}/gateway.db")
         return cls(folder / "gateway.db")
 
+    async def is_due(self, now: float) -> bool:
+        return bool((await self.reader.rows(self._due, (now,)))[0][0])
+
     async def opened(self) -> Outbox:
         if self.failures:
             raise self.failures.pop(0)
         return self.outbox
 
     def postman(self, transport: Transport) -> Postman:
-        postman = Postman(partial(due, self.reader), self.opened, RENDERER, transport, self.clock, self.log)
+        postman = Postman(self.is_due, self.opened, RENDERER, transport, self.clock, self.log)
         self.postmen.append(postman)
         postman.start()
         return postman
@@ -107,5 +109,5 @@ class Office:
     async def aclose(self) -> None:
         for postman in self.postmen:
             await postman.aclose(grace=0.1)
-        self.reader.shutdown()
+        await self.reader.aclose()
         await self.database.aclose()

@@ -122,7 +122,7 @@ FAULTS = [  # text with a ^ before the place, code, part of the message
     ("listen: { allow_headers: [^x_mycelium_connection_string] }", "wrong_value", ""),
     ("connection_strings: { header: x-key }\nlisten: { allow_headers: [^x_key] }", "wrong_value", "connection"),
     ("listen: { address: ^127.0.0.1:9901 }", "wrong_value", "the same address"),
-    ("store: { url: ^postgresql+asyncpg://a/b }", "wrong_value", "not supported by this version"),
+    ("store: { url: ^mysql://a/b }", "wrong_value", "sqlite:///PATH or postgresql+asyncpg://"),
     ("tokens: { algorithm: ^none }", "wrong_value", "is not one of EdDSA"),
     ("tokens: { algorithm: ^eddsa }", "wrong_value", "did you mean 'EdDSA'?"),
     ("log: { access: ^stdot }", "wrong_value", "did you mean 'stdout'?"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from gateway.settings import values
+from gateway.settings.store_url import store_url
 from gateway.settings.template import literal_prefix, prefix, refused_spellings, template
 from gateway.settings.values import Address, Endpoint
 
@@ -36,7 +37,7 @@ from gateway.settings.values import Address, Endpoint
         (values.encoded_spelling, "%2f", "%2F"), (values.encoded_spelling, ";", ";"),
         (values.encoded_spelling, "%25", "%25"), (values.encoded_spelling, "%5c", "%5C"),
         (values.encoded_spelling, "%41", "%41"), (values.encoded_spelling, "%7e", "%7E"),
-        (values.store_url, "sqlite:///var/x.db", "sqlite:///var/x.db"),
+        (store_url, "sqlite:///var/x.db", "sqlite:///var/x.db"),
         (values.upstream_name, "orders-v2.eu_1", "orders-v2.eu_1"), (values.slug, "a" * 64, "a" * 64),
         (values.issuer_name, "acme", "acme"), (values.scope, "a:b.c/d", "a:b.c/d"),
     ],
@@ -80,9 +81,9 @@ def test_what_is_read(parse: Callable[[str], object], text: str, value: object) 
         (values.encoded_spelling, "%2e"), (values.encoded_spelling, "%00"), (values.encoded_spelling, "%20"),
         (values.encoded_spelling, "%2"), (values.encoded_spelling, "/"), (values.encoded_spelling, "%40"),
         (values.encoded_spelling, "%5B"), (values.encoded_spelling, "%2D%2E"),
-        (values.store_url, "postgresql+asyncpg://a/b"), (values.store_url, "sqlite://"), (values.store_url, "x.db"),
-        (values.store_url, "sqlite:///"), (values.store_url, "sqlite:///:memory:"), (values.store_url, "sqlite:///a?b"),
-        (values.store_url, "sqlite:///a/"), (values.store_url, "sqlite+aiosqlite:///a"),
+        (store_url, "postgresql+asyncpg://a/b"), (store_url, "sqlite://"), (store_url, "x.db"),
+        (store_url, "sqlite:///"), (store_url, "sqlite:///:memory:"), (store_url, "sqlite:///a?b"),
+        (store_url, "sqlite:///a/"), (store_url, "sqlite+aiosqlite:///a"),
         (values.upstream_name, ""), (values.upstream_name, "a b"), (values.upstream_name, "a" * 65),
         (values.upstream_name, "-a"), (values.issuer_name, "internal"), (values.slug, "A"), (values.slug, "a;b"),
         (values.slug, "a" * 65), (values.slug, "a\n"), (values.scope, "a b"), (values.scope, ""), (values.scope, 'a"'),

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from harness.postgres import Postgres
 
 from gateway.clock import Clock
 from gateway.store.schema import migrate
@@ -11,12 +12,20 @@ from gateway.store.sql import open_store
 
 from .world import MASTER_KEY, Hand, World
 
+ENGINES = ("sqlite", "postgresql")
 
-@pytest.fixture(params=["sqlite"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    address = f"sqlite:///{tmp_path}/gateway.db"
-    await migrate(address)
-    return address
+
+@pytest.fixture(params=ENGINES)
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """Of a database with the newest tables and nothing in them."""
+    if request.param == "sqlite":
+        address = f"sqlite:///{tmp_path}/gateway.db"
+        await migrate(address)
+        yield address
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        async with server.database("migrated", migrate) as address:
+            yield address
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the store says when the file is missing, replaced, locked, full, or of another key."""
+"""What SQLite says when its file is missing, replaced, locked, full, or of another key."""
 
 import asyncio
 import os
@@ -7,21 +7,26 @@ import time
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.identity.grants import secret_digest
-from gateway.store.engine import Database, database_path
-from gateway.store.schema import migrate, newest
+from gateway.store.schema import migrate
 from gateway.store.seal import Sealer, master_key
 from gateway.store.sql import open_store
-from gateway.store.sqlite import BY_GRANT, PATIENT, Reader
-from gateway.store.tables import metadata
+from gateway.store.sqlite.file import database_path
+from gateway.store.sqlite.reader import PATIENT, STATEMENTS, Reader
+from gateway.store.sqlite.writes import open_database
 
 from .world import HOUR, MASTER_KEY, World
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> str:
+    """In the place of every store's."""
+    address = f"sqlite:///{tmp_path}/gateway.db"
+    await migrate(address)
+    return address
 
 
 def file_of(url: str) -> Path:
@@ -34,19 +39,6 @@ def lock(path: Path) -> sqlite3.Connection:
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("BEGIN EXCLUSIVE")
     return holder
-
-
-def test_the_migrations_make_the_tables(tmp_path: Path, url: str) -> None:
-    """A migrated database and the tables in the code are the same."""
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-
-
-async def test_migrating_again_changes_nothing(url: str) -> None:
-    """It may run at every deployment."""
-    assert await migrate(url) == (newest(), newest())
 
 
 async def test_an_absent_file_is_not_made(tmp_path: Path) -> None:
@@ -93,7 +85,7 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         await open_store(f"sqlite:///{path}", MASTER_KEY, Clock())
 
 
-@pytest.mark.parametrize("url", ["postgresql+asyncpg://h/d", "sqlite://", "sqlite:///:memory:", "nothing", ""])
+@pytest.mark.parametrize("url", ["mysql://h/d", "sqlite://", "sqlite:///:memory:", "nothing", ""])
 async def test_another_store_is_refused(url: str) -> None:
     """With what to write instead."""
     with pytest.raises(DependencyFailed, match="sqlite:///"):
@@ -141,10 +133,10 @@ async def test_a_locked_database_is_waited_for_in_vain(url: str) -> None:
     reader = Reader(file_of(url), patience=0.05)
     began = time.monotonic()
     with pytest.raises(DependencyFailed, match="locked"):
-        await reader.rows(BY_GRANT, ("x",))
+        await reader.rows(STATEMENTS.by_grant, ("x",))
     assert time.monotonic() - began < 1
     holder.close()
-    reader.shutdown()
+    await reader.aclose()
 
 
 async def test_a_database_that_was_locked_is_read_again(url: str) -> None:
@@ -152,20 +144,22 @@ async def test_a_database_that_was_locked_is_read_again(url: str) -> None:
     holder = lock(file_of(url))
     reader = Reader(file_of(url), patience=0.05)
     with pytest.raises(DependencyFailed):
-        await reader.rows(BY_GRANT, ("x",))
+        await reader.rows(STATEMENTS.by_grant, ("x",))
     holder.close()
-    assert await reader.rows(BY_GRANT, ("x",)) == []
-    reader.shutdown()
+    assert await reader.rows(STATEMENTS.by_grant, ("x",)) == []
+    await reader.aclose()
 
 
 async def test_a_write_waits_for_a_lock_in_vain(url: str) -> None:
     """When the lock stays, the write fails within its patience; when it is gone, the next one succeeds."""
     holder = lock(file_of(url))
-    database = Database(file_of(url), patience=0.05)
+    database = open_database(file_of(url), patience=0.05)
 
     async def write() -> None:
         async with database.writing() as connection:
-            await connection.exec_driver_sql("INSERT INTO revocation (at, kind, subject) VALUES (1, 'all', '')")
+            await connection.exec_driver_sql(
+                "INSERT INTO revocation (id, at, kind, subject) VALUES (1000, 1, 'all', '')"
+            )
 
     with pytest.raises(DependencyFailed, match="locked"):
         await write()
@@ -178,17 +172,17 @@ async def test_only_so_many_reads_wait_for_a_lock(url: str) -> None:
     """One more is refused at once: each holds a client's connection."""
     holder = lock(file_of(url))
     reader = Reader(file_of(url), patience=0.2)
-    reads = [reader.rows(BY_GRANT, ("x",)) for _ in range(PATIENT + 1)]
+    reads = [reader.rows(STATEMENTS.by_grant, ("x",)) for _ in range(PATIENT + 1)]
     answers = [str(answer) for answer in await asyncio.gather(*reads, return_exceptions=True)]
     assert sum("too many reads" in answer for answer in answers) == 1
     holder.close()
-    reader.shutdown()
+    await reader.aclose()
 
 
 async def test_a_full_database_refuses_and_keeps_what_it_has(world: World) -> None:
     """A write that finds no room is undone whole."""
     await world.ada()
-    database = Database(file_of(world.url))
+    database = open_database(file_of(world.url))
 
     async def fill() -> None:
         async with database.writing() as connection:
@@ -207,7 +201,7 @@ async def test_the_reader_cannot_write(url: str) -> None:
     reader = Reader(file_of(url))
     with pytest.raises(DependencyFailed, match="readonly"):
         await reader.rows("DELETE FROM account")
-    reader.shutdown()
+    await reader.aclose()
 
 
 async def test_no_secret_is_in_the_file(world: World) -> None:
@@ -226,7 +220,7 @@ async def test_no_secret_is_in_the_file(world: World) -> None:
 
 async def test_an_error_does_not_show_the_values(world: World) -> None:
     """A broken statement is told without what was bound to it."""
-    database = Database(file_of(world.url))
+    database = open_database(file_of(world.url))
     with pytest.raises(DependencyFailed) as caught:
         async with database.writing() as connection:
             await connection.exec_driver_sql("INSERT INTO nowhere VALUES (?)", ("s3cret",))

@@ -1,23 +1,18 @@
 """The outbox: nobody sends a mail twice, and nothing of it is left when it has gone."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.clock import Clock
 from gateway.identity.letters import Letter
-from gateway.store.engine import Database
+from gateway.store.engines import engine_of
 from gateway.store.outbox import Outbox, Taken, post
 from gateway.store.seal import Sealer
-from gateway.store.sqlite import Reader
-from gateway.store.waiting import due
 
-from .world import MASTER_KEY, Hand
+from .world import MASTER_KEY, Hand, change, rows, stored
 
 LINK = "https://gateway.example/login#s3cret-token"
 LETTER = Letter("magic_link", "ada@example.org", {"link": LINK, "minutes": "15"})
@@ -28,14 +23,14 @@ LEASE = 120.0
 class Office:
     """An open outbox, and the same once more as another worker has it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.hand = Hand()
         self.clock = Clock(now=self.hand.now)
         self.sealer = Sealer(MASTER_KEY, self.clock.token_bytes)
-        self.databases = [Database(path), Database(path)]
+        self.databases = [engine_of(url).database() for _ in range(2)]
         self.outbox, self.other = (Outbox(database, self.sealer, self.clock) for database in self.databases)
-        self.reader = Reader(path)
+        self.reader = engine_of(url).reader()
 
     async def post(self, *letters: Letter) -> None:
         async with self.databases[0].writing() as connection:
@@ -47,22 +42,17 @@ class Office:
         return taken
 
     async def due(self) -> bool:
-        return await due(self.reader, self.hand.at)
+        return bool((await self.reader.rows(engine_of(self.url).statements.due, (self.hand.at,)))[0][0])
 
-    def rows(self, columns: str) -> Sequence[Any]:
-        with closing(sqlite3.connect(self.path)) as connection:
-            return connection.execute(f"SELECT {columns} FROM outbox ORDER BY created_at, id").fetchall()
-
-    def change(self, statement: str) -> None:
-        with closing(sqlite3.connect(self.path)) as connection, connection:
-            connection.execute(statement)
+    async def rows(self, columns: str) -> Sequence[Any]:
+        return await rows(self.url, f"SELECT {columns} FROM outbox ORDER BY created_at, id")
 
 
 @pytest.fixture
 async def office(url: str) -> AsyncIterator[Office]:
-    found = Office(Path(url.removeprefix("sqlite:///")))
+    found = Office(url)
     yield found
-    found.reader.shutdown()
+    await found.reader.aclose()
     for database in found.databases:
         await database.aclose()
 
@@ -99,14 +89,14 @@ async def test_a_worker_whose_lease_ended_has_no_say(office: Office) -> None:
     await office.other.take(8, LEASE)
     await office.outbox.give_up(first.id, first.tries, "late")
     await office.outbox.retry(first.id, first.tries, office.hand.at, "late")
-    assert office.rows("failed_at, due_at, reason") == [(None, office.hand.at + LEASE, None)]
+    assert await office.rows("failed_at, due_at, reason") == [(None, office.hand.at + LEASE, None)]
 
 
 async def test_what_a_mail_said_is_gone_when_it_was_sent(office: Office) -> None:
     """The row stays, for the operator."""
     await office.post(LETTER)
     await office.outbox.sent((await office.take()).id)
-    assert office.rows("payload_enc, sent_at, reason") == [(None, office.hand.at, None)]
+    assert await office.rows("payload_enc, sent_at, reason") == [(None, office.hand.at, None)]
 
 
 async def test_what_a_mail_said_is_gone_when_it_was_given_up(office: Office) -> None:
@@ -114,7 +104,7 @@ async def test_what_a_mail_said_is_gone_when_it_was_given_up(office: Office) -> 
     await office.post(LETTER)
     taken = await office.take()
     await office.outbox.give_up(taken.id, taken.tries, "refused")
-    assert office.rows("payload_enc, failed_at, reason") == [(None, office.hand.at, "refused")]
+    assert await office.rows("payload_enc, failed_at, reason") == [(None, office.hand.at, "refused")]
 
 
 @pytest.mark.parametrize("end", ["sent", "give_up"])
@@ -140,7 +130,7 @@ async def test_a_mail_is_tried_again_when_it_was_said(office: Office, later: flo
 async def test_nothing_of_a_mail_is_readable_in_the_database(office: Office) -> None:
     """Neither whom it goes to nor what it says, in the file or the log beside it."""
     await office.post(LETTER, DECOY)
-    text = b"".join(path.read_bytes() for path in office.path.parent.iterdir() if path.name.startswith("gateway.db"))
+    text = await stored(office.url)
     assert [word for word in (b"magic_link", b"ada@example", b"s3cret", b"nobody-at") if word in text] == [
         b"magic_link"
     ]
@@ -156,23 +146,24 @@ async def test_a_decoy_is_never_taken(office: Office) -> None:
 async def test_a_decoy_is_as_large_as_a_mail(office: Office) -> None:
     """Whoever sees the file grow cannot tell them apart."""
     await office.post(LETTER, DECOY)
-    sizes = office.rows("length(payload_enc)")
+    sizes = await office.rows("length(payload_enc)")
     assert (len(sizes), len(set(sizes))) == (2, 1)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE outbox SET payload_enc = CAST(x'01' || randomblob(64) AS BLOB)",
-        "UPDATE outbox SET payload_enc = x'02'",
-        "UPDATE outbox SET payload_enc = NULL",
-        "UPDATE outbox SET template = 'of_a_newer_version'",
+        "payload_enc = CAST('\x01' || 'this is sealed by nobody, and long enough to look it' AS {bytes})",
+        "payload_enc = CAST('\x02' AS {bytes})",
+        "payload_enc = NULL",
+        "template = 'of_a_newer_version'",
     ],
 )
 async def test_a_mail_that_cannot_be_read_is_taken_without_a_letter(office: Office, damage: str) -> None:
     """So that it can be given up, and the rest goes on."""
     await office.post(LETTER)
-    office.change(damage)
+    kind = "BLOB" if office.url.startswith("sqlite") else "bytea"
+    await change(office.url, f"UPDATE outbox SET {damage.format(bytes=kind)}")
     assert (await office.take()).letter is None
 
 
@@ -183,7 +174,7 @@ async def test_old_rows_go_unless_they_wait(office: Office, before: float, left:
     await office.outbox.sent((await office.take()).id)
     await office.post(LETTER, DECOY)
     await office.outbox.prune(office.hand.at + before)
-    assert len(office.rows("id")) == left
+    assert len(await office.rows("id")) == left
 
 
 async def test_a_letter_of_a_transaction_that_failed_is_not_sent(office: Office) -> None:

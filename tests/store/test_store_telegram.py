@@ -7,11 +7,10 @@ from sqlalchemy import text
 
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.model import TelegramBot
-from gateway.store.file import database_path
 from gateway.store.seal import Sealer
 from gateway.store.telegram import TelegramBots
 
-from .world import MASTER_KEY, World
+from .world import MASTER_KEY, World, stored
 
 BOT = TelegramBot("5768337691:AAH5YkoiEuPk8-FZa32hStHTqXiLPtAEhx8", "webhook-secret-of-acme", "manager", 86400.0)
 
@@ -50,10 +49,9 @@ async def test_a_tenant_that_is_not_there_is_not_found(bots: TelegramBots) -> No
 async def test_no_secret_of_a_bot_can_be_read_in_the_file(world: World, bots: TelegramBots) -> None:
     """Nor in its log."""
     await bots.put_bot((await world.accounts.create_tenant("Acme")).id, BOT)
-    path = database_path(world.url)
-    stored = b"".join(file.read_bytes() for file in path.parent.iterdir() if file.name.startswith(path.name))
-    assert b"Acme" in stored
-    assert [secret in stored for secret in (BOT.token.encode(), BOT.webhook_secret.encode())] == [False, False]
+    text = await stored(world.url)
+    assert b"Acme" in text
+    assert [secret in text for secret in (BOT.token.encode(), BOT.webhook_secret.encode())] == [False, False]
 
 
 @pytest.mark.parametrize("column", ["token_enc", "secret_enc"])

@@ -1,16 +1,15 @@
-"""What the store forgets, what it never forgets, and when grants were used last: over the real file."""
+"""What the store forgets, what it never forgets, and when grants were used last: over the real database."""
 
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.errors import DependencyFailed
 from gateway.identity.challenge import Challenge
 from gateway.identity.grants import Terms
-from gateway.store.upkeep import SESSIONS_KEPT, forget, touch
+from gateway.store.sqlite.upkeep import SESSIONS_KEPT, forget, touch
 
 from .world import World
 
@@ -22,15 +21,13 @@ async def session(world: World, lifetime: float = 60.0) -> str:
     return (await world.grants.issue_session(account.id, Terms(lifetime))).id
 
 
-def grants(world: World) -> Sequence[tuple[str, float | None]]:
+async def grants(world: World) -> Sequence[tuple[Any, ...]]:
     """Kind and last use of each that is left."""
-    with closing(sqlite3.connect(world.url.removeprefix("sqlite:///"))) as connection:
-        return connection.execute("SELECT kind, last_used_at FROM grant_").fetchall()
+    return await world.rows("SELECT kind, last_used_at FROM grant_")
 
 
-def challenges(world: World) -> Sequence[str]:
-    with closing(sqlite3.connect(world.url.removeprefix("sqlite:///"))) as connection:
-        return [str(row[0]) for row in connection.execute("SELECT id FROM challenge ORDER BY id")]
+async def challenges(world: World) -> Sequence[str]:
+    return [str(row[0]) for row in await world.rows("SELECT id FROM challenge ORDER BY id")]
 
 
 @pytest.mark.parametrize(("late", "left"), [(0.0, 1), (0.5, 0)])
@@ -38,7 +35,7 @@ async def test_a_session_is_forgotten_a_month_after_its_end(world: World, late: 
     """Whoever asks how somebody got in has that long to do so."""
     await session(world, 60.0)
     await world.store.forget(world.hand.at + 60.0 + SESSIONS_KEPT + late)
-    assert len(grants(world)) == left
+    assert len(await grants(world)) == left
 
 
 @pytest.mark.parametrize(("late", "left"), [(0.0, 1), (0.5, 0)])
@@ -47,14 +44,14 @@ async def test_a_revoked_session_counts_from_its_revocation(world: World, late: 
     grant_id = await session(world, 365 * DAY)
     await world.grants.revoke(grant_id)
     await world.store.forget(world.hand.at + SESSIONS_KEPT + late)
-    assert len(grants(world)) == left
+    assert len(await grants(world)) == left
 
 
 async def test_a_live_session_stays(world: World) -> None:
     """However long ago it began."""
     await session(world, 365 * DAY)
     await world.store.forget(world.hand.at + 364 * DAY)
-    assert len(grants(world)) == 1
+    assert len(await grants(world)) == 1
 
 
 @pytest.mark.parametrize("end", ["expired", "revoked", "deleted"])
@@ -67,7 +64,7 @@ async def test_a_connection_string_is_never_forgotten(world: World, end: str) ->
         store = world.store.changes().grants
         assert await store.revoke_own(account.id, grant.id, "connection", "test", delete=end == "deleted")
     await world.store.forget(world.hand.at + 3650 * DAY)
-    assert [kind for kind, _ in grants(world)] == ["connection"]
+    assert [kind for kind, _ in await grants(world)] == ["connection"]
 
 
 @pytest.mark.parametrize(("late", "left"), [(0.0, ["c"]), (0.5, [])])
@@ -76,7 +73,7 @@ async def test_a_challenge_is_forgotten_once_it_has_expired_by_then(world: World
     at = world.hand.at
     await world.store.changes().challenges.begin(Challenge("c", "login", at, at + 900), None, None)
     await world.store.forget(at + 900 + late)
-    assert challenges(world) == left
+    assert await challenges(world) == left
 
 
 async def test_forgetting_leaves_no_reference_to_what_went(world: World) -> None:
@@ -85,8 +82,8 @@ async def test_forgetting_leaves_no_reference_to_what_went(world: World) -> None
     step_up = Challenge("c", "step_up", at, at + 300, grant_id=grant_id)
     await world.store.changes().challenges.begin(step_up, None, None)
     await world.store.forget(at + SESSIONS_KEPT + DAY)
-    with closing(sqlite3.connect(world.url.removeprefix("sqlite:///"))) as connection:
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    orphans = "SELECT c.id FROM challenge c LEFT JOIN grant_ g ON g.id = c.grant_id WHERE g.id IS NULL"
+    assert await world.rows(orphans) == []
 
 
 @pytest.mark.parametrize(("before", "after", "found"), [(50.0, 60.0, 60.0), (60.0, 60.0, 60.0), (60.0, 50.0, 60.0)])
@@ -95,14 +92,14 @@ async def test_a_use_never_moves_backwards(world: World, before: float, after: f
     grant_id = await session(world)
     await world.store.touch({grant_id: before})
     await world.store.touch({grant_id: after})
-    assert grants(world) == [("session", found)]
+    assert await grants(world) == [("session", found)]
 
 
 async def test_a_use_of_a_grant_that_went_is_no_fault(world: World) -> None:
     """And the others of the same write count."""
     grant_id = await session(world)
     await world.store.touch({"gone": 1.0, grant_id: 2.0})
-    assert grants(world) == [("session", 2.0)]
+    assert await grants(world) == [("session", 2.0)]
 
 
 @pytest.mark.parametrize("work", ["touch", "forget"])

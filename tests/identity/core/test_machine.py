@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from gateway.identity.model import Account
 
-from .world import ADA, HERE, PASSWORD, STEP, App, Core, opened, outcome, settle, tried, wrong_code
+from .world import ADA, HERE, PASSWORD, STEP, App, Core, copied, in_folder, opened, outcome, settle, tried, wrong_code
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, enrolled: bool) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.runner, self.stack = asyncio.Runner(), AsyncExitStack()
-        self.core: Core = self.run(self.stack.enter_async_context(opened(self.template, self.folder)))
+        self.core: Core = self.run(self.stack.enter_async_context(opened(copied(self.template, self.folder))))
         self.account: Account = self.run(self.core.account())
         self.links: list[Mail] = []
         self.resets: list[Mail] = []
@@ -364,7 +364,7 @@ class Machine(RuleBasedStateMachine):
 
 def test_no_sequence_of_calls_lets_anybody_in_by_less(tmp_path: Path) -> None:
     """Every grant, restriction and level is as the model says, and no code counts twice."""
-    asyncio.run(settle(tmp_path))
+    asyncio.run(settle(in_folder(tmp_path)))
     Machine.template = tmp_path
     run_state_machine_as_test(
         Machine,

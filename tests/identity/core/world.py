@@ -1,4 +1,4 @@
-"""The identity core over a real SQLite store: what its tests log in to, and how they read what was mailed."""
+"""The identity core over a real store: what its tests log in to, and how they read what was mailed."""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
@@ -217,9 +217,18 @@ def tally(found: Iterable[object]) -> dict[str, int]:
     return {name: names.count(name) for name in sorted(set(names))}
 
 
-async def settle(folder: Path) -> None:
-    """A database in `folder` with Ada and Bob, who have the same password."""
-    url = f"sqlite:///{folder}/gateway.db"
+def in_folder(folder: Path) -> str:
+    return f"sqlite:///{folder}/gateway.db"
+
+
+def copied(settled: Path, folder: Path) -> str:
+    """The URL of a copy of a settled file."""
+    shutil.copytree(settled, folder, dirs_exist_ok=True)
+    return in_folder(folder)
+
+
+async def settle(url: str) -> None:
+    """An empty database gets Ada and Bob, who have the same password."""
     await migrate(url)
     hand, passwords = Hand(), Cheap()
     store = await open_store(url, MASTER_KEY, clock_of(hand))
@@ -234,11 +243,10 @@ async def settle(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def opened(settled: Path, folder: Path, *, limited: bool = False, provision: bool = False) -> AsyncIterator[Core]:
-    """A core over a copy of a settled database. limited: with the limits of the gateway."""
-    shutil.copytree(settled, folder, dirs_exist_ok=True)
+async def opened(url: str, *, limited: bool = False, provision: bool = False) -> AsyncIterator[Core]:
+    """A core over a settled database. limited: with the limits of the gateway."""
     hand, passwords = Hand(), Cheap()
-    store = await open_store(f"sqlite:///{folder}/gateway.db", MASTER_KEY, clock_of(hand))
+    store = await open_store(url, MASTER_KEY, clock_of(hand))
     throttle = Throttle(clock_of(hand), None if limited else Unlimited())
     try:
         yield Core(store, hand, throttle, passwords, provision)

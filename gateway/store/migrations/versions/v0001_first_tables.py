@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     create_account()
@@ -57,7 +59,7 @@ def create_account() -> None:
 def create_audit_event() -> None:
     op.create_table(
         "audit_event",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("account_id", sa.String(length=36), nullable=True),
@@ -87,7 +89,7 @@ def create_mac_key() -> None:
 def create_revocation() -> None:
     op.create_table(
         "revocation",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -135,7 +137,7 @@ def create_signing_key() -> None:
 def create_email() -> None:
     op.create_table(
         "email",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("account_id", sa.String(length=36), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),

@@ -1,4 +1,5 @@
-"""What logins need: second factors, recovery codes, challenges, mails on their way, Telegram bots."""
+"""What logins need: second factors, recovery codes, challenges, mails on their way, Telegram bots; and revocations that
+are numbered in the order of commits."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +22,7 @@ def upgrade() -> None:
     create_challenge()
     create_outbox()
     create_telegram_bot()
+    create_revocation_latest()
 
 
 def create_factor() -> None:
@@ -133,3 +135,12 @@ def create_telegram_bot() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_telegram_bot")),
     )
+
+
+def create_revocation_latest() -> None:
+    """With the greatest id so far; on SQLite the rows that had it may be gone."""
+    op.create_table("revocation_latest", sa.Column("id", sa.BigInteger(), nullable=False))
+    given = "SELECT coalesce(max(id), 0) FROM revocation"
+    if op.get_bind().dialect.name == "sqlite":
+        given = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'revocation'), 0)"
+    op.execute(f"INSERT INTO revocation_latest (id) {given}")

@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway.errors import DependencyFailed
-from gateway.store.file import inode
-from gateway.store.sqlite import address
+from gateway.store.sqlite.file import inode
+from gateway.store.sqlite.reader import address
 
 PATIENCE = 5.0  # seconds to wait for another write
 SESSIONS_KEPT = 30 * 86400.0  # longer than challenges, for whoever asks how somebody got in

@@ -1,0 +1,43 @@
+"""PostgreSQL as the store opens it: reading at once, writing when it is asked for."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.store.postgres import upkeep
+from gateway.store.postgres.address import parse
+from gateway.store.postgres.reader import STATEMENTS, Reader
+
+if TYPE_CHECKING:
+    from gateway.store.database import Database
+
+
+class PostgresEngine:
+    """The Engine of `postgresql+asyncpg://...`. Raises DependencyFailed for another URL."""
+
+    statements = STATEMENTS
+
+    def __init__(self, url: str, password: str) -> None:
+        self.address = parse(url, password)
+        self.name = str(self.address)
+
+    def reader(self) -> Reader:
+        return Reader(self.address)
+
+    def database(self) -> "Database":
+        from gateway.store.postgres.writes import open_database  # SQLAlchemy
+
+        return open_database(self.address)
+
+    def migrating(self) -> "Database":
+        from gateway.store.postgres.writes import open_migrating
+
+        return open_migrating(self.address)
+
+    async def prune(self, before: float) -> None:
+        await upkeep.prune(self.address, before)
+
+    async def touch(self, used: Mapping[str, float]) -> None:
+        await upkeep.touch(self.address, used)
+
+    async def forget(self, before: float) -> None:
+        await upkeep.forget(self.address, before)

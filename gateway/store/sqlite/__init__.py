@@ -1,0 +1,1 @@
+"""SQLite: one file, the default. How it is opened, read, written to and kept."""

@@ -1,0 +1,58 @@
+"""SQLite behind SQLAlchemy: how its file is opened, and how a transaction begins."""
+
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from gateway.store.database import Database
+from gateway.store.sqlite.file import inode
+
+PATIENCE = 5.0  # seconds that a write waits for another one
+
+# on each connection, after busy_timeout: switching to WAL may itself have to wait
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = NORMAL",
+)
+
+
+def open_database(path: Path, patience: float = PATIENCE) -> Database:
+    """Of a file that is there: `make_file` makes one. patience: seconds that a transaction may wait for a lock."""
+    # without the check SQLite would say "unable to open", without the path or the reason
+    return Database(make_engine(path, patience), partial(inode, path), {"snapshot": True})
+
+
+def make_engine(path: Path, patience: float) -> AsyncEngine:
+    url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
+    # an error's text must not carry the bound values: digests and password hashes are among them
+    engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=10, hide_parameters=True)
+    sync = engine.sync_engine
+
+    @event.listens_for(sync, "connect")
+    def prepare(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        cursor = connection.cursor()
+        for pragma in (f"PRAGMA busy_timeout = {patience * 1000:.0f}", *PRAGMAS):
+            cursor.execute(pragma)
+        cursor.close()
+        entry.info["inode"] = inode(path)
+
+    @event.listens_for(sync, "checkout")
+    def same_file(connection: DBAPIConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+        # a write to a file that was replaced or deleted would succeed and be lost
+        if entry.info["inode"] != inode(path):
+            raise DisconnectionError("the database file was replaced")
+
+    @event.listens_for(sync, "begin")
+    def begin(connection: Connection) -> None:
+        snapshot = connection.get_execution_options().get("snapshot", False)
+        connection.exec_driver_sql("BEGIN" if snapshot else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,5 @@
+"""The fixtures that every folder may use: servers that are started once for all tests."""
+
+from harness.postgres import postgres
+
+__all__ = ["postgres"]
