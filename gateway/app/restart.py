@@ -7,7 +7,15 @@ from gateway.settings.faults import Fault
 from gateway.settings.load import Loaded
 from gateway.settings.secrets import Secret, SecretAbsent
 
-FIXED = (("listen", "address"), ("admin", "address"), ("store", "url"), ("secrets", "master_key"))
+FIXED = (
+    ("listen", "address"),
+    ("admin", "address"),
+    ("store", "url"),
+    ("state", "url"),
+    ("state", "password"),
+    ("state", "ca"),
+    ("secrets", "master_key"),
+)
 
 
 def needs_restart(running: model.Settings, loaded: Loaded) -> list[Fault]:

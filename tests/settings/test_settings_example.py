@@ -18,6 +18,8 @@ SCHEMA: dict[str, Any] = json.loads(schema_text())
 EXCLUDED = {
     "routes[].access.kind",  # stands instead of roles, which the example shows
     "mail.password",  # goes with a url that names a user; the example shows it in a comment
+    "state.password",  # goes with a url of Redis; as above
+    "state.ca",  # goes with a url of TLS; as above
 }
 
 
