@@ -103,6 +103,14 @@ def connect(said: Said, password: str | None, ca: Path | None) -> Client:
     return cast(Client, _client(said, options))
 
 
+async def disconnect(client: Client) -> None:
+    """All of it: the connections to sentinels are not closed with their client."""
+    await client.aclose()
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    for sentinel in getattr(manager, "sentinels", ()):
+        await sentinel.aclose()
+
+
 def _client(said: Said, options: dict[str, object]) -> object:
     first = said.hosts[0] if said.hosts else None
     match said.form:
@@ -114,7 +122,7 @@ def _client(said: Said, options: dict[str, object]) -> object:
             return sentinel.master_for(said.service, db=said.database, **options)  # type: ignore[arg-type]
         case "cluster":
             nodes = [ClusterNode(at.host, at.port) for at in said.hosts]
-            return RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **options)  # type: ignore[arg-type]
+            return RedisCluster(startup_nodes=nodes, **options)  # type: ignore[arg-type]
         case "unix":
             return Redis(unix_socket_path=said.path, db=said.database, **options)  # type: ignore[arg-type]
         case _:

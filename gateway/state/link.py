@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from redis.exceptions import RedisError
 
 from gateway.errors import DependencyFailed
-from gateway.state.connection import Client
+from gateway.state.connection import Client, disconnect
 
 PATIENCE: Final = 0.25  # seconds for a call, hundreds of times what one takes
 PROBE_SECONDS: Final = 1.0  # for a probe: it may have to find the master, and to shake hands
@@ -68,7 +68,7 @@ class Link:
         if self._reviving is not None:
             self._reviving.cancel()
             await asyncio.gather(self._reviving, return_exceptions=True)
-        await self.client.aclose()
+        await disconnect(self.client)
 
     def _lost(self, error: Exception) -> None:
         if not self.alive:

@@ -1,7 +1,5 @@
 """Every form of `state.url`, against real servers: attempts are counted, news arrive, and a failover is survived."""
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,7 +65,9 @@ async def test_a_server_alone(servers: Servers) -> None:
 
 async def test_a_server_with_a_user_and_a_password(servers: Servers) -> None:
     """A wrong password is a server that is away, and no text repeats it."""
-    server = servers.single("--user", "gw on >s3cret ~* &* +@all", "--user", "default off")
+    server = servers.single()
+    server.cli("ACL", "SETUSER", "gw", "on", ">s3cret", "~*", "&*", "+@all")
+    server.cli("ACL", "SETUSER", "default", "off")
     async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret") as way:
         await works(way)
     async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret2") as way:
