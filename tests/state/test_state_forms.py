@@ -1,6 +1,6 @@
 """Every form of `state.url`, against real servers: attempts are counted, news arrive, and a failover is survived."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -114,19 +114,18 @@ async def test_a_failover(servers: Servers) -> None:
     """The master is killed: its replica has the counts, and takes over for who asks the sentinels."""
     master, replica, watchers = servers.sentinel()
     hosts = ",".join(f"{LOOPBACK}:{watcher.port}" for watcher in watchers)
-    async with Way(f"redis+sentinel://{hosts}/{SERVICE}") as way:
-        async with listening(way) as channel:
-            await works(way)
-            assert replica.cli("WAIT", "0", "0")
-            await until_async(lambda: _offset(master) == _offset(replica), "a replica that has everything")
-            master.kill()
-            counters = RedisCounters(way.link, way.names, Clock())
-            with pytest.raises(DependencyFailed):
-                await counters.reserve(COUNTS)
-            await until_async(lambda: way.link.alive, "a new master")
-            assert isinstance(await counters.reserve(COUNTS), Over)
-            before = channel.looks
-            await until_async(lambda: channel.subscribed and channel.looks > before, "a subscription to the new master")
+    async with Way(f"redis+sentinel://{hosts}/{SERVICE}") as way, listening(way) as channel:
+        await works(way)
+        assert replica.cli("WAIT", "0", "0")
+        await until_async(lambda: _offset(master) == _offset(replica), "a replica that has everything")
+        master.kill()
+        counters = RedisCounters(way.link, way.names, Clock())
+        with pytest.raises(DependencyFailed):
+            await counters.reserve(COUNTS)
+        await until_async(lambda: way.link.alive, "a new master")
+        assert isinstance(await counters.reserve(COUNTS), Over)
+        before = channel.looks
+        await until_async(lambda: channel.subscribed and channel.looks > before, "a subscription to the new master")
 
 
 def _offset(server: object) -> str:
