@@ -288,10 +288,6 @@ class MemoryCounters:
         """Keys held."""
         return len(self._logs)
 
-    def holds(self, count: Count) -> bool:
-        """Whether there are uses of it, live or not yet swept."""
-        return count.name in self._logs
-
     async def reserve(self, counts: Sequence[Count], known: bool = False, stamp: int | None = None) -> Held | Over:
         """stamp: of the reservation, when its caller has chosen it; at least 2**64, which no count from one reaches."""
         now = self._now()

@@ -1,7 +1,8 @@
-"""Attempts are counted in Redis, and in this process while Redis is away. A limit is enforced either way.
+"""Attempts are counted in Redis, and in this process too, whose count decides while Redis is away: no limit is skipped.
 
-What was counted here meanwhile goes on holding here until it does not matter any more: a use of such a key counts in
-both places, and both must have room. It is not carried over: that would need a trust in clocks that differ.
+As this process has counted its own uses all along, an outage gives nobody a fresh start here. And as Redis did not hear
+of those in the outage, the count here goes on binding until they do not matter any more: both must have room then. They
+are not carried over: that would need a trust in clocks that differ.
 """
 
 from collections.abc import Sequence
@@ -34,19 +35,19 @@ class FallingBackCounters:
 
     async def reserve(self, counts: Sequence[Count], known: bool = False) -> Held | Over:
         stamp = new_stamp(self._clock)
-        here = self._held_here(counts)
-        if here:
-            found = await self._local.reserve(here, known, stamp)
-            if isinstance(found, Over):
-                return found
+        here = await self._local.reserve(counts, known, stamp)
         try:
             found = await self._shared.reserve(counts, known, stamp)
         except DependencyFailed:
-            await self._local.give_back(here, stamp)  # it is to be reserved whole, or not at all
-            return await self._alone(counts, known, stamp)
-        if here and isinstance(found, Over):
-            await self._local.give_back(here, stamp)
-        return found
+            self._decided_here(counts)
+            return here
+        if isinstance(found, Over):
+            await self._local.give_back(counts, stamp)
+            return found
+        if isinstance(here, Over) and self._clock.monotonic() < self._matters_until:
+            await self.give_back(counts, stamp)
+            return here
+        return found  # a full count here alone is one that another node has cleared
 
     async def give_back(self, counts: Sequence[Count], stamp: int) -> None:
         """From both: a call that was not answered may have been counted there all the same."""
@@ -77,13 +78,6 @@ class FallingBackCounters:
         except DependencyFailed:
             return await self._local.knows(account, network)
 
-    async def _alone(self, counts: Sequence[Count], known: bool, stamp: int) -> Held | Over:
-        found = await self._local.reserve(counts, known, stamp)
+    def _decided_here(self, counts: Sequence[Count]) -> None:
         longest = max(max(count.rule.life(False), count.rule.life(True)) for count in counts)
         self._matters_until = max(self._matters_until, self._clock.monotonic() + longest)
-        return found
-
-    def _held_here(self, counts: Sequence[Count]) -> Sequence[Count]:
-        if self._clock.monotonic() >= self._matters_until:
-            return ()
-        return [count for count in counts if self._local.holds(count)]
