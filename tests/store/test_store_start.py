@@ -1,4 +1,4 @@
-"""What opening the store costs: neither SQLAlchemy nor Alembic, until something is changed."""
+"""What opening the store costs: neither SQLAlchemy nor Alembic, until something is changed. Nor Redis' client."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ async def main():
     await store.aclose()
 
 asyncio.run(main())
-print(*sorted({"sqlalchemy", "alembic", "aiosqlite"} & set(sys.modules)))
+print(*sorted({"sqlalchemy", "alembic", "aiosqlite", "redis"} & set(sys.modules)))
 """
 
 
