@@ -57,6 +57,7 @@ class Server:
         self._options = options
         self._config = config
         self.tls = "--tls-port" in options
+        self.ca = options[options.index("--tls-ca-cert-file") + 1] if self.tls else ""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -94,7 +95,8 @@ class Server:
             self.kill()
 
     def cli(self, *words: str) -> str:
-        command = [program("redis-cli"), "-p", str(self.port), *words]
+        tls = ("--tls", "--cacert", self.ca) if self.tls else ()
+        command = [program("redis-cli"), "-p", str(self.port), *tls, *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
 
     def _answers(self) -> bool:
@@ -126,31 +128,30 @@ class Servers:
         for server in self._all:
             server.close()
 
-    def single(self, *options: str) -> Server:
-        return self._start(Server(self._folder, *options))
+    def single(self, *options: str, authority: Authority | None = None) -> Server:
+        """authority: for TLS, also to its replica and in its cluster."""
+        return self._start(Server(self._folder, *_tls(authority), *options))
 
-    def tls(self, authority: Authority) -> Server:
-        cert, key = authority.issue(LOOPBACK)
-        own = ("--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-auth-clients", "no")
-        return self._start(Server(self._folder, "--tls-port", "{port}", *own))
-
-    def sentinel(self) -> tuple[Server, Server, Sequence[Server]]:
+    def sentinel(self, authority: Authority | None = None) -> tuple[Server, Server, Sequence[Server]]:
         """A master, its replica, and three sentinels that know both."""
-        master = self.single()
-        replica = self.single("--replicaof", f"{LOOPBACK} {master.port}")
+        master = self.single(authority=authority)
+        replica = self.single("--replicaof", f"{LOOPBACK} {master.port}", authority=authority)
         until(lambda: "master_link_status:up" in replica.cli("INFO", "replication"), "a replica")
         config = (
             f"sentinel monitor {SERVICE} {LOOPBACK} {master.port} 2\n"
             f"sentinel down-after-milliseconds {SERVICE} 500\nsentinel failover-timeout {SERVICE} 2000\n"
         )
-        watchers = [self._start(Server(self._folder, name="redis-sentinel", config=config)) for _ in range(3)]
+        watchers = [
+            self._start(Server(self._folder, *_tls(authority), name="redis-sentinel", config=config)) for _ in range(3)
+        ]
         for watcher in watchers:
             until(lambda at=watcher: _knows_all(at), "sentinels that know each other")
         return master, replica, watchers
 
-    def cluster(self) -> Sequence[Server]:
+    def cluster(self, authority: Authority | None = None) -> Sequence[Server]:
         """Three masters that share the slots."""
-        nodes = [self.single("--cluster-enabled", "yes", "--cluster-node-timeout", "1000") for _ in range(3)]
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+        nodes = [self.single(*options, authority=authority) for _ in range(3)]
         for number, node in enumerate(nodes):
             first, last = SLOTS * number // 3, SLOTS * (number + 1) // 3 - 1
             node.cli("CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
@@ -167,6 +168,15 @@ class Servers:
         self._all.append(server)
         server.start()
         return server
+
+
+def _tls(authority: Authority | None) -> tuple[str, ...]:
+    if authority is None:
+        return ()
+    cert, key = authority.issue(LOOPBACK)
+    own = ("--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(authority.ca))
+    others = ("--tls-auth-clients", "no", "--tls-replication", "yes", "--tls-cluster", "yes")
+    return ("--tls-port", "{port}", *own, *others)
 
 
 def _knows_all(watcher: Server) -> bool:

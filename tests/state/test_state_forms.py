@@ -86,7 +86,7 @@ async def test_a_server_at_a_socket(servers: Servers, tmp_path: Path) -> None:
 async def test_a_server_over_tls(servers: Servers, tmp_path: Path) -> None:
     """Its certificate is checked."""
     authority = Authority(tmp_path)
-    server = servers.tls(authority)
+    server = servers.single(authority=authority)
     async with Way(server.url, ca=authority.ca) as way:
         await works(way)
     (tmp_path / "other").mkdir()
@@ -98,7 +98,7 @@ async def test_a_server_over_tls(servers: Servers, tmp_path: Path) -> None:
 async def test_a_server_over_tls_must_have_the_name_that_is_asked_for(servers: Servers, tmp_path: Path) -> None:
     """The certificate is for the address."""
     authority = Authority(tmp_path)
-    async with Way(servers.tls(authority).url.replace(LOOPBACK, "localhost"), ca=authority.ca) as way:
+    async with Way(servers.single(authority=authority).url.replace(LOOPBACK, "localhost"), ca=authority.ca) as way:
         await way.link.open()
         assert not way.link.alive
 
