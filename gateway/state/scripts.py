@@ -24,6 +24,9 @@ RESERVE = (
     _NOW
     + """
 local index, stamp, most = KEYS[1], ARGV[2], tonumber(ARGV[3])
+for _, mark in ipairs({':0', ':1'}) do  -- sent again, as its answer was lost: it holds already
+  if redis.call('ZSCORE', KEYS[2], stamp .. mark) then return 0 end
+end
 local dead = redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, ARGV[4])
 if #dead > 0 then redis.call('ZREM', index, unpack(dead)) end
 local at, wait, fresh, marks, lives = 5, 0, 0, {}, {}

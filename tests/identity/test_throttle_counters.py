@@ -64,3 +64,16 @@ async def test_no_two_stamps_are_the_same(counters: Counters) -> None:
     """One that is given back must be one's own."""
     held = [await counters.reserve([Count(NETWORK, "x")]) for _ in range(20)]
     assert len({found.stamp for found in held if isinstance(found, Held)}) == 20
+
+
+async def test_a_reservation_that_is_sent_again_is_one(redis_server: Server) -> None:
+    """Its answer was lost with the connection: the fifth of five, and not a sixth."""
+    async with Way(redis_server.url) as way:
+        counters = RedisCounters(way.link, way.names, Clock())
+        counts = [Count(NETWORK, "x"), Count(PAIR, "x")]
+        for _ in range(4):
+            await counters.reserve(counts)
+        assert [await counters.reserve(counts, stamp=1 << 80) for _ in range(2)] == [Held(1 << 80)] * 2
+        await counters.give_back(counts, 1 << 80)
+        assert isinstance(await counters.reserve(counts), Held)
+        assert isinstance(await counters.reserve(counts), Over)

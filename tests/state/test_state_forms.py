@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness.certificates import Authority
-from harness.redis import LOOPBACK, SERVICE, Servers, Way, until_async
+from harness.redis import LOOPBACK, SERVICE, Server, Servers, Way, until_async
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
@@ -103,20 +103,31 @@ async def test_a_server_over_tls_must_have_the_name_that_is_asked_for(servers: S
         assert not way.link.alive
 
 
-async def test_a_cluster(servers: Servers) -> None:
+@pytest.fixture(params=["redis", "rediss"])
+def authority(request: pytest.FixtureRequest, tmp_path: Path) -> Authority | None:
+    """One for TLS."""
+    return Authority(tmp_path) if request.param == "rediss" else None
+
+
+def way_to(form: str, hosts: str, authority: Authority | None) -> Way:
+    if authority is None:
+        return Way(f"redis+{form}://{hosts}")
+    return Way(f"rediss+{form}://{hosts}", ca=authority.ca)
+
+
+async def test_a_cluster(servers: Servers, authority: Authority | None) -> None:
     """Three masters; any of them leads to the others."""
-    nodes = servers.cluster()
-    async with Way(f"redis+cluster://{LOOPBACK}:{nodes[2].port},{LOOPBACK}:{nodes[0].port}") as way:
+    nodes = servers.cluster(authority)
+    async with way_to("cluster", f"{LOOPBACK}:{nodes[2].port},{LOOPBACK}:{nodes[0].port}", authority) as way:
         await works(way)
 
 
-async def test_a_failover(servers: Servers) -> None:
+async def test_a_failover(servers: Servers, authority: Authority | None) -> None:
     """The master is killed: its replica has the counts, and takes over for who asks the sentinels."""
-    master, replica, watchers = servers.sentinel()
+    master, replica, watchers = servers.sentinel(authority)
     hosts = ",".join(f"{LOOPBACK}:{watcher.port}" for watcher in watchers)
-    async with Way(f"redis+sentinel://{hosts}/{SERVICE}") as way, listening(way) as channel:
+    async with way_to("sentinel", f"{hosts}/{SERVICE}", authority) as way, listening(way) as channel:
         await works(way)
-        assert replica.cli("WAIT", "0", "0")
         await until_async(lambda: _offset(master) == _offset(replica), "a replica that has everything")
         master.kill()
         counters = RedisCounters(way.link, way.names, Clock())
@@ -128,6 +139,6 @@ async def test_a_failover(servers: Servers) -> None:
         await until_async(lambda: channel.subscribed and channel.looks > before, "a subscription to the new master")
 
 
-def _offset(server: object) -> str:
-    words = server.cli("INFO", "replication")  # type: ignore[attr-defined]
+def _offset(server: Server) -> str:
+    words = server.cli("INFO", "replication")
     return next(line for line in words.splitlines() if line.startswith("master_repl_offset"))

@@ -12,6 +12,7 @@ from harness.people import open_people
 from harness.redis import Server, Servers, until_async
 from harness.site import ROUTES, Running, Site
 from harness.upstream import OK, Line, Upstream
+from identity.core.desk import Desk, bearer
 
 from gateway.clock import Clock
 from gateway.edge.tunnel import close_frame
@@ -89,9 +90,10 @@ async def fleet(site: Site, servers: Servers) -> Fleet:
     server = servers.single()
     upstream = await site.upstream(service)
     routes = [*ROUTES, MFA]
-    a = await site.gateway(upstream, state={"url": server.url}, routes=routes)
-    store = {"url": f"sqlite:///{a.config.parent}/gateway.db"}
-    b = await site.gateway(upstream, state={"url": server.url}, routes=routes, store=store)
+    a = await site.gateway(upstream, state={"url": server.url}, routes=routes, mail={"url": "file:./outbox"})
+    folder = a.config.parent
+    of_a = {"store": {"url": f"sqlite:///{folder}/gateway.db"}, "mail": {"url": f"file:{folder}/outbox"}}
+    b = await site.gateway(upstream, state={"url": server.url}, routes=routes, **of_a)
     await until_async(lambda: a.gateway.shared.subscribed and b.gateway.shared.subscribed, "subscriptions")  # type: ignore[union-attr]
     field = a.people.ada.field
     client = await site.client(b)
@@ -176,6 +178,26 @@ async def test_what_a_session_proves(site: Site, servers: Servers, raised: bool)
 
     await made.obeyed(change, 200 if raised else 403, "/mfa/x")
     await store.aclose()
+
+
+async def test_a_lifted_session(site: Site, servers: Servers) -> None:
+    """A login that waits for its second factor is refused at B; given at A, the token that it has is good at B."""
+    made = await fleet(site, servers)
+    desk = Desk(site, made.a, made.upstream)
+    await desk.give_password("ada@example.org")
+    app, _ = await desk.enrol(await desk.login("ada@example.org"))
+    made.b.hand.ahead = made.a.hand.ahead
+    pending = await desk.login("ada@example.org")
+    at_b = await site.client(made.b)
+    refused = await at_b.ask("/secure/x", bearer(pending))
+    assert (refused.status, refused.code) == (401, "mfa_required")
+    looks = made.b.gateway.shared.looks  # type: ignore[union-attr]
+    await desk.done("POST", "users/totp/check-token", {"token": app.code()}, pending)
+    await until_async(lambda: made.b.gateway.shared.looks > looks, "news at B")  # type: ignore[union-attr]
+    began = time.monotonic()
+    while (await at_b.ask("/secure/x", bearer(pending))).status != 200:
+        assert time.monotonic() - began < NODES * 10
+    await desk.quiet()
 
 
 async def test_news_that_nobody_hears_cost_the_time_of_a_poll(site: Site, servers: Servers) -> None:

@@ -16,6 +16,7 @@ from .world import MASTER_KEY, World
 
 OPENED = """
 import asyncio, sys
+from gateway.app import gateway
 from gateway.cli import serve
 from gateway.clock import Clock
 from gateway.identity.keys import Keys
