@@ -282,3 +282,18 @@ async def test_a_start_does_not_need_redis(site: Site, servers: Servers) -> None
     shared = running.gateway.shared
     assert shared is not None
     await until_async(lambda: shared.alive and shared.subscribed, "Redis")
+
+
+async def test_a_forwarded_request_asks_redis_nothing(site: Site, servers: Servers) -> None:
+    """Two hundred of them, and the first of a credential too."""
+    made = await fleet(site, servers)
+    before = commands(made.server)
+    for who in (made.a.people.ada, made.a.people.bob):
+        for _ in range(100):
+            assert (await made.client.ask("/auth/x", who.field)).status == 200
+    assert commands(made.server) - before < 10  # the question itself, and a ping of a subscriber
+
+
+def commands(server: Server) -> int:
+    words = server.cli("INFO", "stats")
+    return int(next(line for line in words.splitlines() if line.startswith("total_commands_processed")).split(":")[1])
