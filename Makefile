@@ -1,5 +1,5 @@
 # make run | test | lint | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
-# has changed. make bench | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
+# has changed. make bench | fleet | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
 # that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
 # command.
 SHELL := /bin/bash
@@ -15,10 +15,10 @@ ARGS ?=
 COMPILED := .venv-compiled
 SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -name '*.yaml' -o -name '*.mako' -o -name '*.html' -o -name '*.css' -o -name '*.txt')
 # What goes through the compiled modules on the way a request goes; the rest tests the same source as `make test` does.
-THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/e2e tests/edge tests/proxy tests/routes \
+THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e tests/edge tests/proxy tests/routes \
   tests/security tests/wire tests/test_pipeline.py
 
-.PHONY: run test test-compiled lint bench wheel clean
+.PHONY: run test test-compiled lint bench fleet wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -38,6 +38,10 @@ test-compiled: $(COMPILED)/.installed-dev
 # gateway/ itself is what the wheel has installed, not this source tree, which is not on the path of what is measured.
 bench: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench $(ARGS)
+
+# Needs PostgreSQL, Redis, HAProxy, nginx, wrk and libfaketime; takes four minutes.
+fleet: $(COMPILED)/.installed-bench
+	$(COMPILED)/bin/python -m bench.fleet $(ARGS)
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .

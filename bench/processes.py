@@ -98,8 +98,21 @@ class Process:
                 return
         raise NotStartedError(f"{self.name} did not listen within {PATIENCE:.0f} s: {self.last_words()}")
 
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the process that was started alone, not to its children."""
+        self._popen.send_signal(number)
+
     def last_words(self) -> str:
         return " | ".join(self.log.read_text(errors="replace").split("\n")[-4:]).strip()[-400:]
+
+    def kill(self) -> None:
+        """The whole group at once, without asking: as if the machine went."""
+        os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait(timeout=5)
 
     def stop(self) -> None:
         """Ask, then insist; the whole group, so that no child is left."""
@@ -130,14 +143,16 @@ class Stable:
         self.stop_all_but(None)
 
     def start(
-        self, name: str, command: Sequence[str], *, core: int, environ: Mapping[str, str] | None = None
+        self, name: str, command: Sequence[str], *, core: int | None, environ: Mapping[str, str] | None = None
     ) -> Process:
-        """Start in the stable's folder, pinned to the core. NotStartedError if there is no such program."""
+        """Start in the stable's folder, pinned to the core if one is given. NotStartedError if there is no such
+        program.
+        """
         log = self.folder / f"{name.replace(' ', '-')}.log"
         try:
             with log.open("wb") as out:
                 popen = subprocess.Popen(
-                    ["taskset", "-c", str(core), *command],
+                    command if core is None else ["taskset", "-c", str(core), *command],
                     cwd=self.folder,
                     stdin=subprocess.DEVNULL,
                     stdout=out,

@@ -83,7 +83,7 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
     if said.mycelium.enabled:
         found.append(_mycelium(settings, store, verifiers, lasting))
     if said.mployr is not None:
-        mint = BusinessTokens(store.keys, store.directory, _terms(settings), lasting.clock).mint
+        mint = BusinessTokens(store.keys, _writer(store, "roles"), _terms(settings), lasting.clock)
         found.append(mployr.build(_services(settings, store, lasting, mint), said.mployr))
     if said.mikrocloud is not None:
         found.append(mikrocloud.build(_services(settings, store, lasting), said.mikrocloud))
@@ -105,7 +105,7 @@ def _services(settings: Settings, store: Store, lasting: Lasting, mint: Mint | N
     logins = Logins(
         challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy
     )  # fmt: skip
-    steps = Steps(challenges, people, factors, passwords, throttle, clock, mint)
+    steps = Steps(challenges, people, factors, passwords, throttle, notices, clock, mint)
     longest = strings.max_lifetime
     grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=longest, throttle=throttle)
     return Services(
@@ -121,7 +121,7 @@ def _terms(settings: Settings) -> Terms:
 
 def _mycelium(settings: Settings, store: Store, verifiers: Verifiers, lasting: Lasting) -> Dialect:
     core, said = _services(settings, store, lasting), settings.login.mycelium
-    links = Links(_writer(store, "links"), verifiers, core.notices, core.clock)
+    links = Links(_writer(store, "links"), verifiers, core.throttle, core.notices, core.clock)
     longest = settings.connection_strings.max_lifetime
     telegram = TelegramLogins(_writer(store, "bots"), links, core.grants, core.throttle, core.clock, longest)
     pages, base = Pages(said.totp_issuer), f"{said.mount}/beginners"

@@ -3,8 +3,9 @@
 import click
 
 from gateway.cli.arguments import IDENTIFIER, account_option
-from gateway.cli.shared import Fields, Session, emit, moment, operate, shared
+from gateway.cli.shared import Fields, Session, emit, operate, shared
 from gateway.identity.model import Grant
+from gateway.login.rfc3339 import moment
 
 
 def summary(grant: Grant) -> Fields:

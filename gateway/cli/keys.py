@@ -4,8 +4,9 @@ from typing import Literal
 
 import click
 
-from gateway.cli.shared import Fields, Session, emit, moment, operate, shared
+from gateway.cli.shared import Fields, Session, emit, operate, shared
 from gateway.identity.model import KeyRecord
+from gateway.login.rfc3339 import moment
 
 
 def summary(key: KeyRecord) -> Fields:

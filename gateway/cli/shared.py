@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -172,8 +171,3 @@ def shown(field: object) -> str:
         return "-"
     text = {True: "yes", False: "no"}[field] if isinstance(field, bool) else str(field)
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def moment(at: float | None) -> str | None:
-    """Seconds since the epoch in RFC 3339, whole seconds, UTC."""
-    return None if at is None else f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}"

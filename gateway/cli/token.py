@@ -3,10 +3,11 @@
 import click
 
 from gateway.cli.arguments import LIFETIME, account_option
-from gateway.cli.shared import Fields, Session, emit, moment, operate, shared
+from gateway.cli.shared import Fields, Session, emit, operate, shared
 from gateway.identity.grants import Terms, session_claims
 from gateway.identity.keys import active
 from gateway.identity.tokens import mint
+from gateway.login.rfc3339 import moment
 
 
 @click.group()

@@ -11,7 +11,6 @@ from typing import Literal
 from gateway.errors import RequestRejected
 from gateway.identity import addresses, codes
 from gateway.identity.challenge import Challenge, Purpose
-from gateway.identity.grants import Handed
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
@@ -19,7 +18,7 @@ from gateway.identity.notices import moment, stamp
 from gateway.identity.origin import Origin
 from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
-from gateway.identity.steps import Form, client_digest, handle
+from gateway.identity.steps import Entered, Form, client_digest, handle
 
 APPROVAL_SECONDS = 900.0
 MAX_PLATFORM = 64  # characters
@@ -93,7 +92,7 @@ class Approvals:
         self._core.notices.posted()
         return Started(auth_id, challenge.expires_at)
 
-    async def claim(self, auth_id: str, origin: Origin) -> Handed:
+    async def claim(self, auth_id: str, origin: Origin) -> Entered:
         """The session, to the first poll after the approval. Raises RequestRejected: "code_wrong" for all that is not
         approved, "too_many_attempts"."""
         client = client_digest(self._form.dialect, auth_id)
@@ -104,9 +103,9 @@ class Approvals:
         if found is None or not live or found.purpose != "approval" or found.state != "approved":
             raise RequestRejected("code_wrong")
         methods = ("email", "otp") if found.needs_code else ("email",)
-        handed = await self._core.steps.claim(found, methods, origin, self._form)
-        await self._core.throttle.entered(origin, handed.grant.account_id)
-        return handed
+        entered = await self._core.steps.claim(found, methods, origin, self._form)
+        await self._core.throttle.entered(origin, entered.account.id)
+        return entered
 
     async def view(self, link: str, origin: Origin) -> Asked | None:
         """Changes nothing: mail scanners open links too. origin: of whoever opens it. None: it is of no use."""

@@ -47,11 +47,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Handed:
-    """A credential, readable for the only time, and its grant. recovery_codes: where the login enrolled a factor."""
+    """A credential, readable for the only time, and its grant."""
 
-    secret: str
+    secret: str = field(repr=False)
     grant: Grant
-    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
 
 
 def pending_audience(audience: str) -> str:

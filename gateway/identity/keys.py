@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.clock import Clock
-from gateway.errors import RequestRejected
+from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.model import KeyPurpose, KeyRecord, MacKey, SigningKey
-from gateway.identity.ports import KeyStore
+from gateway.identity.ports import Keyring, KeyStore
 
 Algorithm = Literal["EdDSA", "RS256", "ES256", "HS512"]
 
@@ -42,6 +42,14 @@ def active(keys: Sequence[SigningKey], purpose: KeyPurpose) -> SigningKey:
         if key.purpose == purpose and key.state == "active":
             return key
     raise RequestRejected("conflict", f"there is no active {purpose} key: run `gateway migrate`")
+
+
+async def signing_key(keyring: Keyring, purpose: KeyPurpose) -> SigningKey:
+    """The same for a login, whose fault it is not. Raises DependencyFailed."""
+    try:
+        return active(await keyring.signing_keys(), purpose)
+    except RequestRejected as error:
+        raise DependencyFailed("keys_unavailable", error.detail) from error
 
 
 class Keys:

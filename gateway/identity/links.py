@@ -13,6 +13,7 @@ from gateway.identity.letters import Letter
 from gateway.identity.model import Account, ExternalIdentity, LinkedIdentity, Principal
 from gateway.identity.notices import Notices, written
 from gateway.identity.origin import Origin
+from gateway.identity.throttle import Throttle
 
 
 class Proof(Protocol):
@@ -44,20 +45,24 @@ class LinkStore(Protocol):
 
 
 class Links:
-    def __init__(self, store: LinkStore, proof: Proof, notices: Notices, clock: Clock) -> None:
+    def __init__(self, store: LinkStore, proof: Proof, throttle: Throttle, notices: Notices, clock: Clock) -> None:
         self._store = store
         self._proof = proof
+        self._throttle = throttle
         self._notices = notices
         self._clock = clock
 
     async def link(self, principal: Principal, token: str, origin: Origin) -> LinkedIdentity:
         """Link whom the token is about to the caller's account: a session proves the one, the token the other.
 
-        Raises as `session_account`, Proof and LinkStore.
+        Raises as `session_account`, Proof and LinkStore, and RequestRejected("too_many_attempts"): wrong tokens count
+        as any vain attempt of their network.
         """
         account = session_account(principal)
-        # what is not ASCII is no token either way
-        identity = await self._proof.external_identity(token.encode("ascii", "replace"), self._clock.now())
+        async with await self._throttle.guess(origin, None) as ticket:
+            # what is not ASCII is no token either way
+            identity = await self._proof.external_identity(token.encode("ascii", "replace"), self._clock.now())
+            await ticket.passed()
         return await self.attach(account, identity, identity.issuer, origin)
 
     async def links(self, principal: Principal) -> Sequence[LinkedIdentity]:

@@ -187,6 +187,7 @@ class Logins:
         challenge = await self._challenges.by_grant(grant_id) if grant_id is not None else None
         if challenge is None or grant_id is None:
             raise RequestRejected("mfa_not_enabled", "This session does not wait for a second factor.")
+        begun = await self._sessions.minting(account)  # no code is spent for a token that cannot be made
         method = await self._factors.prove(account, typed, origin, lambda: self._challenges.spend_try(challenge.id))
         now = self._clock.now()
         expires_at = now + self._sessions.terms.lifetime
@@ -197,8 +198,7 @@ class Logins:
         if not lifted:
             raise RequestRejected("code_wrong", "Log in again.")
         await self._notices.changed(grant_id)
-        grant = Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,))
-        return await self._sessions.begun(grant, account)
+        return begun(Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,)))
 
     # what they share
 
@@ -328,13 +328,14 @@ class Logins:
             ip=origin.address, user_agent=origin.agent,
         )  # fmt: skip
         issue = Issue(grant, ip=origin.address, user_agent=origin.agent)
+        begun = await self._sessions.minting(account)
         try:
             claimed = await self._challenges.claim(challenge.id, issue, account.epoch, step_up if pending else None)
         except RequestRejected as fault:  # the account went meanwhile
             raise RequestRejected("code_wrong") from fault
         if not claimed:
             raise RequestRejected("code_wrong")
-        return await self._sessions.begun(grant, account)
+        return begun(grant)
 
 
 def _spare(challenge: Challenge | None, origin: Origin) -> int:

@@ -5,12 +5,11 @@ import re
 from gateway.errors import RequestRejected
 from gateway.identity import addresses
 from gateway.identity.approvals import require_platform
-from gateway.identity.grants import Handed
 from gateway.identity.model import Account, Owner
 from gateway.identity.new_emails import NewEmails
 from gateway.identity.origin import Origin
 from gateway.identity.services import Services
-from gateway.identity.steps import Form
+from gateway.identity.steps import Entered, Form
 
 _USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,32}")
 
@@ -21,7 +20,7 @@ class Registrations:
         self._emails = emails
         self._form = form
 
-    async def register(self, username: str, typed: str | None, platform: str, origin: Origin) -> Handed:
+    async def register(self, username: str, typed: str | None, platform: str, origin: Origin) -> Entered:
         """A new account's first session. The address is asked to confirm, and is not the account's until it has.
 
         Raises RequestRejected: "invalid_value", "conflict" (the name is taken), "too_many_attempts", "forbidden".
@@ -39,7 +38,7 @@ class Registrations:
         clock = self._core.clock
         account = Account(clock.uuid4(), shown, Owner(clock.uuid4(), "", username=shown))
         await self._core.people.add_account(account, "", key)
-        handed = await self._core.steps.handed(account, origin, self._form, platform=platform)
+        # before the session: should that one fail, whoever confirms the address still gets into what has the name now
         if address is not None:
             await self._emails.ask(account, address, platform, origin)
-        return handed
+        return await self._core.steps.handed(account, origin, self._form, platform=platform)

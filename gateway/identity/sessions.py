@@ -1,13 +1,13 @@
 """Sessions: the tokens of grants, and what their holder may see and end of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.grants import session_claims
-from gateway.identity.keys import active
+from gateway.identity.keys import signing_key
 from gateway.identity.model import Account, Grant, GrantKind, HeldGrant, Issue, Principal
 from gateway.identity.notices import Notices
 from gateway.identity.origin import Origin
@@ -66,12 +66,19 @@ class Sessions:
         self._notices = notices
         self._clock = clock
 
-    async def begun(self, grant: Grant, account: Account) -> Session:
-        """The token of a grant that was just made, or lifted: it counts from now on."""
-        fresh = replace(grant, created_at=self._clock.now())
-        key = active(await self._keyring.signing_keys(), "token")
-        token = mint(session_claims(fresh, account, self.terms.issuer, self.terms.audience), key)
-        return Session(token, fresh, account)
+    async def minting(self, account: Account) -> Callable[[Grant], Session]:
+        """Makes the token of a grant that was just made, or lifted: it counts from then on.
+
+        To be had before anything is claimed for it, as it is this that may fail. Raises DependencyFailed.
+        """
+        key = await signing_key(self._keyring, "token")
+
+        def begun(grant: Grant) -> Session:
+            fresh = replace(grant, created_at=self._clock.now())
+            token = mint(session_claims(fresh, account, self.terms.issuer, self.terms.audience), key)
+            return Session(token, fresh, account)
+
+        return begun
 
     async def list(self, account_id: str) -> Sequence[HeldGrant]:
         """Live ones that a login made."""

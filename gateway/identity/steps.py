@@ -6,16 +6,16 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import addresses, codes
 from gateway.identity.challenge import TRIES, Challenge, ChallengeStore
 from gateway.identity.factors import Factors
-from gateway.identity.grants import Handed, secret_digest
-from gateway.identity.model import Account, Grant, GrantKind, Issue
-from gateway.identity.notices import written
+from gateway.identity.grants import secret_digest
+from gateway.identity.model import Account, Grant, Issue, Presentation
+from gateway.identity.notices import Notices, written
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 from gateway.identity.people import NOBODY, People, check_password, require_factor
@@ -24,7 +24,13 @@ from gateway.identity.throttle import Throttle
 STEP_SECONDS = 300.0  # between the two calls
 SHOWN = 8  # characters of an opaque secret that lists show
 
-Mint = Callable[[Grant, Account], Awaitable[str]]
+
+class Mint(Protocol):
+    """Makes JWTs of sessions. In two steps: when a challenge is claimed or a session renewed, nothing may fail any
+    more, or the old token would be gone and no new one there."""
+
+    async def prepare(self, account: Account) -> Callable[[Grant], str]:
+        """All that may fail. Raises DependencyFailed, and RequestRejected("not_found") if the account went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +50,35 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A right password. token: for the second call, readable for the only time. needs_code: a factor is on.
+    """A right password. token: for the second call, readable for the only time. factor_on: a second one is active.
 
     draft: the TOTP secret that the second call must prove, of an account that has to have a factor and has none.
     """
 
     account: Account
-    needs_code: bool
+    factor_on: bool
     token: str = field(repr=False)
     draft: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What a login ends in. secret: readable for the only time. recovery_codes: where it enrolled a factor."""
+
+    account: Account
+    grant: Grant
+    secret: str = field(repr=False)
+    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """One to come. secret: an opaque one; None for a JWT. told: what its holder gets, once there is a grant."""
+
+    account: Account
+    form: Form
+    secret: str | None = field(repr=False)
+    told: Callable[[Grant], str]
 
 
 class Steps:
@@ -65,6 +91,7 @@ class Steps:
         factors: Factors,
         passwords: Passwords,
         throttle: Throttle,
+        notices: Notices,
         clock: Clock,
         mint: Mint | None = None,
     ) -> None:
@@ -73,6 +100,7 @@ class Steps:
         self._factors = factors
         self._passwords = passwords
         self._throttle = throttle
+        self._notices = notices
         self._clock = clock
         self._mint = mint
 
@@ -113,97 +141,111 @@ class Steps:
             await (ticket.passed() if challenge.needs_code else ticket.succeeded())
             return Begun(account, on, token, draft)
 
-    async def finish(self, token: str, code: str | None, origin: Origin, form: Form) -> Handed:
+    async def finish(self, token: str, code: str | None, origin: Origin, form: Form) -> Entered:
         """The session of a login that was begun. code: of the app, or a recovery code; not looked at where none is
         needed.
 
         Raises RequestRejected: "code_wrong" (the token is of no use), "mfa_required" (a code is), "mfa_code_wrong",
         "too_many_attempts".
         """
-        challenge = await self._challenges.by_client(client_digest(form.dialect, token))
-        if challenge is None or challenge.dialect != form.dialect or not challenge.is_live(self._clock.now()):
+        return await self._finish(await self._begun(token, form), code, origin, form)
+
+    async def finish_own(self, account: Account | None, token: str, code: str, origin: Origin, form: Form) -> Entered:
+        """The same, of this very account's login, and where a code is needed. None: of nobody's. Raises as `finish`."""
+        challenge = await self._begun(token, form)
+        if account is None or challenge.account_id != account.id or not challenge.needs_code:
             raise RequestRejected("code_wrong")
         return await self._finish(challenge, code, origin, form)
 
-    async def finish_begun(self, account: Account, code: str, origin: Origin, form: Form) -> Handed:
+    async def finish_here(self, account: Account | None, code: str, origin: Origin, form: Form) -> Entered:
         """The same without the token: for the newest login that this very client began. Raises as `finish`."""
-        challenge = await self._challenges.begun_by(account.id, form.dialect, origin.address, origin.agent)
+        holder = NOBODY if account is None else account.id  # the same work for somebody who has begun none
+        challenge = await self._challenges.begun_by(holder, form.dialect, origin.address, origin.agent)
         if challenge is None:
             raise RequestRejected("code_wrong")
         return await self._finish(challenge, code, origin, form)
 
-    async def handed(self, account: Account, origin: Origin, form: Form, *, platform: str = "") -> Handed:
+    async def handed(self, account: Account, origin: Origin, form: Form, *, platform: str = "") -> Entered:
         """A session at once, for somebody who has just proved who they are in another way."""
         challenge = self._challenge(account, origin, form.dialect, platform, False, None)
         await self._challenges.begin(challenge, None, None)
-        return await self._claim(challenge, account, (), 1, origin, form)
+        return await self._claim(challenge, (), 1, origin, await self._session(account, form))
 
-    async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Handed:
+    async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Entered:
         """The session of a challenge that was approved. Raises RequestRejected("code_wrong")."""
-        account = await self._people.account(challenge.account_id or NOBODY)
-        return await self._claim(challenge, account, methods, 2 if len(methods) > 1 else 1, origin, form)
+        session = await self._session(await self._holder(challenge), form)
+        return await self._claim(challenge, methods, 2 if len(methods) > 1 else 1, origin, session)
 
-    async def token(self, grant: Grant, account: Account) -> str:
-        """The JWT of a session, of a form that has no secret."""
+    async def minting(self, account: Account) -> Callable[[Grant], str]:
+        """Makes the JWT of a session, of a form that has no secret; to be had before anything is ended for it.
+
+        Raises RequestRejected("code_wrong") if the account went.
+        """
         assert self._mint is not None
-        return await self._mint(grant, account)
+        try:
+            return await self._mint.prepare(account)
+        except RequestRejected as fault:
+            raise RequestRejected("code_wrong") from fault
 
-    async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Handed:
-        account = await self._people.account(challenge.account_id or NOBODY)
+    async def _begun(self, token: str, form: Form) -> Challenge:
+        challenge = await self._challenges.by_client(client_digest(form.dialect, token))
+        if challenge is None or challenge.dialect != form.dialect or not challenge.is_live(self._clock.now()):
+            raise RequestRejected("code_wrong")
+        return challenge
+
+    async def _holder(self, challenge: Challenge) -> Account:
+        try:
+            return await self._people.account(challenge.account_id or NOBODY)
+        except RequestRejected as fault:  # "not_found" would tell that there was one
+            raise RequestRejected("code_wrong") from fault
+
+    async def _finish(self, challenge: Challenge, code: str | None, origin: Origin, form: Form) -> Entered:
+        account = await self._holder(challenge)
+        session = await self._session(account, form)  # no code is spent for a token that cannot be made
         if not challenge.needs_code:
-            return await self._claim(challenge, account, ("pwd",), 1, origin, form)
+            return await self._claim(challenge, ("pwd",), 1, origin, session)
         if code is None:
             raise RequestRejected("mfa_required")
         if challenge.draft is not None:
-            return await self._enrol(challenge, challenge.draft, account, code, origin, form)
+            return await self._enrol(challenge, challenge.draft, code, origin, session)
         method = await self._factors.prove(account, code, origin, lambda: self._challenges.spend_try(challenge.id))
-        return await self._claim(challenge, account, ("pwd", method), 2, origin, form)
+        return await self._claim(challenge, ("pwd", method), 2, origin, session)
 
     async def _claim(
-        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, form: Form
-    ) -> Handed:
-        secret, issue = self._issue(challenge, account, methods, aal, origin, form)
-        claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=form.single)
-        return await self._handed(claiming, secret, issue.grant, account)
+        self, challenge: Challenge, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session
+    ) -> Entered:
+        issue = self._issue(challenge, methods, aal, origin, to)
+        claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=to.form.single)
+        entered = await _entered(claiming, to, issue.grant)
+        if to.form.single:
+            await self._notices.changed(None)  # the others have ended
+        return entered
 
-    async def _enrol(
-        self, challenge: Challenge, draft: str, account: Account, code: str, origin: Origin, form: Form
-    ) -> Handed:
+    async def _enrol(self, challenge: Challenge, draft: str, code: str, origin: Origin, to: _Session) -> Entered:
         """The session, and the factor that it was begun with becomes the account's: both or neither."""
         spend = partial(self._challenges.spend_try, challenge.id)
-        factor = await self._factors.prove_draft(account, draft, code, origin, spend)
-        secret, issue = self._issue(challenge, account, ("pwd", "otp"), 2, origin, form)
-        letter = written("mfa_enabled", account, origin, self._clock.now())
+        factor = await self._factors.prove_draft(to.account, draft, code, origin, spend)
+        issue = self._issue(challenge, ("pwd", "otp"), 2, origin, to)
+        letter = written("mfa_enabled", to.account, origin, self._clock.now())
         claiming = self._challenges.claim_enrolling(challenge.id, issue, challenge.epoch, factor, letter)
-        handed = await self._handed(claiming, secret, issue.grant, account)
+        entered = await _entered(claiming, to, issue.grant)
         await self._factors.enrolled(issue.grant.id)
-        return replace(handed, recovery_codes=factor.shown)
+        return replace(entered, recovery_codes=factor.shown)
 
-    def _issue(
-        self, challenge: Challenge, account: Account, methods: tuple[str, ...], aal: int, origin: Origin, form: Form
-    ) -> tuple[str | None, Issue]:
-        """The session's secret, None for a JWT, and its row."""
-        now = self._clock.now()
+    async def _session(self, account: Account, form: Form) -> _Session:
         secret = form.secret(self._clock) if form.secret is not None else None
-        kind: GrantKind = "session"
+        return _Session(account, form, secret, await self.minting(account) if secret is None else lambda _: secret)
+
+    def _issue(self, challenge: Challenge, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session) -> Issue:
+        now, form, secret = self._clock.now(), to.form, to.secret
+        shape: Presentation = "jwt" if secret is None else "opaque"
         grant = Grant(
-            self._clock.uuid4(), account.id, kind, "opaque" if secret is not None else "jwt", now, now + form.lifetime,
+            self._clock.uuid4(), to.account.id, "session", shape, now, now + form.lifetime,
             name=challenge.platform or origin.platform, dialect=form.dialect, aal=aal, amr=methods, idle=form.idle,
         )  # fmt: skip
         digest = secret_digest("opaque", secret.encode()) if secret is not None else None
         shown = "" if secret is None else secret[:SHOWN]
-        return secret, Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
-
-    async def _handed(self, claiming: Awaitable[bool], secret: str | None, grant: Grant, account: Account) -> Handed:
-        try:
-            claimed = await claiming
-        except RequestRejected as fault:  # the account went meanwhile
-            raise RequestRejected("code_wrong") from fault
-        if not claimed:
-            raise RequestRejected("code_wrong")
-        if secret is None:
-            secret = await self.token(grant, account)
-        return Handed(secret, grant)
+        return Issue(grant, digest=digest, prefix=shown, ip=origin.address, user_agent=origin.agent)
 
     def _challenge(
         self, account: Account, origin: Origin, dialect: str, platform: str, needs_code: bool, draft: str | None
@@ -214,6 +256,16 @@ class Steps:
             ip=origin.address, user_agent=origin.agent, epoch=account.epoch, needs_code=needs_code,
             draft=draft, platform=platform,
         )  # fmt: skip
+
+
+async def _entered(claiming: Awaitable[bool], to: _Session, grant: Grant) -> Entered:
+    try:
+        claimed = await claiming
+    except RequestRejected as fault:  # the account went meanwhile
+        raise RequestRejected("code_wrong") from fault
+    if not claimed:
+        raise RequestRejected("code_wrong")
+    return Entered(to.account, grant, to.told(grant))
 
 
 def handle(typed: str, by: Literal["email", "username"]) -> str:

@@ -71,7 +71,9 @@ class TelegramLogins:
         Raises as `login` and `Links.link`.
         """
         account = session_account(principal)
-        identity = await self._identity(await self._bot(tenant_id), tenant_id, init_data)
+        async with await self._throttle.guess(origin, None) as ticket:
+            identity = await self._identity(await self._bot(tenant_id), tenant_id, init_data)
+            await ticket.passed()
         await self._links.attach(account, identity, "Telegram", origin)
 
     async def unlink(self, principal: Principal) -> None:

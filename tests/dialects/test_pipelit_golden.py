@@ -117,7 +117,10 @@ def test_an_api_key_changes_nothing_of_its_account(booth: Booth, endpoint: Endpo
     key = booth.kept("api key", lambda: str(booth.api_key(booth.key()).json()["key"]))
     body = {"code": "123456", "name": "x"} if endpoint.body == "json" else None
     answer = booth.ask(endpoint.method, of(endpoint), body, key)
-    assert (answer.status, said(answer)) == (403, {"detail": "This takes the key of a login, not an API key."})
+    assert (answer.status, said(answer)) == (
+        403,
+        {"detail": "This takes the token of a login here: no key, and no other issuer's token."},
+    )
 
 
 @pytest.mark.parametrize("path", READS)

@@ -13,7 +13,7 @@ from gateway.clock import Clock
 from gateway.identity.origin import Origin
 from gateway.identity.setup import setup_token
 from gateway.login.dialect import Call
-from gateway.login.pipelit.caller import is_local
+from gateway.login.pipelit.local import is_local
 from gateway.store.seal import Sealer, master_key
 
 from .desk import BASE

@@ -23,23 +23,42 @@ MAIL = re.compile(r"^--- mail to .*?^---$", re.M | re.S)
 
 # What each document starts with, beside `gateway serve --demo`; Pipelit's makes the first account.
 DEMOS = {"mycelium": [], "mployr": [], "mikrocloud": [], "pipelit": ["--empty"], "navak": []}
-# The requests that the seeds show or list, in their order.
+# The requests that the seeds show or list, in their order, and those that they leave without a path.
 SEEDS = {
     "mycelium": (
-        "/_adm/beginners/users/magic-link/request", "/_adm/beginners/users/magic-link/display/",
-        "/_adm/beginners/users/magic-link/verify", "/_adm/beginners/users/totp/enable",
-        "/_adm/beginners/users/totp/validate-app", "/_adm/beginners/users/totp/check-token",
-        "/_adm/beginners/users/totp/disable", "/_adm/beginners/tokens", "/_adm/beginners/profile",
+        "POST /_adm/beginners/users/magic-link/request", "GET /_adm/beginners/users/magic-link/display/",
+        "POST /_adm/beginners/users/magic-link/verify", "POST /_adm/beginners/users/totp/enable",
+        "POST /_adm/beginners/users/totp/validate-app", "POST /_adm/beginners/users/totp/check-token",
+        "POST /_adm/beginners/users/totp/disable", "POST /_adm/beginners/tokens", "GET /_adm/beginners/tokens",
+        "GET /_adm/beginners/profile",
     ),
-    "mployr": ("/v1/login", "/v1/people", "/v1/2fa/status", "/v1/2fa/setup", "/v1/2fa/enable", "/v1/2fa/verify"),
-    "mikrocloud": ("/user/login", "/user/passport"),
+    "mployr": (
+        "POST /v1/login", "GET /v1/people", "GET /v1/2fa/status", "POST /v1/2fa/setup", "POST /v1/2fa/enable",
+        "POST /v1/2fa/verify", "POST /v1/refresh", "POST /v1/logout", "GET /v1/me", "POST /v1/2fa/disable",
+        "POST /v1/2fa/recovery-codes",
+    ),
+    "mikrocloud": ("POST /user/login", "POST /user/passport"),
     "pipelit": (
-        "/api/v1/auth/token/", "/api/v1/auth/me/", "/api/v1/auth/setup-status/", "/api/v1/auth/setup/",
-        "/api/v1/auth/mfa/setup/", "/api/v1/auth/mfa/verify/", "/api/v1/auth/mfa/disable/",
-        "/api/v1/auth/mfa/status/", "/api/v1/auth/mfa/login-verify/", "/api/v1/auth/mfa/reset/",
+        "POST /api/v1/auth/token/", "GET /api/v1/auth/me/", "GET /api/v1/auth/setup-status/",
+        "POST /api/v1/auth/setup/", "POST /api/v1/auth/mfa/setup/", "POST /api/v1/auth/mfa/verify/",
+        "POST /api/v1/auth/mfa/disable/", "GET /api/v1/auth/mfa/status/", "POST /api/v1/auth/mfa/login-verify/",
+        "POST /api/v1/auth/mfa/reset/", "POST /api/v1/users/me/keys", "GET /api/v1/users/me/keys",
+        "DELETE /api/v1/users/me/keys/",
     ),
-    "navak": ("/auth/registration", "/auth/login", "/auth/session/"),
+    "navak": (
+        "POST /auth/registration", "POST /auth/login", "GET /auth/session/", "PUT /auth/email", "GET /auth/sessions",
+        "DELETE /auth/sessions/",
+    ),
 }  # fmt: skip
+PATH = re.compile(rf"\bcurl [^|]*http://{re.escape(SHOWN)}([^\s'\"$?]+)")
+
+
+def request(line: str) -> str:
+    """The method and the path, up to what differs each time, of a line with `curl`; curl's own rule for the method."""
+    path, method = PATH.search(line), re.search(r" -X ([A-Z]+)", line)
+    if path is None:
+        return ""
+    return f"{method[1] if method else 'POST' if ' -d ' in line else 'GET'} {path[1]}"
 
 
 @contextmanager
@@ -99,11 +118,9 @@ def test_a_documents_lines_get_the_answers_that_it_shows(name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_document_calls_what_the_seed_shows(name: str) -> None:
-    """Each path, by a line with `curl`."""
-    lines = [line for line in commands((FOLDER / f"{name}.md").read_text(encoding="utf-8")) if "curl " in line]
-    called = [path for line in lines for path in re.findall(rf"http://{re.escape(SHOWN)}([^\s'\"$?]+)", line)]
-    missing = [path for path in SEEDS[name] if path not in called]
-    assert missing == []
+    """Each method and path, by a line with `curl`."""
+    called = {request(line) for line in commands((FOLDER / f"{name}.md").read_text(encoding="utf-8"))}
+    assert [wanted for wanted in SEEDS[name] if wanted not in called] == []
 
 
 def test_every_document_is_run() -> None:
@@ -123,6 +140,7 @@ def test_every_document_is_run() -> None:
         ('{"createdAt":"2026-01-02T03:04:05Z","a":null}', '{"createdAt":"...","a":null}'),
         ('{"expiresAt":"2034-01-01T00:00:00Z"}', '{"expiresAt":"2034-01-01T00:00:00Z"}'),
         ('{"id":1,"totpUrl":"otpauth://x?secret=AB2&y"}', '{"id":1,"totpUrl":"otpauth://x?secret=...&y"}'),
+        ("X-RateLimit-Limit: 60\nX-RateLimit-Reset: 1771877304", "X-RateLimit-Limit: 60\nX-RateLimit-Reset: ..."),
         ("http://127.0.0.1:4711/x", "http://127.0.0.1:8080/x"),
     ],
 )

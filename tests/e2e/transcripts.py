@@ -19,12 +19,12 @@ END: Final = "\x1e"  # after each command's output: RS, which no answer has
 # Members whose values differ each time. Empty ones, as `"key":""`, say something and stay.
 _TEXTS: Final = (
     "token|session_token|auth_token|mfa_token|auth_id|key|secret|id|account|accId|tenantId|tenant_id|accountId|"
-    "roleId|business_id|sid|jti|qr_code|mfa_svg|request_id"
+    "roleId|business_id|sid|jti|qr_code|mfa_svg|request_id|prefix"
 )
-_NUMBERS: Final = "expiration_date|created_at|last_used_at|iat|exp"
+_NUMBERS: Final = "expiration_date|created_at|last_used_at|iat|exp|retry_after"
 # Where, and what is shown instead. Members stand in JSON, which may have spaces after its colons.
 CHANGING: Final = tuple(
-    (re.compile(pattern), shown)
+    (re.compile(pattern, re.M), shown)
     for pattern, shown in (
         (rf'("(?:{_TEXTS})": ?)"(?:[^"\\]|\\.)+"', r'\1"..."'),
         (rf'("(?:{_NUMBERS})": ?)\d+', r"\1..."),
@@ -36,6 +36,7 @@ CHANGING: Final = tuple(
         (r"\b(?!2034-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "..."),  # but for the year that a document asks for
         (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "..."),  # as mails and pages write times
         (r"curl/[\d.]+", "curl/..."),
+        (r"^(X-RateLimit-Reset|Retry-After): \d+", r"\1: ..."),
     )
 )
 

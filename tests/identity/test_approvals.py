@@ -61,10 +61,11 @@ class Office:
         """And the link's token, found among what was made."""
         self.made.clear()
         started = await self.approvals.begin(username, email, "cURL", DESK)
-        for raw in self.made:
-            if len(raw) == 32:
-                return started, _text(raw)
-        raise AssertionError("no link")
+        return started, self.link()
+
+    def link(self) -> str:
+        """The first that was made."""
+        return next(_text(raw) for raw in self.made if len(raw) == 32)
 
     async def claim(self, started: Started) -> str:
         self.hand.at += 1
@@ -110,7 +111,7 @@ def services(store: Store, clock: Clock) -> Services:
     people, challenges = changes.accounts, changes.challenges
     factors = Factors(changes.factors, throttle, store.pepper, heard, clock, "Gateway")
     sessions = Sessions(changes.grants, store.keys, Terms("https://g.example", "https://g.example"), heard, clock)
-    steps = Steps(challenges, people, factors, passwords, throttle, clock)
+    steps = Steps(challenges, people, factors, passwords, throttle, heard, clock)
     grants, nobody = Grants(changes.grants, store.keys, clock), cast(Logins, None)
     return Services(
         "https://gateway.example", nobody, steps, factors, sessions, grants, passwords, throttle, people, challenges,

@@ -65,9 +65,10 @@ class Linking:
     def __post_init__(self) -> None:
         clock, database = self.world.clock, self.world.store.changes().database
         sealer = Sealer(MASTER_KEY, clock.token_bytes)
-        self.links = Links(LinkStore(database, sealer, clock), self.outside.verifiers, self.heard, clock)
+        proof, throttle = self.outside.verifiers, Throttle(clock)
+        self.links = Links(LinkStore(database, sealer, clock), proof, throttle, self.heard, clock)
         self.logins = TelegramLogins(
-            TelegramBots(database, sealer, clock), self.links, self.world.grants, Throttle(clock), clock
+            TelegramBots(database, sealer, clock), self.links, self.world.grants, throttle, clock
         )
         found = [*LinkEndpoints(self.links, "/_adm").endpoints(), *TelegramEndpoints(self.logins, "/_adm").endpoints()]
         self.endpoints = {(endpoint.method, endpoint.path): endpoint for endpoint in found}

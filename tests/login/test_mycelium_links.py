@@ -174,3 +174,11 @@ def test_every_endpoint_asks_for_a_session(linking: Linking) -> None:
         ("GET", LINKS): ("session", "none"),
         ("DELETE", LINK): ("session", "none"),
     }
+
+
+async def test_wrong_tokens_of_one_network_are_limited(linking: Linking, ada: Principal) -> None:
+    """Thirty in a minute, as other vain attempts; right ones do not count."""
+    for _ in range(3):
+        await link(linking, ada)
+    wrong = [await linking.refused("POST", LINKS, ada, body={"token": "a.b.c"}) for _ in range(31)]
+    assert (set(wrong[:30]), wrong[30]) == ({"invalid_credential"}, "too_many_attempts")

@@ -54,6 +54,9 @@ class Stage:
         params = {"tenant_id": tenant_id or self.tenant.id}
         return await self.linking.refused("POST", LOGIN, params=params, body={"initData": text})
 
+    async def no_link(self, text: str) -> str:
+        return await self.linking.refused("POST", LINK, self.member, headers=self.here(), body={"initData": text})
+
     def now(self, user: object = ADA, token: str = TOKEN) -> str:
         return of_user(user, token, self.linking.world.hand.at)
 
@@ -351,3 +354,10 @@ async def test_vain_logins_of_one_network_are_limited(linked: Stage) -> None:
         await linked.login(linked.now())
     codes = [await linked.no_login("x") for _ in range(31)]
     assert codes == ["invalid_telegram_init_data"] * 30 + ["too_many_attempts"]
+
+
+async def test_vain_links_of_one_network_are_limited(linked: Stage) -> None:
+    """They count with its vain logins: whoever tries initData out does not have the double by a session."""
+    vain = [await linked.no_login("x") for _ in range(29)]
+    vain += [await linked.no_link("x") for _ in range(2)]
+    assert vain == ["invalid_telegram_init_data"] * 30 + ["too_many_attempts"]

@@ -48,8 +48,8 @@ class User:
         if found.draft is not None:
             url = self._factors.url(found.account, found.draft)
             svg = (await asyncio.to_thread(qr.svg, url)).decode().strip()
-        enabled = found.needs_code or svg is not None
-        return begun(wrapped(found.token), enabled=enabled, verified=found.needs_code, svg=svg)
+        enabled = found.factor_on or svg is not None
+        return begun(wrapped(found.token), enabled=enabled, verified=found.factor_on, svg=svg)
 
     async def passport(self, call: Call) -> Reply:
         """`{token, totp}`: a text of six digits, a recovery code, or null."""
@@ -60,8 +60,8 @@ class User:
         if errors:
             return invalid(errors)
         typed = code if isinstance(code, str) and code.strip() else None
-        handed = await self._steps.finish(unwrapped(call.text("token")), typed, call.origin, FORM)
-        return passed(handed.secret, handed.recovery_codes)
+        entered = await self._steps.finish(unwrapped(call.text("token")), typed, call.origin, FORM)
+        return passed(entered.secret, entered.recovery_codes)
 
 
 def wrapped(token: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from gateway.errors import GatewayError
 from gateway.identity.model import Account
@@ -71,11 +70,6 @@ def logged_in(token: str, account: Account) -> Reply:
 def user(account: Account) -> Mapping[str, object]:
     """id: a number, as the seed has it."""
     return {"id": account.num, "name": account.name, "email": account.owner.email}
-
-
-def moment(at: float | None) -> str | None:
-    """RFC 3339, whole seconds, UTC."""
-    return None if at is None else f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _invalid(wrong: Mapping[str, str]) -> Reply:

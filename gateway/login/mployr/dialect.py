@@ -46,7 +46,7 @@ def build(services: Services, said: Said) -> Dialect:
     """Its steps mint a JWT: `identity.business_tokens`."""
     mount = said.mount
     return Mployr(
-        SessionEndpoints(services.steps, services.people, services.sessions, mount),
+        SessionEndpoints(services.steps, services.sessions, mount),
         SecondFactorEndpoints(services.factors, services.logins, services.sessions, mount),
         services.throttle,
         mount,

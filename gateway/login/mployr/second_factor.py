@@ -11,10 +11,11 @@ from gateway.identity.factors import Factors
 from gateway.identity.logins import Logins
 from gateway.identity.sessions import Sessions
 from gateway.login import qr
+from gateway.login.caller import account_of, session_of
 from gateway.login.dialect import Call, Endpoint, Reply
-from gateway.login.mployr.answers import done, moment
-from gateway.login.mployr.caller import account_of, session_of
+from gateway.login.mployr.answers import done
 from gateway.login.mployr.fields import texts
+from gateway.login.rfc3339 import moment
 
 ISSUER: Final = "Mployr"  # as authenticator apps name it
 # Seconds since the login. A stolen token must not lock its owner out with somebody else's second factor.

@@ -4,12 +4,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
 from gateway.identity.steps import Form, Steps
+from gateway.login.caller import account_of, session_of
 from gateway.login.dialect import Call, Endpoint, Reply
 from gateway.login.mployr.answers import LIFETIME, done, logged_in, user
-from gateway.login.mployr.caller import account_of, session_of
 from gateway.login.mployr.fields import texts
 
 FORM: Final = Form("mployr", LIFETIME, None)
@@ -18,9 +17,8 @@ RENEWED_FOR: Final = 30 * 86400.0  # seconds since the login: a stolen token mus
 
 
 class SessionEndpoints:
-    def __init__(self, steps: Steps, people: People, sessions: Sessions, mount: str) -> None:
+    def __init__(self, steps: Steps, sessions: Sessions, mount: str) -> None:
         self._steps = steps
-        self._people = people
         self._sessions = sessions
         self._mount = mount
 
@@ -38,24 +36,24 @@ class SessionEndpoints:
         """`{email, password}` -> the token; or, with a second factor on, a `session_token` for `2fa/verify` alone."""
         email, password = texts(call, "email", "password")
         begun = await self._steps.begin(email, "email", password, call.origin, FORM.dialect, newest=True)
-        if begun.needs_code:
+        if begun.factor_on:
             return done({"requires_2fa": True, "session_token": PREFIX + begun.token})
-        handed = await self._steps.finish(begun.token, None, call.origin, FORM)
-        return logged_in(handed.secret, begun.account)
+        entered = await self._steps.finish(begun.token, None, call.origin, FORM)
+        return logged_in(entered.secret, entered.account)
 
     async def verify(self, call: Call) -> Reply:
         """`{session_token, code}` -> the token. A recovery code is taken as `code` and as `recovery_code`."""
         which = "recovery_code" if not call.body.get("code") and call.body.get("recovery_code") else "code"
         token, code = texts(call, "session_token", which)
-        handed = await self._steps.finish(_bare(token), code, call.origin, FORM)
-        account = await self._people.account(handed.grant.account_id)
-        return logged_in(handed.secret, account)
+        entered = await self._steps.finish(_bare(token), code, call.origin, FORM)
+        return logged_in(entered.secret, entered.account)
 
     async def refresh(self, call: Call) -> Reply:
         """A token of a new session; the presented one ends."""
         account, _ = session_of(call)
+        told = await self._steps.minting(account)
         grant = await self._sessions.renew(call.caller, FORM.dialect, FORM.lifetime, RENEWED_FOR, call.origin)
-        return logged_in(await self._steps.token(grant, account), account)
+        return logged_in(told(grant), account)
 
     async def logout(self, call: Call) -> Reply:
         account, grant_id = session_of(call)

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from gateway.errors import GatewayError, RequestRejected
 from gateway.identity.model import Account, HeldGrant
 from gateway.identity.origin import platform
 from gateway.identity.sessions import Session
 from gateway.login.dialect import Reply, replied
+from gateway.login.rfc3339 import moment
 from gateway.wire.problems import PROBLEMS, told
 
 # Mycelium's own codes, where it has one for the same thing; any other fault has our reason code.
@@ -96,11 +97,6 @@ def listed_token(held: HeldGrant) -> Mapping[str, object]:
         "lastUsedAt": moment(grant.last_used_at),
         "revokedAt": moment(grant.revoked_at),
     }
-
-
-def moment(at: float | None) -> str | None:
-    """RFC 3339, whole seconds, UTC."""
-    return None if at is None else f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def instant(text: str, name: str) -> float:

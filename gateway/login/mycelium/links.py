@@ -1,15 +1,11 @@
 """External identities of the caller's account, below `users/links`."""
 
-import re
 from collections.abc import Sequence
 
-from gateway.errors import RequestRejected
-from gateway.identity.connection_string import UUID
 from gateway.identity.links import Links
 from gateway.identity.model import LinkedIdentity
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
-
-_UUID = re.compile(UUID)
+from gateway.login.ids import id_param
 
 
 class LinkEndpoints:
@@ -34,16 +30,8 @@ class LinkEndpoints:
         return replied([_shown(link) for link in await self._links.links(call.caller)])
 
     async def unlink(self, call: Call) -> Reply:
-        await self._links.unlink(call.caller, uuid_param(call, "id"))
+        await self._links.unlink(call.caller, id_param(call, "id"))
         return NO_CONTENT
-
-
-def uuid_param(call: Call, name: str) -> str:
-    """An id in the path, in lower case. Raises RequestRejected("not_found") for what is no UUID."""
-    value = call.params[name].lower()
-    if not _UUID.fullmatch(value):
-        raise RequestRejected("not_found")
-    return value
 
 
 def _shown(link: LinkedIdentity) -> dict[str, str]:

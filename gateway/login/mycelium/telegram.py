@@ -4,19 +4,17 @@ whatever the mount; that of a tenant's owners is below it.
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from gateway.errors import RequestRejected
-from gateway.identity.connection_string import UUID
 from gateway.identity.model import TelegramBot
 from gateway.identity.telegram_logins import TelegramLogins
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
-from gateway.login.mycelium.links import uuid_param
+from gateway.login.ids import id_param, is_id
+from gateway.login.rfc3339 import moment
 
 TENANT_HEADER = "x-mycelium-tenant-id"
 LIFETIME = "24h"  # where the configuration says none
 
-_UUID = re.compile(UUID)
 _DURATION = re.compile("([1-9][0-9]{0,8})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -53,9 +51,8 @@ class TelegramEndpoints:
         return NO_CONTENT
 
     async def login(self, call: Call) -> Reply:
-        handed = await self._logins.login(uuid_param(call, "tenant_id"), call.text("initData"), call.origin)
-        expires = datetime.fromtimestamp(handed.grant.expires_at, UTC)
-        return replied({"connectionString": handed.secret, "expiresAt": f"{expires:%Y-%m-%dT%H:%M:%SZ}"})
+        handed = await self._logins.login(id_param(call, "tenant_id"), call.text("initData"), call.origin)
+        return replied({"connectionString": handed.secret, "expiresAt": moment(handed.grant.expires_at)})
 
 
 def seconds(value: object) -> float:
@@ -70,6 +67,6 @@ def seconds(value: object) -> float:
 
 def _tenant(call: Call) -> str:
     value = call.headers.get(TENANT_HEADER, "").lower()
-    if not _UUID.fullmatch(value):
+    if not is_id(value):
         raise RequestRejected("bad_parameter", f"{TENANT_HEADER} must be the tenant's id.")
     return value

@@ -10,10 +10,11 @@ from gateway.identity.letters import Letter
 from gateway.identity.model import Account, GrantKind, Permission
 from gateway.identity.notices import Notices, written
 from gateway.identity.sessions import Sessions
+from gateway.login.caller import account_of, person_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
-from gateway.login.mycelium.answers import instant, listed_session, listed_token, moment
-from gateway.login.mycelium.caller import account_of, person_of
-from gateway.login.mycelium.links import uuid_param
+from gateway.login.ids import id_param
+from gateway.login.mycelium.answers import instant, listed_session, listed_token
+from gateway.login.rfc3339 import moment
 
 MAX_NAME = 200  # characters
 MAX_SECONDS = 10**10  # of `expiration`; how long one may live is the grants' own limit
@@ -92,7 +93,7 @@ class Tokens:
 
     async def _end(self, call: Call, kind: GrantKind, *, delete: bool) -> Reply:
         person_of(call)
-        await self._sessions.end(account_of(call).id, uuid_param(call, "id"), kind, delete=delete)
+        await self._sessions.end(account_of(call).id, id_param(call, "id"), kind, delete=delete)
         return NO_CONTENT
 
     def _expiry(self, call: Call) -> float:
@@ -109,8 +110,7 @@ class Tokens:
         self, call: Call, account: Account, name: str, tenant_id: str, role: str, expires_at: float
     ) -> Letter | None:
         tenant = next((held.account_name for held in call.caller.licences if held.tenant_id == tenant_id), tenant_id)
-        expires = moment(expires_at) or ""
-        values = {"name": name, "tenant": tenant, "role": role, "expires": expires}
+        values = {"name": name, "tenant": tenant, "role": role, "expires": moment(expires_at)}
         return written("connection_string_created", account, call.origin, self._now(), **values)
 
 

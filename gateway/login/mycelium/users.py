@@ -9,9 +9,9 @@ from gateway.identity.factors import Factors
 from gateway.identity.logins import LinkView, Logins
 from gateway.identity.sessions import Sessions
 from gateway.login import qr
+from gateway.login.caller import session_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
 from gateway.login.mycelium.answers import logged_in
-from gateway.login.mycelium.caller import account_of, session_of
 from gateway.login.pages.render import LoginView, Pages
 
 _SENT = replied({"sent": True})
@@ -99,43 +99,46 @@ class Users:
 
     async def change_password(self, call: Call) -> Reply:
         current, new = call.text("currentPassword"), call.text("newPassword")
-        await self._logins.change_password(session_of(call), current, new, call.origin)
+        session_of(call)
+        await self._logins.change_password(call.caller, current, new, call.origin)
         return NO_CONTENT
 
     async def logout(self, call: Call) -> Reply:
-        account, caller = account_of(call), session_of(call)
-        if caller.grant_id is not None:
-            await self._sessions.end(account.id, caller.grant_id)
+        account, grant_id = session_of(call)
+        await self._sessions.end(account.id, grant_id)
         return NO_CONTENT
 
     # second factor
 
     async def enable(self, call: Call) -> Reply:
         """`?qr_code=true`, or `qrCode`: an SVG in place of the URL."""
-        session_of(call)
+        account, _ = session_of(call)
         wanted = call.query.get("qr_code", call.query.get("qrCode", "false"))
         if wanted not in ("true", "false"):
             raise RequestRejected("bad_parameter", "qr_code is true or false.")
-        url = await self._factors.enable(account_of(call))
+        url = await self._factors.enable(account)
         if wanted == "true":
             return Reply(200, await asyncio.to_thread(qr.svg, url), "image/svg+xml")
         return replied({"totpUrl": url})
 
     async def validate_app(self, call: Call) -> Reply:
-        codes = await self._factors.confirm(account_of(call), call.text("token"), _grant(call), call.origin)
+        account, grant_id = session_of(call)
+        codes = await self._factors.confirm(account, call.text("token"), grant_id, call.origin)
         return replied({"finished": True, "recoveryCodes": codes})
 
     async def check_token(self, call: Call) -> Reply:
         """Also takes a recovery code."""
-        return logged_in(await self._logins.second_factor(session_of(call), call.text("token"), call.origin))
+        session_of(call)
+        return logged_in(await self._logins.second_factor(call.caller, call.text("token"), call.origin))
 
     async def disable(self, call: Call) -> Reply:
-        await self._factors.disable(account_of(call), call.text("token"), _grant(call), call.origin)
+        account, grant_id = session_of(call)
+        await self._factors.disable(account, call.text("token"), grant_id, call.origin)
         return NO_CONTENT
 
     async def recovery_codes(self, call: Call) -> Reply:
-        session_of(call)
-        codes = await self._factors.new_recovery_codes(account_of(call), call.text("token"), call.origin)
+        account, _ = session_of(call)
+        codes = await self._factors.new_recovery_codes(account, call.text("token"), call.origin)
         return replied({"recoveryCodes": codes})
 
 
@@ -147,10 +150,3 @@ def _view(call: Call, found: LinkView) -> LoginView:
 
 def _token(call: Call) -> str:
     return call.params.get("token") or call.query.get("token", "")
-
-
-def _grant(call: Call) -> str:
-    grant_id = session_of(call).grant_id
-    if grant_id is None:
-        raise RequestRejected("forbidden")
-    return grant_id

@@ -1,20 +1,19 @@
 """What a session's holder may see and change: the account's sessions, and its address."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from gateway.errors import RequestRejected
 from gateway.identity import addresses
-from gateway.identity.connection_string import UUID
 from gateway.identity.logins import Logins
-from gateway.identity.model import Account, Principal
+from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
 from gateway.identity.people import People
 from gateway.identity.sessions import Sessions
+from gateway.login.caller import session_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
+from gateway.login.ids import id_param
 from gateway.login.navak.answers import listed
 
-_UUID = re.compile(UUID)
 FRESH = 300.0  # seconds since a login that may do without the password
 
 
@@ -47,16 +46,13 @@ class AccountEndpoints:
 
     async def sessions(self, call: Call) -> Reply:
         """Live ones, newest first, of this API and of others."""
-        caller, account = _session(call)
+        account, grant_id = session_of(call)
         now, found = self._now(), await self._sessions.list(account.id)
-        return replied([listed(held, caller.grant_id) for held in found if not held.grant.ended(now)])
+        return replied([listed(held, grant_id) for held in found if not held.grant.ended(now)])
 
     async def end_session(self, call: Call) -> Reply:
-        _, account = _session(call)
-        session_id = call.params["id"].lower()
-        if not _UUID.fullmatch(session_id):
-            raise RequestRejected("not_found", "There is none of yours with this id.")
-        await self._sessions.end(account.id, session_id)
+        account, _ = session_of(call)
+        await self._sessions.end(account.id, id_param(call, "id", "There is none of yours with this id."))
         return NO_CONTENT
 
     async def change_email(self, call: Call) -> Reply:
@@ -64,25 +60,17 @@ class AccountEndpoints:
 
         The address is the account's once that link was confirmed.
         """
-        caller, account = _session(call)
+        account, _ = session_of(call)
         address = addresses.address(call.text("email"))
-        await self._proved(call, caller, account)
+        await self._proved(call, account)
         await self._emails.admit(address, call.origin)
         fresh = await self._people.account(account.id)  # what the proxy read has no epoch
         expires_at = await self._emails.ask(fresh, address, call.origin.platform, call.origin)
         return replied({"expiration_date": int(expires_at)})
 
-    async def _proved(self, call: Call, caller: Principal, account: Account) -> None:
+    async def _proved(self, call: Call, account: Account) -> None:
         """A token alone must not make an account another's: its password, where it has one, or a login just now."""
         if await self._people.password(account.id) is not None:
             await self._logins.prove_password(account, call.text("password"), call.origin)
-        elif account.owner.email and await self._sessions.since_login(caller) > FRESH:
+        elif account.owner.email and await self._sessions.since_login(call.caller) > FRESH:
             raise RequestRejected("login_too_old", "Log in again, then change the address.")
-
-
-def _session(call: Call) -> tuple[Principal, Account]:
-    """Raises RequestRejected("forbidden") for keys and external tokens: they do not change whose an account is."""
-    account = call.caller.account
-    if call.caller.grant_kind != "session" or account is None:
-        raise RequestRejected("forbidden", "This takes a session of yours: log in here, and send its token.")
-    return call.caller, account

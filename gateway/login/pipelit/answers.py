@@ -1,12 +1,12 @@
 """How Pipelit's API words sessions, keys and faults: FastAPI's `{"detail": ...}`."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from gateway.errors import GatewayError
 from gateway.identity.model import Account, Grant, HeldGrant
 from gateway.login.dialect import Reply, replied
 from gateway.login.pipelit.fields import Malformed
+from gateway.login.rfc3339 import moment
 from gateway.wire.problems import PROBLEMS, told
 
 CREDENTIALS = "Invalid credentials."
@@ -77,8 +77,3 @@ def listed_key(held: HeldGrant, now: float) -> Mapping[str, object]:
         "expires_at": moment(grant.expires_at),
         "is_active": grant.revoked_at is None and not grant.ended(now),
     }
-
-
-def moment(at: float | None) -> str | None:
-    """RFC 3339, whole seconds, UTC."""
-    return None if at is None else f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}"

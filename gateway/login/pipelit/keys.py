@@ -1,18 +1,15 @@
 """API keys of the caller's account: made, listed and revoked by their sessions alone."""
 
-import re
 from collections.abc import Sequence
 
 from gateway.errors import RequestRejected
-from gateway.identity.connection_string import UUID
 from gateway.identity.services import Services
+from gateway.login.caller import session_of
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Reply, replied
+from gateway.login.ids import id_param
 from gateway.login.pipelit.answers import listed_key, made_key
-from gateway.login.pipelit.caller import session_of
 from gateway.login.pipelit.fields import Fields
 from gateway.login.pipelit.said import NAME, Said
-
-_UUID = re.compile(UUID)
 
 
 class KeyEndpoints:
@@ -49,8 +46,5 @@ class KeyEndpoints:
 
     async def revoke(self, call: Call) -> Reply:
         account, _ = session_of(call)
-        key_id = call.params["id"].lower()
-        if not _UUID.fullmatch(key_id):
-            raise RequestRejected("not_found")
-        await self._sessions.end(account.id, key_id, "api_key")
+        await self._sessions.end(account.id, id_param(call, "id"), "api_key")
         return NO_CONTENT

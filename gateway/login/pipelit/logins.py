@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 
 from gateway.errors import RequestRejected
-from gateway.identity.grants import Handed
-from gateway.identity.model import Account
-from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
 from gateway.identity.setup import Setup
-from gateway.identity.steps import client_digest, handle
+from gateway.identity.steps import Entered, handle
+from gateway.login.caller import account_of
 from gateway.login.dialect import Call, Endpoint, Reply, replied
 from gateway.login.pipelit.answers import SETUP_TOKEN_HEADER, logged_in, shown_name
-from gateway.login.pipelit.caller import account_of, is_local
 from gateway.login.pipelit.fields import Fields
+from gateway.login.pipelit.local import is_local
 from gateway.login.pipelit.said import NAME, Said, form
 
 COOKIE = "pipelit_mfa"
@@ -42,10 +40,10 @@ class LoginEndpoints:
         username, password = fields.text("username"), fields.text("password")
         fields.check()
         begun = await self._services.steps.begin(username, "username", password, call.origin, NAME)
-        if begun.needs_code:
+        if begun.factor_on:
             body = {"key": "", "requires_mfa": True, "mfa_token": begun.token}
             return _with_cookie(replied(body), self._cookie(begun.token))
-        return await self._entered(await self._services.steps.finish(begun.token, None, call.origin, self._form))
+        return _answered(await self._services.steps.finish(begun.token, None, call.origin, self._form))
 
     async def login_verify(self, call: Call) -> Reply:
         """`{username, code, mfa_token?}` -> `{key, requires_mfa}`. A recovery code does too."""
@@ -55,11 +53,14 @@ class LoginEndpoints:
         fields.check()
         account = await self._services.people.by_username(handle(username, "username"))
         token = _cookie_of(call) if token is None else token
-        if token is None:
-            handed = await self._by_client(account, code, call)
-        else:
-            handed = await self._by_token(account, token, code, call)
-        return _with_cookie(await self._entered(handed), self._cookie(""))
+        if token is None and self._said.binding == "strict":
+            raise RequestRejected("code_wrong")
+        steps = self._services.steps
+        if token is None:  # as the seed has it: the login that this very address and program began
+            entered = await steps.finish_here(account, code, call.origin, self._form)
+        else:  # one that is there and wrong is not made up for by the address
+            entered = await steps.finish_own(account, token, code, call.origin, self._form)
+        return _with_cookie(_answered(entered), self._cookie(""))
 
     async def setup_status(self, call: Call) -> Reply:
         return replied({"needs_setup": await self._setup.is_needed()})
@@ -74,39 +75,22 @@ class LoginEndpoints:
         password = fields.password("password", lambda typed: self._setup.check(typed, username, local=local))
         fields.check()
         account = await self._setup.create(username, password, None if local else _setup_token(call))
-        return await self._entered(await self._services.steps.handed(account, call.origin, self._form))
+        return _answered(await self._services.steps.handed(account, call.origin, self._form))
 
     async def me(self, call: Call) -> Reply:
         account = account_of(call)
         held = await self._services.factors.held(account.id)
         return replied({"username": shown_name(account), "mfa_enabled": held.active is not None})
 
-    async def _by_client(self, account: Account | None, code: str, call: Call) -> Handed:
-        """As the seed has it: the login that this very address and program began."""
-        if self._said.binding == "strict":
-            raise RequestRejected("code_wrong")
-        if account is None:  # the same work as for somebody who has begun none
-            await self._services.challenges.begun_by(NOBODY, NAME, call.origin.address, call.origin.agent)
-            raise RequestRejected("code_wrong")
-        return await self._services.steps.finish_begun(account, code, call.origin, self._form)
-
-    async def _by_token(self, account: Account | None, token: str, code: str, call: Call) -> Handed:
-        """Of this user's own login; a token that is there and wrong is not made up for by the address."""
-        challenge = await self._services.challenges.by_client(client_digest(NAME, token))
-        if account is None or challenge is None or challenge.account_id != account.id or not challenge.needs_code:
-            raise RequestRejected("code_wrong")
-        return await self._services.steps.finish(token, code, call.origin, self._form)
-
-    async def _entered(self, handed: Handed) -> Reply:
-        if self._form.single:
-            await self._services.notices.changed(None)  # the others have ended
-        return replied(logged_in(handed.secret))
-
     def _cookie(self, token: str) -> str:
         """token: "" takes it away."""
         age = "" if token else "; Max-Age=0"
         secure = "; Secure" if self._services.public_url.startswith("https:") else ""
         return f"{COOKIE}={token}; Path={self._said.mount}; HttpOnly; SameSite=Strict{age}{secure}"
+
+
+def _answered(entered: Entered) -> Reply:
+    return replied(logged_in(entered.secret))
 
 
 def _with_cookie(reply: Reply, cookie: str) -> Reply:

@@ -5,10 +5,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from gateway.errors import RequestRejected
 from gateway.identity.services import Services
+from gateway.login.caller import account_of, session_of
 from gateway.login.dialect import Call, Endpoint, Reply, replied
 from gateway.login.pipelit.answers import shown_name
-from gateway.login.pipelit.caller import account_of, is_local, session_of
 from gateway.login.pipelit.fields import Fields
+from gateway.login.pipelit.local import is_local
 from gateway.login.pipelit.said import Said
 
 ISSUER = "Pipelit"  # as the seed's URL names it

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import DependencyFailed
 from gateway.identity.model import Enrolment
 
 from .world import ADA, HERE, PASSWORD, App, Core, outcome
@@ -102,3 +103,34 @@ async def test_a_factor_removed_by_an_operator_during_its_proof_lifts_nothing(co
     store.then.append(lambda: core.store.changes().factors.remove(session.account.id, None, None))
     found = await outcome(beside(core, factor_store=store).logins.second_factor(caller, app.code(), HERE))
     assert (found, await core.rows("SELECT id FROM grant_ WHERE revoked_at IS NULL")) == ("code_wrong", [])
+
+
+@dataclass
+class OutOfReach:
+    """A keyring whose store is away."""
+
+    inner: Any
+
+    async def signing_keys(self) -> Any:
+        raise DependencyFailed("store_unavailable")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+async def test_a_link_whose_token_cannot_be_made_is_not_used_up(core: Core) -> None:
+    """The key is asked for before the claim."""
+    token = await core.link()
+    with pytest.raises(DependencyFailed):
+        await beside(core, keyring=OutOfReach(core.store.keys)).logins.claim_link(token, HERE)
+    assert await core.count("grant_") == 0
+    await core.logins.claim_link(token, HERE)
+
+
+async def test_a_recovery_code_is_not_spent_for_a_token_that_cannot_be_made(core: Core) -> None:
+    """Nor a try."""
+    _, codes, _ = await core.enrolled()
+    caller = await core.caller((await core.logins.password(ADA, PASSWORD, HERE)).token)
+    with pytest.raises(DependencyFailed):
+        await beside(core, keyring=OutOfReach(core.store.keys)).logins.second_factor(caller, codes[0], HERE)
+    await core.logins.second_factor(caller, codes[0], HERE)

@@ -25,6 +25,7 @@ from gateway.identity.notices import Unheard
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 from gateway.identity.people import People
+from gateway.identity.ports import Keyring
 from gateway.identity.sessions import Session, Sessions, Terms
 from gateway.identity.throttle import Count, Held, Over, Throttle
 from gateway.identity.tokens import VerifyingKey
@@ -83,7 +84,7 @@ class NoIssuers:
 
 @dataclass
 class Core:
-    """factor_store, people: in place of the store's own."""
+    """factor_store, people, keyring: in place of the store's own."""
 
     store: Store
     hand: Hand
@@ -92,6 +93,7 @@ class Core:
     provision: bool = False
     factor_store: FactorStore | None = None
     people: People | None = None
+    keyring: Keyring | None = None
     logins: Logins = field(init=False)
     factors: Factors = field(init=False)
     sessions: Sessions = field(init=False)
@@ -99,7 +101,9 @@ class Core:
     def __post_init__(self) -> None:
         self.clock = clock_of(self.hand)
         store, pepper = self.store.changes(), self.store.pepper
-        self.sessions = Sessions(store.grants, self.store.keys, Terms(SITE, SITE), Unheard(), self.clock)
+        self.sessions = Sessions(
+            store.grants, self.keyring or self.store.keys, Terms(SITE, SITE), Unheard(), self.clock
+        )
         self.factors = Factors(
             self.factor_store or store.factors, self.throttle, pepper, Unheard(), self.clock, "Mycelium"
         )

@@ -1,30 +1,12 @@
-"""Who calls, and from where: what only a person may change, and what only the machine's own operator may."""
+"""Whether a call is the machine's own operator's: from this very machine, and meant for it."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
-from gateway.errors import RequestRejected
-from gateway.identity.model import Account
 from gateway.login.dialect import Call
 
 # What relays add that say nothing of forwarding as RFC 7239 and its elders do; and a foreign Host was meant for one.
 _RELAYED = ("via", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip")
-
-
-def account_of(call: Call) -> Account:
-    """Raises RequestRejected("no_account")."""
-    if call.caller.account is None:
-        raise RequestRejected("no_account")
-    return call.caller.account
-
-
-def session_of(call: Call) -> tuple[Account, str]:
-    """The account, and the session that it calls with. Raises RequestRejected("forbidden") for keys and external
-    tokens: a program's key may not beget others, nor take a factor away (RFC 9700 section 2.3)."""
-    account, grant_id = account_of(call), call.caller.grant_id
-    if call.caller.grant_kind != "session" or grant_id is None:
-        raise RequestRejected("forbidden", "This takes the key of a login, not an API key.")
-    return account, grant_id
 
 
 def is_local(call: Call, public_url: str) -> bool:

@@ -1,0 +1,1 @@
+"""The files that operators deploy with, tried with the tools that read them."""
