@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         "login": "errors wire identity",
         "control": "errors wire identity access login ops",
         "store": "errors clock identity.model identity.ports identity.challenge identity.letters",
+        "state": "errors clock identity.limits identity.meter identity.throttle access.jwks",
         "mail": "errors clock identity.model identity.ports identity.letters",
     }.items()
 }
@@ -62,6 +63,7 @@ HOMES: dict[str, frozenset[str]] = {
         "segno": "login.qr",
         "pyotp": "identity.totp",
         "aiosmtplib": "mail.smtp",
+        "redis": "state",
     }.items()
 }
 DISTRIBUTIONS = {"PyJWT": "jwt", "argon2-cffi": "argon2", "PyYAML": "yaml"}  # where the names differ in more than case

@@ -27,10 +27,14 @@ RETRY_LAST: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A document. max_age: seconds from its Cache-Control, None if it says nothing."""
+    """A document. max_age: seconds from its Cache-Control, None if it says nothing.
+
+    at: when another node fetched it, in seconds since the epoch; 0 when it was fetched here and now.
+    """
 
     body: bytes
     max_age: float | None = None
+    at: float = 0.0
 
 
 class Fetch(Protocol):
@@ -49,6 +53,20 @@ class KeySource:
     stale: float = 86400.0
 
 
+class Documents(Protocol):
+    """What other nodes have fetched."""
+
+    async def newer(
+        self, source: KeySource, held: float, again: bool, fetch: Callable[[], Awaitable[Fetched]]
+    ) -> Fetched | None:
+        """A document newer than the one fetched at `held` (seconds since the epoch, 0 for none): of another node, or
+        by `fetch`, which raises.
+
+        again: it is for an unknown `kid`; then None, when the one that is held is of this window.
+        """
+        ...
+
+
 Told = Callable[[str, Exception | None], object]  # an issuer's name, and why its keys were not fetched; None: they were
 
 
@@ -63,9 +81,15 @@ class Jwks:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         patience: float = FETCH_SECONDS,
         told: Told = lambda _issuer, _reason: None,
+        documents: Documents | None = None,
     ) -> None:
-        """patience: seconds that one fetch may take. told: of outages, each once, and of their end."""
-        self._issuers = {source.issuer: _IssuerKeys(source, fetch, clock, patience, told) for source in sources}
+        """patience: seconds that one fetch may take. told: of outages, each once, and of their end.
+
+        documents: shared with other nodes; None for a node alone.
+        """
+        self._issuers = {
+            source.issuer: _IssuerKeys(source, fetch, clock, patience, told, documents) for source in sources
+        }
         self._sleep = sleep
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -101,11 +125,22 @@ class Jwks:
 
 
 class _IssuerKeys:
-    def __init__(self, source: KeySource, fetch: Fetch, clock: Clock, patience: float, told: Told) -> None:
+    def __init__(
+        self,
+        source: KeySource,
+        fetch: Fetch,
+        clock: Clock,
+        patience: float,
+        told: Told,
+        documents: Documents | None,
+    ) -> None:
         self._source = source
         self._told = told
         self._fetch = fetch
+        self._documents = documents
         self._now = clock.monotonic
+        self._epoch_now = clock.now
+        self._held = 0.0  # when the document was fetched, by whichever node, in seconds since the epoch
         self._patience = patience
         self._keys: Mapping[str, VerifyingKey] = {}
         self._fetched_at: float | None = None
@@ -137,29 +172,35 @@ class _IssuerKeys:
                 raise self._unavailable()  # it may be a new key that we could not fetch
         return found
 
-    async def load(self) -> None:
-        """One fetch, shared by all who wait; it goes on when one of them gives up. Never raises its failure."""
+    async def load(self, again: bool = False) -> None:
+        """One fetch, shared by all who wait; it goes on when one of them gives up. Never raises its failure.
+
+        again: as in Documents.
+        """
         if self.flight is None:
-            self.flight = asyncio.create_task(self._load())
+            self.flight = asyncio.create_task(self._load(again))
         await asyncio.shield(self.flight)
 
     async def keep_fresh(self, sleep: Callable[[float], Awaitable[object]]) -> None:
         while True:
             await self.load()
-            await sleep(max(self._retry_at - self._now(), 0.0) if self._failures else self._refresh_in)
+            await sleep(max((self._retry_at if self._failures else self._refresh_at()) - self._now(), 0.0))
+
+    def _refresh_at(self) -> float:
+        return (self._now() if self._fetched_at is None else self._fetched_at) + self._refresh_in
 
     async def _look_again(self) -> None:
         if self.flight is None:
             if self._window_ends is not None and self._now() < self._window_ends:
                 return
             self._window_ends = self._now() + UNKNOWN_KID_WINDOW
-        await self.load()
+        await self.load(again=True)
 
-    async def _load(self) -> None:
+    async def _load(self, again: bool) -> None:
         try:
             async with asyncio.timeout(self._patience):
-                fetched = await self._fetch(self._source.url)
-            keys = parse_jwks(fetched.body)
+                fetched = await self._newest(again)
+            keys = self._keys if fetched is None else parse_jwks(fetched.body)
         except Exception as error:  # whatever an issuer sends: the refresh goes on
             if not self._failures:
                 self._told(self._source.issuer, error)
@@ -168,18 +209,36 @@ class _IssuerKeys:
         else:
             if self._failures:
                 self._told(self._source.issuer, None)
-            self._keys = keys
-            self._fetched_at = self._now()
             self._failures = 0
-            self._refresh_in = _bounded(fetched.max_age)
+            if fetched is not None:
+                self._keep(keys, fetched)
         finally:
             self.tried = True
             self.flight = None
+
+    async def _newest(self, again: bool) -> Fetched | None:
+        if self._documents is None:
+            return await self._fetch(self._source.url)
+        return await self._documents.newer(self._source, self._held, again, self._checked)
+
+    async def _checked(self) -> Fetched:
+        """What is not a key set is offered to nobody."""
+        fetched = await self._fetch(self._source.url)
+        parse_jwks(fetched.body)
+        return fetched
+
+    def _keep(self, keys: Mapping[str, VerifyingKey], fetched: Fetched) -> None:
+        now = self._epoch_now()
+        self._keys = keys
+        self._held = fetched.at or now
+        self._fetched_at = self._now() - max(now - self._held, 0.0)
+        self._refresh_in = refresh_seconds(fetched.max_age)
 
     def _unavailable(self) -> DependencyFailed:
         wait = max(self._retry_at - self._now(), 1.0)
         return DependencyFailed("keys_unavailable", f"issuer {self._source.issuer}", retry_after=round(wait + 0.5))
 
 
-def _bounded(max_age: float | None) -> float:
+def refresh_seconds(max_age: float | None) -> float:
+    """After how long a document is to be fetched anew."""
     return REFRESH_DEFAULT if max_age is None else min(max(max_age, REFRESH_LEAST), REFRESH_MOST)

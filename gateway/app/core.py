@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from gateway.access.assertion import Assertions
 from gateway.access.authenticate import Authenticator, CacheLimits
 from gateway.access.inject import Injector
-from gateway.access.jwks import Jwks, KeySource
+from gateway.access.jwks import Documents, Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
 from gateway.app import compile
@@ -151,8 +151,10 @@ def key_sources(settings: model.Settings) -> list[KeySource]:
     return [KeySource(issuer.name, issuer.jwks_url, issuer.stale) for issuer in settings.issuers]
 
 
-def make_jwks(settings: model.Settings, fetch: HttpFetch, clock: Clock, log: Log) -> Jwks:
-    """Its background refresh is begun."""
+def make_jwks(
+    settings: model.Settings, fetch: HttpFetch, clock: Clock, log: Log, documents: Documents | None = None
+) -> Jwks:
+    """Its background refresh is begun. documents: shared with other nodes."""
 
     def told(issuer: str, reason: Exception | None) -> None:
         if reason is None:
@@ -160,7 +162,7 @@ def make_jwks(settings: model.Settings, fetch: HttpFetch, clock: Clock, log: Log
         else:
             log.warning("an issuer's keys cannot be fetched", issuer=issuer, reason=_why(reason))
 
-    jwks = Jwks(key_sources(settings), fetch, clock, told=told)
+    jwks = Jwks(key_sources(settings), fetch, clock, told=told, documents=documents)
     jwks.start()
     return jwks
 

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gateway.access.jwks import Jwks
+from gateway.access.jwks import Documents, Jwks
 from gateway.app import compile
 from gateway.app.core import Core, key_sources, make_jwks
 from gateway.app.logins import Lasting, Notified
@@ -16,6 +17,7 @@ from gateway.app.observer import Observer
 from gateway.app.readings import register, store_conditions
 from gateway.app.restart import needs_restart
 from gateway.app.revocations import RevocationPoll
+from gateway.app.sharing import open_sharing
 from gateway.app.upkeep import Upkeep
 from gateway.clock import Clock
 from gateway.control import admin
@@ -41,6 +43,9 @@ from gateway.settings.secrets import SecretAbsent
 from gateway.settings.values import Address
 from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
+
+if TYPE_CHECKING:
+    from gateway.state.shared import SharedState
 
 
 class StartFailed(Exception):  # noqa: N818 - errors are named by fault
@@ -74,14 +79,14 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
-        self._lasting = Lasting(Throttle(clock), Passwords(), Notified(), clock)
-        self._closers.callback(self._lasting.passwords.close)
         self.metrics_registry = Metrics()
         self.setup_token: str | None = None  # while nobody has an account, and an API makes the first one
         self.reloads = {"done": 0, "refused": 0}
         self.address: tuple[str, int] = ("", 0)
         self.admin_address: tuple[str, int] = ("", 0)
         self._store: Store
+        self.shared: SharedState | None = None  # with other nodes
+        self._lasting: Lasting
         self._fetch: HttpFetch
         self.core: Core
         self.edge: Edge
@@ -118,6 +123,8 @@ class Gateway:
         await self.poll.start()
         self._lasting.notices.on_change = self._changed
         self._closers.push_async_callback(self.poll.aclose)
+        if self.shared is not None:
+            self.shared.listen(self.poll.look)
         self.upkeep = Upkeep(
             self._store, lambda: [core.authenticator.take_used() for core in self._cores()], self._log, self._clock.now
         )
@@ -147,13 +154,22 @@ class Gateway:
         self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret)
         self._closers.push_async_callback(self._store.aclose)
         await self._ensure_keys(settings)
+        await self._open_sharing(settings, key)
+
+    async def _open_sharing(self, settings: model.Settings, key: bytes) -> None:
+        shared = self.shared = await open_sharing(settings.state, key, self._clock, self._log)
+        if shared is not None:
+            self._closers.push_async_callback(shared.aclose)
+        counters, meter = (shared.counters, shared.meter) if shared is not None else (None, None)
+        self._lasting = Lasting(Throttle(self._clock, counters, meter), Passwords(), Notified(), self._clock)
+        self._closers.callback(self._lasting.passwords.close)
 
     async def _ensure_keys(self, settings: model.Settings) -> None:
         mployr = settings.login.mployr is not None
         await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm, mployr=mployr)
 
     async def _open_core(self, settings: model.Settings) -> None:
-        jwks = make_jwks(settings, self._fetch, self._clock, self._log)
+        jwks = make_jwks(settings, self._fetch, self._clock, self._log, self._documents)
         try:
             self.core = self._core(settings, self._number, jwks)
         except BaseException:
@@ -254,7 +270,7 @@ class Gateway:
         async with AsyncExitStack() as undo:
             jwks, own = old.jwks, key_sources(settings) != key_sources(old.settings)
             if own:
-                jwks = make_jwks(settings, self._fetch, self._clock, self._log)
+                jwks = make_jwks(settings, self._fetch, self._clock, self._log, self._documents)
                 undo.push_async_callback(jwks.aclose)
             number = self._number + 1
             core = await asyncio.to_thread(self._core, settings, number, jwks)
@@ -333,8 +349,14 @@ class Gateway:
         if grants or accounts or everything:
             self.edge.end(dead)
 
+    @property
+    def _documents(self) -> Documents | None:
+        return self.shared.documents if self.shared is not None else None
+
     async def _changed(self, grant_id: str | None) -> None:
         """What a login of this worker revoked ends now; what is remembered of the grant that it kept is out of date."""
+        if self.shared is not None:
+            self._begin(self.shared.publish())  # nobody waits for it, and none is told what changed
         if grant_id is not None:
             for core in self._cores():
                 core.authenticator.purge((Revocation(0, "grant", grant_id),))

@@ -32,6 +32,11 @@ def register(gateway: "Gateway") -> None:
     read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
     read("gateway_reloads", lambda: gateway.reloads)
+    shared = gateway.shared
+    if shared is not None:
+        read("gateway_state_up", lambda: shared.alive)
+        read("gateway_state_outages", lambda: shared.outages)
+        read("gateway_state_looks", lambda: shared.looks)
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:
@@ -51,6 +56,8 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
         found = [Condition("draining")] if gateway.edge.draining else []
         if not gateway.poll.alive:
             found.append(Condition("revocations_unread"))
+        if gateway.shared is not None and not gateway.shared.alive:
+            found.append(Condition("state_unavailable"))
         pending = gateway.core.jwks.pending()
         for issuer, age in gateway.core.jwks.ages().items():
             if age is None:

@@ -12,6 +12,9 @@ FIXED = (
     ("admin", "address"),
     ("store", "url"),
     ("store", "password"),
+    ("state", "url"),
+    ("state", "password"),
+    ("state", "ca"),
     ("secrets", "master_key"),
 )
 

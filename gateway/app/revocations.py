@@ -66,7 +66,8 @@ class RevocationPoll:
         try:
             await self._look()
         except Exception as error:
-            self._log.warning("revocations are read with the next turn", exc_info=error)
+            if not self._failing:  # told already; whoever can publish news could fill the log
+                self._log.warning("revocations are read with the next turn", exc_info=error)
 
     async def _look(self) -> None:
         """The new rows are obeyed, or stay new. One look at a time: two would obey the same rows twice."""

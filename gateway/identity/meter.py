@@ -1,12 +1,13 @@
 """How many calls a caller may still make: sliding windows that count every call, whatever comes of it.
 
-They are told in an answer's headers, and kept in this process. Guesses have limits of their own (`identity.throttle`),
-which forget nothing when many keys come; these do.
+They are told in an answer's headers, and kept in this process, unless a Meter is handed in that shares them. Guesses
+have limits of their own (`identity.throttle`), which forget nothing when many keys come; these do.
 """
 
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.clock import Clock
 
@@ -34,8 +35,16 @@ class Reading:
     wait: int
 
 
-class Meter:
-    """When it has too many keys, the one that was quiet the longest is forgotten."""
+class Meter(Protocol):
+    """Where calls are counted."""
+
+    async def count(self, quota: Quota, key: str) -> Reading:
+        """One call more, unless the window is full: a call that is turned away does not count."""
+        ...
+
+
+class MemoryMeter:
+    """In this process. When it has too many keys, the one that was quiet the longest is forgotten."""
 
     def __init__(self, clock: Clock, max_keys: int = MAX_KEYS) -> None:
         self._clock = clock
@@ -46,8 +55,7 @@ class Meter:
         """Keys held."""
         return len(self._calls)
 
-    def count(self, quota: Quota, key: str) -> Reading:
-        """One call more, unless the window is full: a call that is turned away does not count."""
+    async def count(self, quota: Quota, key: str) -> Reading:
         now, name = self._clock.monotonic(), (quota.name, key)
         calls = [at for at in self._calls.get(name, ()) if at + quota.seconds > now]
         full = len(calls) >= quota.limit

@@ -39,7 +39,7 @@ from gateway.identity.limits import (
     Rule,
     Window,
 )
-from gateway.identity.meter import Meter
+from gateway.identity.meter import MemoryMeter, Meter
 from gateway.identity.origin import Origin
 
 
@@ -92,10 +92,10 @@ class Counters(Protocol):
 
 
 class Throttle:
-    """counters: None keeps them in this process. meter: of calls; here, as a reload keeps it too."""
+    """counters, meter: None keeps them in this process. meter: of calls; here, as a reload keeps it too."""
 
-    def __init__(self, clock: Clock, counters: Counters | None = None) -> None:
-        self.meter = Meter(clock)
+    def __init__(self, clock: Clock, counters: Counters | None = None, meter: Meter | None = None) -> None:
+        self.meter: Meter = MemoryMeter(clock) if meter is None else meter
         self._counters = MemoryCounters(clock) if counters is None else counters
 
     async def guess(self, origin: Origin, account_id: str | None, handle: str = "") -> "Ticket":
@@ -288,7 +288,8 @@ class MemoryCounters:
         """Keys held."""
         return len(self._logs)
 
-    async def reserve(self, counts: Sequence[Count], known: bool = False) -> Held | Over:
+    async def reserve(self, counts: Sequence[Count], known: bool = False, stamp: int | None = None) -> Held | Over:
+        """stamp: of the reservation, when its caller has chosen it; at least 2**64, which no count from one reaches."""
         now = self._now()
         self._sweep(now)
         found = [admission(count.rule, self._uses(count), now) for count in counts]
@@ -298,7 +299,7 @@ class MemoryCounters:
         fresh = sum(count.name not in self._logs for count in counts)
         if fresh and len(self._logs) + fresh > self._max - (0 if known else self._spare):
             return Over(FULL_WAIT)
-        stamp = next(self._stamps)
+        stamp = next(self._stamps) if stamp is None else stamp
         for count, (_, slowed) in zip(counts, found, strict=True):
             self._add(count, stamp, _Use(now, slowed))
         return Held(stamp)

@@ -16,6 +16,7 @@ FATAL: dict[str, bool] = {
     "revocations_unread": True,  # this copy alone would let revoked callers in, for as long as its cache lives
     "keys_pending": True,  # the first fetch of an issuer's keys has not ended: another copy may have them
     "keys_unavailable": False,  # it has ended without keys: one issuer's outage is not ours, its callers get 503
+    "state_unavailable": False,  # limits count per process and news come by polling: every copy has the same outage
     "upstream_unreachable": False,  # no live endpoint: its routes get 502, from every copy
 }
 

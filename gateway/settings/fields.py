@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo
 from pydantic import WithJsonSchema as Schema
 
-from gateway.settings import values
+from gateway.settings import state_url, values
 from gateway.settings.faults import quoted, suggestion
 from gateway.settings.secrets import Secret, SecretAbsent, Sources, from_env, from_file
 from gateway.settings.store_url import store_url
@@ -92,6 +92,11 @@ RoleSlug = Annotated[str, _text(values.slug), _string(values.SLUG_PATTERN)]
 Scope = Annotated[str, _text(values.scope), _string()]
 PathTemplate = Annotated[str, _text(template), _string("^/", "/orders/{id}", "/orders/**")]
 PathPrefix = Annotated[str, _text(prefix), _string("^/.*[^/]$", "/orders")]
+StateUrl = Annotated[
+    state_url.StateUrl,
+    _text(state_url.state_url),
+    _string(r"^(memory$|rediss?(\+sentinel|\+cluster)?://|unix:///)", "memory", "redis://127.0.0.1:6379"),
+]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 

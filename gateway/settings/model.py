@@ -1,6 +1,7 @@
 """What the operator may say: every key of the configuration, its default and one sentence about it.
 
-Frozen values, checked one by one. What holds between keys is in `crosscheck.py`; where a value stood, in `load.py`.
+Frozen values, checked one by one; some sections have a module each. What holds between keys is in `crosscheck.py`;
+where a value stood, in `load.py`.
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ from gateway.settings.fields import (
     written,
 )
 from gateway.settings.secrets import Secret
+from gateway.settings.state import State
 from gateway.settings.store import Store
 from gateway.settings.template import literal_prefix, refused_spellings
 
@@ -366,6 +368,7 @@ class Settings(Model):
     listen: Listen = Field(EMPTY, validate_default=True, description="The listener of clients.")
     admin: Admin = Field(EMPTY, validate_default=True, description="The listener of operators.")
     store: Store = Field(EMPTY, validate_default=True, description="Accounts, grants, keys.")
+    state: State = Field(EMPTY, validate_default=True, description="What several nodes share.")
     secrets: Secrets = Field(EMPTY, validate_default=True, description="Secrets of the gateway itself, by reference.")
     tokens: Tokens = Field(EMPTY, validate_default=True, description="Tokens that the gateway issues.")
     connection_strings: ConnectionStrings = Field(

@@ -17,7 +17,7 @@ from gateway.store.factors import put_active
 from gateway.store.grants import end_sessions, from_issue, revoke_others
 from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
-from gateway.store.rows import Values, is_live, overtaken, require_live
+from gateway.store.rows import Values, is_live, overtaken, require_live, revoked
 from gateway.store.seal import Sealer, draft_place
 from gateway.store.tables import challenge, grant_
 
@@ -124,7 +124,10 @@ class Challenges:
             await require_live(connection, holder)
             methods = grant_.c.amr + f" {amr}"
             change = update(grant_).where(mine).values(restricted=False, aal=2, amr=methods, expires_at=expires_at)
-            return await _moved(connection, change)
+            if not await _moved(connection, change):
+                return False
+            await revoked(connection, at, "grant", grant_id)  # nothing is revoked: every worker reads it anew
+            return True
 
     async def reset_password(self, challenge_id: str, account_id: str, phc: str, letter: Letter | None) -> bool:
         async with self._database.writing() as connection:

@@ -14,7 +14,7 @@ from gateway.store.database import Database
 from gateway.store.grants import revoke_others
 from gateway.store.locks import hold_account
 from gateway.store.outbox import post
-from gateway.store.rows import Values, changed, require_account
+from gateway.store.rows import Values, changed, require_account, revoked
 from gateway.store.seal import Sealer, factor_place
 from gateway.store.tables import factor, grant_, recovery_code
 
@@ -56,6 +56,7 @@ class Factors:
             await revoke_others(connection, value.account_id, keep, "second factor enabled", at)
             raised = update(grant_).where(grant_.c.id == keep, grant_.c.account_id == value.account_id)
             await connection.execute(raised.values(aal=2, amr=grant_.c.amr + " otp"))
+            await revoked(connection, at, "grant", keep)  # not ended: every worker reads anew what it proves
             await post(connection, self._sealer, self._clock, letter)
             return True
 
@@ -101,7 +102,8 @@ class Factors:
             await revoke_others(connection, account_id, keep, "second factor removed", at)
             # what is kept proves one factor again
             kept = update(grant_).where(grant_.c.id == keep, grant_.c.account_id == account_id)
-            await connection.execute(kept.values(aal=1, amr="pwd"))
+            if (await connection.execute(kept.values(aal=1, amr="pwd"))).rowcount:
+                await revoked(connection, at, "grant", keep or "")
             await post(connection, self._sealer, self._clock, letter)
             return removed
 

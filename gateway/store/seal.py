@@ -49,6 +49,11 @@ def signing_place(kid: str) -> str:
     return f"signing_key:{kid}:private_enc"
 
 
+def derived(key: bytes, purpose: str) -> bytes:
+    """Another key of 32 bytes from the master key (RFC 5869): what is sealed elsewhere does not open here."""
+    return HKDF(SHA256(), KEY, None, f"gateway {purpose}".encode()).derive(key)
+
+
 class Sealer:
     """token_bytes: where nonces come from. At random nonces of 96 bits one key seals 2**32 values safely."""
 

@@ -1,15 +1,18 @@
 """Limits of guesses, mails and registrations: both sides of each number, and what nobody can do to somebody else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
+from harness.redis import Server, Way
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.limits import DAY, HOUR, MINUTE, Brake
 from gateway.identity.origin import Origin
 from gateway.identity.throttle import MemoryCounters, Throttle, Ticket
+from gateway.state.counters import RedisCounters
 
 HOME = Origin("192.0.2.1")
 
@@ -17,11 +20,25 @@ HOME = Origin("192.0.2.1")
 class World:
     """A throttle, the time it goes by, and an endless supply of networks."""
 
-    def __init__(self, max_keys: int = 100_000, spare_keys: int = 10_000) -> None:
+    def __init__(self, max_keys: int = 100_000, spare_keys: int = 10_000, way: Way | None = None) -> None:
+        """way: to Redis; None for counters in this process."""
         self.now = 1000.0
-        self.counters = MemoryCounters(Clock(monotonic=lambda: self.now), max_keys, spare_keys)
+        self._way = way
+        clock = Clock(monotonic=lambda: self.now)
+        self.counters: MemoryCounters | RedisCounters = (
+            MemoryCounters(clock, max_keys, spare_keys)
+            if way is None
+            else RedisCounters(way.link, way.names, clock, max_keys, spare_keys, now=clock.monotonic)
+        )
         self.throttle = Throttle(Clock(monotonic=lambda: self.now), self.counters)
         self._networks = 0
+
+    async def held(self) -> int:
+        """Keys."""
+        if isinstance(self.counters, MemoryCounters):
+            return len(self.counters)
+        assert self._way is not None
+        return await self._way.keys()
 
     def elsewhere(self) -> Origin:
         self._networks += 1
@@ -43,9 +60,23 @@ class World:
             await self.guess(self.elsewhere())
 
 
+Make = Callable[..., World]
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
+    """Worlds whose counters are in this process, and in Redis."""
+    if request.param == "memory":
+        yield World
+        return
+    server: Server = request.getfixturevalue("redis_server")
+    async with Way(server.url) as way:
+        yield partial(World, way=way)
+
+
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(make: Make) -> World:
+    return make()
 
 
 async def wait(refused: Awaitable[object]) -> int:
@@ -341,16 +372,16 @@ async def flood(world: World) -> int:
     raise AssertionError("never full")
 
 
-async def test_a_flood_of_keys_is_refused() -> None:
+async def test_a_flood_of_keys_is_refused(make: Make) -> None:
     """Memory is bounded: three keys a guess."""
-    world = World(max_keys=30, spare_keys=0)
+    world = make(max_keys=30, spare_keys=0)
     assert await flood(world) == 60
-    assert len(world.counters) == 30
+    assert await world.held() == 30
 
 
-async def test_a_flood_of_keys_pushes_out_no_failure() -> None:
+async def test_a_flood_of_keys_pushes_out_no_failure(make: Make) -> None:
     """The five are still known after it."""
-    world = World(max_keys=30, spare_keys=0)
+    world = make(max_keys=30, spare_keys=0)
     for _ in range(5):
         await world.guess()
     world.now += 10
@@ -358,30 +389,30 @@ async def test_a_flood_of_keys_pushes_out_no_failure() -> None:
     assert await wait(world.guess()) == 50
 
 
-async def test_a_flood_of_keys_does_not_keep_out_a_known_network() -> None:
+async def test_a_flood_of_keys_does_not_keep_out_a_known_network(make: Make) -> None:
     """Some room is theirs."""
-    world = World(max_keys=30, spare_keys=3)
+    world = make(max_keys=30, spare_keys=3)
     await (await world.guess()).succeeded()
     await flood(world)
     await world.guess()
 
 
-async def test_after_a_flood_there_is_room_again() -> None:
+async def test_after_a_flood_there_is_room_again(make: Make) -> None:
     """Once the keys are dead, new ones sweep them out."""
-    world = World(max_keys=30, spare_keys=0)
+    world = make(max_keys=30, spare_keys=0)
     await flood(world)
     world.now += HOUR
     await world.guess()
-    assert len(world.counters) == 3
+    assert await world.held() == 3
 
 
 async def test_a_login_leaves_no_key_behind(world: World) -> None:
     """Only failures take room."""
     await (await world.guess()).succeeded()
-    assert len(world.counters) == 0
+    assert await world.held() == 0
 
 
 async def test_a_name_may_be_anything(world: World) -> None:
     """Also half of a surrogate pair, which JSON can hold."""
     await world.guess(account=None, handle="\ud800" * 100_000)
-    assert len(world.counters) == 3
+    assert await world.held() == 3

@@ -19,6 +19,8 @@ EXCLUDED = {
     "routes[].access.kind",  # stands instead of roles, which the example shows
     "store.password",  # goes with a url of PostgreSQL; the example shows it in a comment
     "mail.password",  # goes with a url that names a user; the example shows it in a comment
+    "state.password",  # goes with a url of Redis; as above
+    "state.ca",  # goes with a url of TLS; as above
 }
 
 

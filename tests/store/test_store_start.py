@@ -1,4 +1,4 @@
-"""What opening the store costs: neither SQLAlchemy nor Alembic, until something is changed."""
+"""What opening the store costs: neither SQLAlchemy nor Alembic, until something is changed. Nor Redis' client."""
 
 import subprocess
 import sys
@@ -22,6 +22,7 @@ from .world import MASTER_KEY, World
 
 OPENED = """
 import asyncio, sys
+from gateway.app import gateway
 from gateway.cli import serve
 from gateway.clock import Clock
 from gateway.identity.keys import Keys
@@ -35,7 +36,7 @@ async def main():
     await store.aclose()
 
 asyncio.run(main())
-print(*sorted({"sqlalchemy", "alembic", "aiosqlite", "asyncpg"} & set(sys.modules)))
+print(*sorted({"sqlalchemy", "alembic", "aiosqlite", "asyncpg", "redis"} & set(sys.modules)))
 """
 
 

@@ -39,7 +39,7 @@ class Mployr:
         return failed(fault, endpoint.path.removeprefix(self._mount))
 
     async def meter(self, endpoint: Endpoint, origin: Origin, caller: Principal | None) -> Metered:
-        return metered(self._throttle.meter, endpoint, origin, caller)
+        return await metered(self._throttle.meter, endpoint, origin, caller)
 
 
 def build(services: Services, said: Said) -> Dialect:

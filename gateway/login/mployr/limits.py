@@ -13,11 +13,11 @@ GENERAL = Quota("mployr", 60, 60.0)
 LOGIN = Quota("mployr-login", 10, 60.0)
 
 
-def metered(meter: Meter, endpoint: Endpoint, origin: Origin, caller: Principal | None) -> Metered:
+async def metered(meter: Meter, endpoint: Endpoint, origin: Origin, caller: Principal | None) -> Metered:
     """Counts this call. X-RateLimit-Reset is in seconds since the epoch."""
     quota = LOGIN if endpoint.caller == "nobody" else GENERAL
     key = f"network:{origin.network}" if caller is None else f"{caller.issuer}:{caller.subject}"
-    found = meter.count(quota, key)
+    found = await meter.count(quota, key)
     headers = {
         "X-RateLimit-Limit": str(found.limit),
         "X-RateLimit-Remaining": str(found.remaining),

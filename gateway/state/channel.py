@@ -1,0 +1,95 @@
+"""News of revocations: a message says that there is something to look at in the database, and nothing else.
+
+So a message that is lost costs half a second, until the table is polled; one that is forged costs a look.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from gateway.errors import DependencyFailed
+from gateway.state.link import Link
+
+LOOKS_APART: Final = 0.05  # seconds: at most twenty looks a second, whatever is sent
+QUIET_SECONDS: Final = 5.0  # without a message: then the server has to answer a ping in the same time
+RETRY_FIRST: Final = 0.1  # seconds, doubled from the first to the last
+RETRY_LAST: Final = 2.0
+
+
+class Channel:
+    """looks: how many were made. subscribed: whether news arrive."""
+
+    def __init__(
+        self,
+        link: Link,
+        name: str,
+        look: Callable[[], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """look: reads what is new. It is called when something was published, and when that may have been missed."""
+        self.looks = 0
+        self.subscribed = False
+        self._link = link
+        self._name = name
+        self._look = look
+        self._sleep = sleep
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._obey())]
+
+    async def publish(self) -> None:
+        """To all nodes, this one too. While the state is away nobody hears of it, and all poll."""
+        try:
+            await self._link.do(lambda client: client.publish(self._name, b"1"))
+        except DependencyFailed:
+            return
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _obey(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self.looks += 1
+            await self._look()
+            await self._sleep(LOOKS_APART)  # what comes meanwhile is one look
+
+    async def _listen(self) -> None:
+        wait = RETRY_FIRST
+        while True:
+            try:
+                await self._follow()
+            except Exception:  # whatever it was: the link tells of outages, and the table is polled meanwhile
+                wait = RETRY_FIRST if self.subscribed else min(wait * 2, RETRY_LAST)
+            self.subscribed = False
+            await self._sleep(wait)
+
+    async def _follow(self) -> None:
+        """Until the connection breaks, or the server is silent to a ping."""
+        subscription = self._link.client.pubsub()
+        try:
+            await subscription.subscribe(self._name)
+            asked = False
+            while True:
+                message = await subscription.get_message(timeout=QUIET_SECONDS)
+                if message is not None:
+                    asked = False
+                    self._told(message.get("type"))
+                elif asked:
+                    return
+                else:
+                    asked = True
+                    await subscription.ping()
+        finally:
+            await subscription.aclose()
+
+    def _told(self, kind: object) -> None:
+        if kind == "subscribe":  # what was published before was not heard
+            self.subscribed = True
+        if kind in ("subscribe", "message"):
+            self._wake.set()

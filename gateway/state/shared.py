@@ -1,0 +1,75 @@
+"""All that is shared in Redis, made over one client."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from gateway.clock import Clock
+from gateway.identity.meter import MemoryMeter
+from gateway.identity.throttle import MemoryCounters
+from gateway.state.channel import Channel
+from gateway.state.connection import Said, connect
+from gateway.state.counters import RedisCounters
+from gateway.state.documents import Sealer, SharedDocuments
+from gateway.state.falling_back import FallingBackCounters
+from gateway.state.link import Link, Told
+from gateway.state.meter import FallingBackMeter, RedisMeter
+from gateway.state.names import Mac, Names
+
+
+class SharedState:
+    """counters, meter: the ports of the identity core. documents: that of `access.jwks`."""
+
+    def __init__(
+        self,
+        said: Said,
+        password: str | None,
+        ca: Path | None,
+        mac: Mac,
+        sealer: Sealer,
+        clock: Clock,
+        told: Told,
+    ) -> None:
+        """mac, sealer: under keys that come from the master key. told: why the state is away, None when it is back."""
+        self._names = Names(mac)
+        self._link = Link(connect(said, password, ca), self._names.probe, told)
+        self.counters = FallingBackCounters(RedisCounters(self._link, self._names, clock), MemoryCounters(clock), clock)
+        self.meter = FallingBackMeter(RedisMeter(self._link, self._names, clock), MemoryMeter(clock))
+        self.documents = SharedDocuments(self._link, self._names, sealer, clock)
+        self._channel: Channel | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._link.alive
+
+    @property
+    def outages(self) -> int:
+        return self._link.outages
+
+    @property
+    def looks(self) -> int:
+        """How often news made this node look."""
+        return self._channel.looks if self._channel is not None else 0
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether news arrive."""
+        return self._channel is not None and self._channel.subscribed
+
+    async def open(self) -> None:
+        """Tries it, once. A server that is not there now is found later."""
+        await self._link.open()
+
+    def listen(self, look: Callable[[], Awaitable[None]]) -> None:
+        """From now on `look` is called when another node tells of news."""
+        self._channel = Channel(self._link, self._names.channel, look)
+        self._channel.start()
+
+    async def publish(self) -> None:
+        """There are news."""
+        if self._channel is not None:
+            await self._channel.publish()
+
+    async def aclose(self) -> None:
+        if self._channel is not None:
+            await self._channel.aclose()
+        await self._link.aclose()

@@ -1,0 +1,144 @@
+"""Every form of `state.url`, against real servers: attempts are counted, news arrive, and a failover is survived."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from harness.certificates import Authority
+from harness.redis import LOOPBACK, SERVICE, Server, Servers, Way, until_async
+
+from gateway.clock import Clock
+from gateway.errors import DependencyFailed
+from gateway.identity.limits import ACCOUNT, NETWORK, PAIR
+from gateway.identity.meter import Quota
+from gateway.identity.throttle import Count, Held, Over
+from gateway.state.channel import Channel
+from gateway.state.counters import RedisCounters
+from gateway.state.meter import RedisMeter
+
+COUNTS = [Count(NETWORK, "n"), Count(PAIR, "ann@n"), Count(ACCOUNT, "ann")]
+
+
+async def used_up(way: Way) -> list[bool]:
+    """Whether each of six uses of the same was held: five are."""
+    counters = RedisCounters(way.link, way.names, Clock())
+    return [isinstance(await counters.reserve(COUNTS), Held) for _ in range(6)]
+
+
+@asynccontextmanager
+async def listening(way: Way) -> AsyncIterator[Channel]:
+    """A subscribed channel, whose first look is over."""
+
+    async def look() -> None:
+        return
+
+    channel = Channel(way.link, way.names.channel, look)
+    channel.start()
+    try:
+        await until_async(lambda: channel.subscribed and channel.looks, "a subscription")
+        yield channel
+    finally:
+        await channel.aclose()
+
+
+async def works(way: Way) -> None:
+    """Counts of attempts and calls, what is known, and news."""
+    assert await used_up(way) == [True] * 5 + [False]
+    counters = RedisCounters(way.link, way.names, Clock())
+    for name in ("ann", "bob", "eve"):  # in a cluster these are in different places
+        await counters.remember(name, "home")
+        assert await counters.knows(name, "home")
+        assert (await RedisMeter(way.link, way.names, Clock()).count(Quota("q", 2, 60.0), name)).remaining == 1
+    async with listening(way) as channel:
+        before = channel.looks
+        await way.link.do(lambda client: client.publish(way.names.channel, b"1"))
+        await until_async(lambda: channel.looks > before, "a look")
+    assert way.told == []
+
+
+async def test_a_server_alone(servers: Servers) -> None:
+    """With a database of its own."""
+    async with Way(f"{servers.single().url}/3") as way:
+        await works(way)
+
+
+async def test_a_server_with_a_user_and_a_password(servers: Servers) -> None:
+    """A wrong password is a server that is away, and no text repeats it."""
+    server = servers.single()
+    server.cli("ACL", "SETUSER", "gw", "on", ">s3cret", "~*", "&*", "+@all")
+    server.cli("ACL", "SETUSER", "default", "off")
+    async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret") as way:
+        await works(way)
+    async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret2") as way:
+        await way.link.open()
+        assert not way.link.alive
+        assert "s3cret" not in str(way.told)
+
+
+async def test_a_server_at_a_socket(servers: Servers, tmp_path: Path) -> None:
+    """Of the file system."""
+    servers.single("--unixsocket", str(tmp_path / "r.sock"))
+    async with Way(f"unix://{tmp_path}/r.sock") as way:
+        await works(way)
+
+
+async def test_a_server_over_tls(servers: Servers, tmp_path: Path) -> None:
+    """Its certificate is checked."""
+    authority = Authority(tmp_path)
+    server = servers.single(authority=authority)
+    async with Way(server.url, ca=authority.ca) as way:
+        await works(way)
+    (tmp_path / "other").mkdir()
+    async with Way(server.url, ca=Authority(tmp_path / "other").ca) as way:
+        await way.link.open()
+        assert not way.link.alive
+
+
+async def test_a_server_over_tls_must_have_the_name_that_is_asked_for(servers: Servers, tmp_path: Path) -> None:
+    """The certificate is for the address."""
+    authority = Authority(tmp_path)
+    async with Way(servers.single(authority=authority).url.replace(LOOPBACK, "localhost"), ca=authority.ca) as way:
+        await way.link.open()
+        assert not way.link.alive
+
+
+@pytest.fixture(params=["redis", "rediss"])
+def authority(request: pytest.FixtureRequest, tmp_path: Path) -> Authority | None:
+    """One for TLS."""
+    return Authority(tmp_path) if request.param == "rediss" else None
+
+
+def way_to(form: str, hosts: str, authority: Authority | None) -> Way:
+    if authority is None:
+        return Way(f"redis+{form}://{hosts}")
+    return Way(f"rediss+{form}://{hosts}", ca=authority.ca)
+
+
+async def test_a_cluster(servers: Servers, authority: Authority | None) -> None:
+    """Three masters; any of them leads to the others."""
+    nodes = servers.cluster(authority)
+    async with way_to("cluster", f"{LOOPBACK}:{nodes[2].port},{LOOPBACK}:{nodes[0].port}", authority) as way:
+        await works(way)
+
+
+async def test_a_failover(servers: Servers, authority: Authority | None) -> None:
+    """The master is killed: its replica has the counts, and takes over for who asks the sentinels."""
+    master, replica, watchers = servers.sentinel(authority)
+    hosts = ",".join(f"{LOOPBACK}:{watcher.port}" for watcher in watchers)
+    async with way_to("sentinel", f"{hosts}/{SERVICE}", authority) as way, listening(way) as channel:
+        await works(way)
+        await until_async(lambda: _offset(master) == _offset(replica), "a replica that has everything")
+        master.kill()
+        counters = RedisCounters(way.link, way.names, Clock())
+        with pytest.raises(DependencyFailed):
+            await counters.reserve(COUNTS)
+        await until_async(lambda: way.link.alive, "a new master")
+        assert isinstance(await counters.reserve(COUNTS), Over)
+        before = channel.looks
+        await until_async(lambda: channel.subscribed and channel.looks > before, "a subscription to the new master")
+
+
+def _offset(server: Server) -> str:
+    words = server.cli("INFO", "replication")
+    return next(line for line in words.splitlines() if line.startswith("master_repl_offset"))
