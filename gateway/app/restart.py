@@ -7,7 +7,13 @@ from gateway.settings.faults import Fault
 from gateway.settings.load import Loaded
 from gateway.settings.secrets import Secret, SecretAbsent
 
-FIXED = (("listen", "address"), ("admin", "address"), ("store", "url"), ("secrets", "master_key"))
+FIXED = (
+    ("listen", "address"),
+    ("listen", "workers"),
+    ("admin", "address"),
+    ("store", "url"),
+    ("secrets", "master_key"),
+)
 
 
 def needs_restart(running: model.Settings, loaded: Loaded) -> list[Fault]:

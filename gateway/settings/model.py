@@ -91,6 +91,7 @@ class Timeouts(Model):
 class Listen(Model):
     address: ListenAddress = written(values.address, "127.0.0.1:8080", "Host and port where clients connect.")
     tls: ServerTls | None = Field(None, description="Serve TLS with this certificate; plain TCP without it.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one need a shared `state`.")
     trusted_proxies: tuple[Network, ...] = Field(
         (), description="Networks of proxies whose forwarding headers are believed; nobody's by default."
     )
@@ -113,6 +114,10 @@ class Store(Model):
     url: StoreUrl = Field(
         "sqlite:///var/gateway.db", validate_default=True, description="Where accounts and grants are kept: SQLite."
     )
+
+
+class State(Model):
+    url: Text = Field("memory", description="Where limits and what workers tell each other are kept.")
 
 
 class Secrets(Model):
@@ -372,6 +377,7 @@ class Settings(Model):
     listen: Listen = Field(EMPTY, validate_default=True, description="The listener of clients.")
     admin: Admin = Field(EMPTY, validate_default=True, description="The listener of operators.")
     store: Store = Field(EMPTY, validate_default=True, description="Accounts, grants, keys.")
+    state: State = Field(EMPTY, validate_default=True, description="What several workers share.")
     secrets: Secrets = Field(EMPTY, validate_default=True, description="Secrets of the gateway itself, by reference.")
     tokens: Tokens = Field(EMPTY, validate_default=True, description="Tokens that the gateway issues.")
     connection_strings: ConnectionStrings = Field(
