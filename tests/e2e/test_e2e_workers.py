@@ -211,10 +211,8 @@ def test_a_new_database_is_made_once(home: Home, service: int) -> None:
         until(lambda: "serving" in process.complained(), "the start")
         keys = home.told("keys", "list")
         assert process.stop() == 0
-    assert sorted(key["purpose"] for key in keys if key.get("state") == "active" and "purpose" in key) == [
-        "assertion",
-        "token",
-    ]
+    active = sorted(key["purpose"] for key in keys if key["state"] == "active")
+    assert active == ["assertion", "connection_string", "token"]
 
 
 def test_workers_end_with_their_supervisor(gateway: Gateway) -> None:
