@@ -107,6 +107,8 @@ class Fleet:
             slot.leaving.add(worker)
         else:
             slot.worker = worker
+        if self.stopping:
+            worker.tell("stop")
         self._do(self._outlive(slot, worker))
 
     async def _outlive(self, slot: Slot, worker: Worker) -> None:
@@ -154,7 +156,8 @@ class Fleet:
             worker.kill()
         for worker in self.workers():
             worker.tell("stop")
-        await self._ended(self.workers())
+        while living := [worker for worker in self.workers() if not worker.child.ended.done()]:
+            await self._ended(living)  # one that came to serve meanwhile is among the next
 
     def hurry(self) -> None:
         """The draining ends now."""
@@ -237,6 +240,7 @@ class Fleet:
         except WorkerFailed as failure:
             self._log.error("worker cannot start", worker=slot.number, detail=failure.detail)
             worker.tell("leave", patience=PATIENCE_SECONDS)
+        await self._ended([worker])
 
     def adopt(self, new: Reading) -> None:
         self.reading = new

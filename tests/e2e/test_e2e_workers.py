@@ -21,12 +21,19 @@ import pytest
 import gateway as package
 
 from . import world
-from .parts import LOOPBACK, until
+from .parts import LOOPBACK, free_port, until
 from .test_e2e_lifecycle import attempt, one_line, with_another_route
 from .world import PROGRAM, Gateway, Home
 
 STATE = {"url": "redis://127.0.0.1:1"}  # nobody listens there
 LAUNCHER = "import sys\nsys.path.insert(0, {folder!r})\nfrom gateway.cli import main\nmain()\n"
+
+ACTIVATION = """import os, socket, sys
+os.dup2(socket.create_server({place!r}).detach(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv({program!r}, [{program!r}, *sys.argv[1:]])
+"""
 
 
 def said(service: int, workers: int = 2, **listen: Any) -> dict[str, Any]:
@@ -293,6 +300,19 @@ def test_a_worker_that_starts_again_has_the_configuration_of_the_others(gateway:
     gateway.configure(gateway.said)
 
 
+def test_a_worker_that_cannot_start_is_tried_again_and_again(gateway: Gateway) -> None:
+    """The reason is told, the others serve, and once it can start it does."""
+    key = gateway.home.folder / "var/master.key"
+    key.rename(key.with_suffix(".away"))
+    os.kill(workers(gateway)[0], signal.SIGKILL)
+    told = until(lambda: (found := gateway.events(event="worker cannot start"))[2:] and found, "three attempts")
+    assert "gateway init" in told[0]["detail"]
+    assert told[2]["restart_in"] > told[0]["restart_in"]
+    assert world.ask(f"{gateway.admin}/readyz").json()["warnings"] == ["worker 1: not running"]
+    key.with_suffix(".away").rename(key)
+    until(lambda: world.ask(f"{gateway.admin}/readyz").json()["warnings"] == [], "that it is ready")
+
+
 # reloading
 
 
@@ -522,6 +542,19 @@ def test_a_service_manager_is_told(home: Home, service: int, monkeypatch: pytest
             hear("READY=1")
             gateway.process.stop()
             hear("STOPPING=1")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_sockets_of_a_service_manager_are_served(home: Home, service: int, count: int) -> None:
+    """In the place of `listen.address`, by one process or by several."""
+    new = said(service, count)
+    given = Path(home.folder / "activate.py")
+    port = free_port()
+    given.write_text(ACTIVATION.format(place=(LOOPBACK, port), program=str(PROGRAM)))
+    with world.running(home, new, [sys.executable, given]) as gateway:
+        assert world.ask(f"http://{LOOPBACK}:{port}/public/app/echo").status == 200
+        with pytest.raises(ConnectionRefusedError):
+            gateway.ask("/public/app/echo")
 
 
 def test_an_idle_supervisor_costs_nothing(gateway: Gateway) -> None:
