@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         "pipeline": "errors wire routes access proxy",
         "edge": "errors clock wire routes pipeline ops",
         "login": "errors wire identity",
+        "supervise": "errors clock ops",
         "control": "errors wire identity access login ops",
         "store": "errors clock identity.model identity.ports identity.challenge identity.letters",
         "state": "errors clock identity.limits identity.meter identity.throttle access.jwks",

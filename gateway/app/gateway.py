@@ -1,6 +1,7 @@
 """The running gateway: start, reload, drain, stop."""
 
 import asyncio
+import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ from gateway.ops.metrics import Metrics
 from gateway.pipeline import Permit
 from gateway.settings import model
 from gateway.settings.faults import Fault, SettingsInvalid
+from gateway.settings.files import Files
 from gateway.settings.load import Loaded, load
 from gateway.settings.secrets import SecretAbsent
 from gateway.settings.values import Address
@@ -62,16 +64,22 @@ class Gateway:
         log: Log,
         reread: Callable[[], Loaded] | None = None,
         relevel: Callable[[str], object] = lambda _level: None,
+        listening: socket.socket | None = None,
+        admin: bool = True,
     ) -> None:
         """reread: reads the configuration again, for `reload`; None where there is no file behind it.
 
-        relevel: sets the level of the log, when a reload changes it.
+        relevel: sets the level of the log, when a reload changes it. listening: a bound socket in the place of
+        `listen.address`, which is closed at the end. admin: whether it has the admin listener; one of several workers
+        has none, as their supervisor has it.
         """
         self._settings = loaded.settings
         self._clock = clock
         self._log = log
         self._reread = reread
         self._relevel = relevel
+        self._listening = listening
+        self._has_admin = admin
         self._number = 0
         self._reloading = asyncio.Lock()
         self._stopping = False
@@ -110,10 +118,7 @@ class Gateway:
 
     async def _start(self, settings: model.Settings) -> None:
         require_c_parser()
-        try:
-            listening = bind(settings.listen.address.host, settings.listen.address.port)
-        except OSError as error:
-            raise StartFailed(f"cannot listen on {settings.listen.address}: {error.strerror}") from error
+        listening = self._listening or self._bind(settings.listen.address)
         self._closers.callback(listening.close)
         await self._open_store(settings)
         self._fetch = HttpFetch()
@@ -136,12 +141,19 @@ class Gateway:
         self._lasting.notices.on_letter = self.mails.postman.wake
         self.edge = Edge(self.core.generation, self.observer, self._clock)
         register(self)
-        await self._open_admin(settings.admin.address)
+        if self._has_admin:
+            await self._open_admin(settings.admin.address)
         if settings.login.pipelit is not None and not await self._store.has_people():
             self.setup_token = setup_token(self._store.pepper)
         self._tls = compile.server_context(settings.listen.tls) if settings.listen.tls else None
         await self.edge.listen(listening, self._tls)
         self.address = listening.getsockname()[:2]
+
+    def _bind(self, address: Address) -> socket.socket:
+        try:
+            return bind(address.host, address.port)
+        except OSError as error:
+            raise StartFailed(f"cannot listen on {address}: {error.strerror}") from error
 
     async def _open_store(self, settings: model.Settings) -> None:
         """The access log before it: it is closed last, so that it has the lines of whatever is cut off."""
@@ -203,12 +215,12 @@ class Gateway:
         if self.observer.access_log is not None:
             await self.observer.access_log.aclose()
 
-    async def drain(self) -> None:
-        """Stops accepting and lets what is under way end, within `listen.timeouts.drain`."""
+    async def drain(self, patience: float = 0.0) -> None:
+        """Stops accepting and lets what is under way end, within `listen.timeouts.drain`. patience: as in Edge."""
         self._stopping = True
         async with self._reloading:  # the one under way goes to its end
             seconds = self._settings.listen.timeouts.drain
-        await self.edge.drain(seconds)
+        await self.edge.drain(seconds, patience)
 
     async def aclose(self) -> None:
         """Ends everything else."""
@@ -389,9 +401,13 @@ class Gateway:
         return admin.AdminAccess(token, frozenset(said.hosts))
 
 
-def read(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """The configuration with what only compiling shows. Raises SettingsInvalid."""
-    loaded = load(path, environ)
+def read(path: Path, environ: Mapping[str, str], source: Files | None = None) -> Loaded:
+    """The configuration with what only compiling shows. source: as in `load`. Raises SettingsInvalid."""
+    return compiled(load(path, environ, source))
+
+
+def compiled(loaded: Loaded) -> Loaded:
+    """The same. Raises SettingsInvalid for what only compiling shows."""
     faults = compile.compile_faults(loaded)
     if faults:
         raise SettingsInvalid(faults)

@@ -9,6 +9,7 @@ from gateway.settings.secrets import Secret, SecretAbsent
 
 FIXED = (
     ("listen", "address"),
+    ("listen", "workers"),
     ("admin", "address"),
     ("store", "url"),
     ("store", "password"),

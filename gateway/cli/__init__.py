@@ -15,15 +15,16 @@ from gateway.cli.role import role
 from gateway.cli.shared import chosen_config, shared, translated, wants_json
 from gateway.cli.tenant import tenant
 from gateway.cli.token import token
+from gateway.cli.upgrade import upgrade
 
 # name, module, what `--help` says; a broken one breaks no other command
 LAZY = {
     "check": ("gateway.cli.check", "Every fault of the configuration, with file:line:column."),
     "explain": ("gateway.cli.explain", "What would happen to a request, and why."),
     "schema": ("gateway.cli.check", "The JSON Schema of the configuration, for editors."),
-    "serve": ("gateway.cli.serve", "Run the gateway."),
+    "serve": ("gateway.cli.start", "Run the gateway."),
 }
-COMMANDS = (account, connection_string, grant, init, keys, migrate, reload, role, tenant, token)
+COMMANDS = (account, connection_string, grant, init, keys, migrate, reload, role, tenant, token, upgrade)
 
 
 class Gateway(click.Group):

@@ -16,6 +16,7 @@ from typing import Final
 import zstandard
 from aiohttp import web
 
+from gateway.cli.addresses import ADMIN, ECHO, GATEWAY
 from gateway.clock import Clock
 from gateway.control.listener import Listener
 from gateway.identity.accounts import Accounts, NewAccount
@@ -31,11 +32,6 @@ from gateway.settings.load import load
 from gateway.settings.model import Settings
 from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
-
-# As written in demo.yaml, which people read; a test or a second demo takes other ports.
-GATEWAY: Final = "127.0.0.1:8080"
-ADMIN: Final = "127.0.0.1:9901"
-ECHO: Final = "127.0.0.1:9001"
 
 ECHO_BODY: Final = 64 * 1024  # bytes of a request body that the echo shows
 # For whoever tries the password logins; the demo listens on loopback.

@@ -35,11 +35,11 @@ def reload() -> None:
         raise Failure("the configuration has faults; the old one stays")
 
 
-def post(address: Address, token: str) -> tuple[int, bytes]:
+def post(address: Address, token: str, path: str = "/reload", seconds: float = TIMEOUT) -> tuple[int, bytes]:
     """Status and body. Raises Down when nobody answers."""
-    connection = http.client.HTTPConnection(UNSPECIFIED.get(address.host, address.host), address.port, TIMEOUT)
+    connection = http.client.HTTPConnection(UNSPECIFIED.get(address.host, address.host), address.port, seconds)
     try:
-        connection.request("POST", "/reload", headers={"Authorization": f"Bearer {token}"})
+        connection.request("POST", path, headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException) as error:

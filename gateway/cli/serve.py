@@ -1,4 +1,7 @@
-"""`gateway serve`: start, obey signals, drain, stop. The only home of uvloop."""
+"""A gateway of one process: start, obey signals, drain, stop. The only home of uvloop.
+
+Which kind of process `gateway serve` becomes is decided in `start`.
+"""
 
 import asyncio
 import contextlib
@@ -6,6 +9,7 @@ import gc
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -14,22 +18,30 @@ from pathlib import Path
 import click
 import uvloop
 
-from gateway.app.gateway import Gateway, StartFailed, read
-from gateway.cli.check import config_path
-from gateway.cli.demo import ADMIN, GATEWAY, demo
+from gateway.app.gateway import Gateway, StartFailed, compiled, read
+from gateway.cli.demo import demo
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.ops.logs import Log, adopt_standard_logging, application_log
+from gateway.ops.notify import READY, STOPPING, Notify
 from gateway.settings.faults import SettingsInvalid, render
+from gateway.settings.load import Loaded, load
 from gateway.settings.values import Address
 
 
-async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awaitable[None]] | None = None) -> None:
+async def run(
+    path: Path,
+    loaded: Loaded,
+    migrate: bool = False,
+    ready: Callable[[Gateway], Awaitable[None]] | None = None,
+    listening: socket.socket | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT. migrate: bring the database up to date first, making it if there is none.
 
-    ready: called once requests are answered. Raises SettingsInvalid, StartFailed, DependencyFailed.
+    loaded: of that path. ready: called once requests are answered. listening: a socket in place of the address. Raises
+    SettingsInvalid, StartFailed, DependencyFailed.
     """
-    loaded = read(path, os.environ)
+    compiled(loaded)
     raise_file_limit()
     log = application_log(sys.stderr, loaded.settings.log.level)
     adopt_standard_logging(log)
@@ -37,19 +49,24 @@ async def run(path: Path, migrate: bool = False, ready: Callable[[Gateway], Awai
         from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
 
         await migrate_store(loaded.settings.store.url, loaded.settings.store.secret)
-    gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ), log.set_level)
+    notify = Notify(os.environ)
+    gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ), log.set_level, listening)
     del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()
     settle_heap()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
-        stopped, hurried = _signals(gateway, log)
+        stopped, hurried = _signals(gateway, log, notify)
         log.info("serving", address=str(Address(*gateway.address)), admin=str(Address(*gateway.admin_address)))
         if gateway.setup_token is not None:  # not to the log, which others read
             click.echo(f"nobody has an account yet: x-setup-token: {gateway.setup_token}", err=True)
         if ready is not None:
             await ready(gateway)
+        notify.tell(READY, f"MAINPID={os.getpid()}")
+        watching = asyncio.create_task(notify.watch())
+        stack.callback(watching.cancel)
         await stopped.wait()
+        notify.tell(STOPPING)
         log.info("draining")
         await first_of(gateway.drain(), hurried.wait())
     log.info("stopped")
@@ -85,7 +102,7 @@ async def first_of(work: Coroutine[object, object, object], signal_: Coroutine[o
         tasks[0].result()
 
 
-def _signals(gateway: Gateway, log: Log) -> tuple[asyncio.Event, asyncio.Event]:
+def _signals(gateway: Gateway, log: Log, notify: Notify) -> tuple[asyncio.Event, asyncio.Event]:
     """Set by the first signal to stop, and by the second, which ends the draining. SIGHUP reloads."""
     loop = asyncio.get_running_loop()
     stopped, hurried = asyncio.Event(), asyncio.Event()
@@ -95,21 +112,25 @@ def _signals(gateway: Gateway, log: Log) -> tuple[asyncio.Event, asyncio.Event]:
         (hurried if stopped.is_set() else stopped).set()
 
     def reload() -> None:
-        task = loop.create_task(_reload(gateway, log))
+        task = loop.create_task(_reload(gateway, log, notify))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGUSR2, log.warning, "an upgrade without a gap takes `listen.workers` of 2 or more")
     return stopped, hurried
 
 
-async def _reload(gateway: Gateway, log: Log) -> None:
+async def _reload(gateway: Gateway, log: Log, notify: Notify) -> None:
+    notify.reloading()
     try:
         await gateway.reload()
     except Exception as error:  # nobody waits for this task: the old configuration goes on
         log.error("reload failed", exc_info=error)
+    finally:
+        notify.tell(READY)
 
 
 async def run_demo(gateway: str, admin: str, empty: bool = False) -> None:
@@ -119,43 +140,13 @@ async def run_demo(gateway: str, admin: str, empty: bool = False) -> None:
         async def greet(running: Gateway) -> None:
             click.echo(shown.greeting(f"http://{Address(*running.address)}"))
 
-        await run(shown.config, ready=greet)
-
-
-@click.command()
-@click.option("-c", "config", type=click.Path(path_type=Path), help="The configuration file.")
-@click.option("--demo", "as_demo", is_flag=True, help="A temporary store, two accounts, an echo upstream.")
-@click.option("--empty", is_flag=True, help="The demo without accounts: the first one is yours to make.")
-@click.option("--migrate", is_flag=True, help="Bring the database up to date first; make it if there is none.")
-@click.option("--address", default=GATEWAY, show_default=True, help="Where the demo listens.")
-@click.option("--admin", default=ADMIN, show_default=True, help="Where the demo's admin listener is.")
-@click.option("--json", "as_json", is_flag=True, hidden=True)
-@click.pass_context
-def serve(
-    context: click.Context,
-    config: Path | None,
-    as_demo: bool,
-    empty: bool,
-    migrate: bool,
-    address: str,
-    admin: str,
-    as_json: bool,
-) -> None:
-    """Run the gateway until SIGTERM or Ctrl-C; SIGHUP reloads the configuration.
-
-    Exit code: 0 stopped, 1 the configuration is wrong, 2 misuse, 3 a dependency is down or an address is taken.
-    """
-    if empty and not as_demo:
-        raise click.UsageError("--empty goes with --demo")
-    work = run_demo(address, admin, empty) if as_demo else run(config_path([config], os.environ), migrate)
-    context.exit(serve_until_stopped(work))
+        await run(shown.config, load(shown.config, os.environ), ready=greet)
 
 
 def serve_until_stopped(work: Coroutine[None, None, None]) -> int:
     """Runs it on uvloop. Exit code: 0, 1 for a wrong configuration, 3 for a dependency that is down."""
-    gc.disable()  # until the gateway has started, see `settle_heap`
     try:
-        uvloop.run(work)
+        uvloop_run(work)
     except SettingsInvalid as invalid:
         click.echo("\n".join(map(render, invalid.faults)), err=True)
         return 1
@@ -163,6 +154,12 @@ def serve_until_stopped(work: Coroutine[None, None, None]) -> int:
         detail = failure.detail if isinstance(failure, DependencyFailed) else str(failure)
         click.echo(f"gateway: {detail}", err=True)
         return 3
+    return 0
+
+
+def uvloop_run(work: Coroutine[None, None, None]) -> None:
+    gc.disable()  # until the gateway has started, see `settle_heap`
+    try:
+        uvloop.run(work)
     finally:
         gc.enable()
-    return 0

@@ -9,7 +9,7 @@ import hmac
 import ipaddress
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -56,8 +56,17 @@ _OPEN: Final = {
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d{1,5})?", re.ASCII)
 
 
-def build(operations: Operations, access: Callable[[], AdminAccess], log: Log) -> web.Application:
-    """access: asked on every request, so that a reload changes it."""
+Upgrade = Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
+
+
+def build(
+    operations: Operations, access: Callable[[], AdminAccess], log: Log, upgrade: Upgrade | None = None
+) -> web.Application:
+    """access: asked on every request, so that a reload changes it.
+
+    upgrade: replaces the program while it runs, and returns the faults that kept it from that; None where that cannot
+    be done.
+    """
     application = web.Application(
         middlewares=[frame(log, _fresh_request_id), _guard(access)], client_max_size=BODY_LIMIT
     )
@@ -83,12 +92,19 @@ def build(operations: Operations, access: Callable[[], AdminAccess], log: Log) -
         await operations.purge()
         return answer({"purged": True})
 
+    async def upgraded(_: web.Request) -> web.StreamResponse:
+        assert upgrade is not None
+        faults = await upgrade()
+        return answer({"upgraded": not faults, "faults": list(faults)}, 422 if faults else 200)
+
     router = application.router
     router.add_get("/healthz", healthz)
     router.add_get("/readyz", readyz)
     router.add_get("/metrics", exposition)
     router.add_post("/reload", reload)
     router.add_post("/purge", purge)
+    if upgrade is not None:
+        router.add_post("/upgrade", upgraded)
     return application
 
 

@@ -96,19 +96,24 @@ class Edge:
             if _holds(active, dead):
                 active.withdraw(reason)
 
-    async def drain(self, seconds: float) -> None:
-        """Stops accepting, lets exchanges end, then cuts what is left. Idle connections close at once."""
+    async def drain(self, seconds: float, patience: float = 0.0) -> None:
+        """Stops accepting, lets exchanges end, then cuts what is left.
+
+        patience: seconds that an idle connection may go on for, until its next answer, which says `close`. With 0 they
+        close at once, which loses a request that is on its way: of the last process that does not matter.
+        """
         self.draining = True
         for server in self._servers:
             server.close()
+        if patience and self.clients:
+            await self._emptied(min(patience, seconds))
+            seconds = max(seconds - patience, 0.0)
         for client in tuple(self.clients):
             client.drain()
         for tunnel in tuple(self.tunnels):
             tunnel.close(GOING_AWAY, "draining")
         if self.clients:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._empty.wait()
+            await self._emptied(seconds)
         for client in tuple(self.clients):
             client.cut()
         if self._sweeper is not None:
@@ -117,6 +122,12 @@ class Edge:
             assert upstream is not None
             upstream.retire()
         await asyncio.sleep(0)  # connection_lost of what was cut
+
+    async def _emptied(self, seconds: float) -> None:
+        """Until no client is connected, or so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
 
     def _sweep(self) -> None:
         """Once per second: deadlines instead of a timer per request."""

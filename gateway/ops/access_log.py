@@ -8,6 +8,7 @@ import asyncio
 import json.encoder
 import os
 import select
+import stat
 import threading
 import time
 from collections import deque
@@ -39,6 +40,7 @@ class AccessLog:
         self._failed = failed
         self._owned = owned
         self._bound = bound
+        self._block = BLOCK if stat.S_ISREG(os.fstat(fd).st_mode) else select.PIPE_BUF
         self._lines: deque[str] = deque()
         # Each of these four is written by one side only, so that no lock is needed.
         self._accepted = 0  # bytes, by the loop
@@ -139,10 +141,14 @@ class AccessLog:
             self._settled += len(data)
 
     def _take(self) -> list[str]:
-        """Lines of about one block, oldest first; none when nothing waits."""
+        """Lines of one block, at least one, oldest first; none when nothing waits.
+
+        Several workers write to one sink. A file that is appended to takes any block whole; a pipe promises that of
+        PIPE_BUF bytes alone (pipe(7)), so that a longer block could end up inside another worker's line.
+        """
         block: list[str] = []
         size = 0
-        while self._lines and size < BLOCK:
+        while self._lines and (not block or size + len(self._lines[0]) <= self._block):
             line = self._lines.popleft()
             size += len(line)
             block.append(line)

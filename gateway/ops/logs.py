@@ -62,16 +62,17 @@ class ApplicationLog:
     """A logger to `stream`: colours and columns on a terminal, else one JSON object a line.
 
     A field `exc_info` (an exception) is told in one line: its type, text and the place it came from. The level may
-    change while it is in use.
+    change while it is in use. fields: of every line.
     """
 
-    def __init__(self, stream: TextIO, level: Level) -> None:
+    def __init__(self, stream: TextIO, level: Level, **fields: object) -> None:
         self._stream = stream
+        self._fields = fields
         self.set_level(level)
 
     def set_level(self, level: Level) -> None:
         """What is below is not logged from now on."""
-        self._log = _logger(self._stream, level)
+        self._log = _logger(self._stream, level, self._fields)
 
     def debug(self, event: str, **fields: object) -> object:
         return self._log.debug(event, **fields)
@@ -86,12 +87,12 @@ class ApplicationLog:
         return self._log.error(event, **fields)
 
 
-def application_log(stream: TextIO, level: Level = "info") -> ApplicationLog:
-    """level: a key of LEVELS."""
-    return ApplicationLog(stream, level)
+def application_log(stream: TextIO, level: Level = "info", **fields: object) -> ApplicationLog:
+    """level: a key of LEVELS. fields: of every line."""
+    return ApplicationLog(stream, level, **fields)
 
 
-def _logger(stream: TextIO, level: Level) -> Log:
+def _logger(stream: TextIO, level: Level, fields: Mapping[str, object]) -> Log:
     tty = stream.isatty()
     renderer = structlog.dev.ConsoleRenderer(colors=tty) if tty else structlog.processors.JSONRenderer(default=str)
     processors: list[structlog.typing.Processor] = [
@@ -107,7 +108,7 @@ def _logger(stream: TextIO, level: Level) -> Log:
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,
     )
-    return cast(Log, logger)
+    return cast(Log, logger.bind(**fields))
 
 
 class Forward(logging.Handler):

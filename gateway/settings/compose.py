@@ -6,12 +6,12 @@ given twice is a fault with both places. Patterns are relative to the file that 
 
 import glob
 import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.settings.faults import Fault, Place, Source, quoted
-from gateway.settings.yaml import MAX_BYTES, Node, Room, read
+from gateway.settings.files import Disk, Files, NotRegularError
+from gateway.settings.yaml import Node, Room, read
 
 MAX_FILES = 1000
 
@@ -25,12 +25,12 @@ class Composed:
     whole: bool
 
 
-def compose(path: Path, room: Room | None = None, files: int = MAX_FILES) -> Composed:
+def compose(path: Path, room: Room | None = None, files: int = MAX_FILES, source: Files | None = None) -> Composed:
     """The file and all that it includes. Never raises: what is wrong is in `faults`.
 
-    room: values in all files together. files: the most that are read.
+    room: values in all files together. files: the most that are read. source: where they are; the disk if None.
     """
-    composer = _Composer(room or Room(), files)
+    composer = _Composer(room or Room(), files, source or Disk())
     top = Place(Source(str(path)), 1, 1)
     composer.add(path, top)
     return Composed(composer.root or Node({}, top), composer.faults, composer.whole)
@@ -40,6 +40,7 @@ def compose(path: Path, room: Room | None = None, files: int = MAX_FILES) -> Com
 class _Composer:
     room: Room
     files: int
+    source: Files
     root: Node | None = None
     faults: list[Fault] = field(default_factory=list)
     whole: bool = True
@@ -74,11 +75,10 @@ class _Composer:
 
     def _bytes(self, path: Path, named: Place) -> bytes | None:
         try:
-            if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device could be read for ever
-                self._broken(named, "file_missing", f"{quoted(path)} is not a regular file")
-                return None
-            with path.open("rb") as file:
-                return file.read(MAX_BYTES + 1)
+            return self.source.read(path)
+        except NotRegularError:
+            self._broken(named, "file_missing", f"{quoted(path)} is not a regular file")
+            return None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a file name"
             self._broken(named, "file_missing", f"{quoted(path)} cannot be read: {reason.lower()}")
@@ -99,7 +99,7 @@ class _Composer:
             return []
         if not glob.has_magic(pattern):
             return [folder / pattern]
-        return [folder / name for name in sorted(glob.glob(pattern, root_dir=folder))]
+        return [folder / name for name in self.source.names(pattern, folder)]
 
     def _merge(self, other: Node) -> None:
         if self.root is None:

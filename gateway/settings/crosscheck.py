@@ -31,6 +31,7 @@ def findings(data: Data) -> Iterator[Finding]:
     yield from _issuers(data)
     yield from _upstream_tls(data)
     yield from _listeners(data)
+    yield from _workers(data)
     yield from _headers(data)
 
 
@@ -92,6 +93,15 @@ def _listeners(data: Data) -> Iterator[Finding]:
     if isinstance(clients, str) and clients == operators and not clients.endswith(":0"):
         path = ("admin", "address") if "address" in _mapping(data.get("admin")) else ("listen", "address")
         yield Finding(path, "wrong_value", "listen and admin have the same address")
+
+
+def _workers(data: Data) -> Iterator[Finding]:
+    """Limits that each of several workers keeps for itself would let through as many guesses as there are workers."""
+    workers = _mapping(data.get("listen")).get("workers", 1)
+    url = _mapping(data.get("state")).get("url", "memory")
+    if isinstance(workers, int) and workers > 1 and url == "memory":
+        message = "several workers need a shared state: write `state: { url: redis://HOST:6379 }`, or one worker"
+        yield Finding(("listen", "workers"), "wrong_value", message)
 
 
 def _headers(data: Data) -> Iterator[Finding]:

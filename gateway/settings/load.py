@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.settings.compose import compose
 from gateway.settings.crosscheck import findings
 from gateway.settings.faults import MAX_FAULTS, Fault, Place, SettingsInvalid, quoted, suggestion
+from gateway.settings.files import Files
 from gateway.settings.model import Settings
 from gateway.settings.secrets import Sources
 from gateway.settings.values import Unfit
@@ -46,12 +47,13 @@ class Loaded:
         return place(self.tree, keys)
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+def load(path: Path, environ: Mapping[str, str], source: Files | None = None) -> Loaded:
     """The settings of one file and its includes. Raises SettingsInvalid with every fault, 500 at most.
 
-    environ: where `{env: NAME}` is looked up. Relative paths are relative to the folder of `path`.
+    environ: where `{env: NAME}` is looked up. Relative paths are relative to the folder of `path`. source: where the
+    files are; the disk if None.
     """
-    composed = compose(path)
+    composed = compose(path, source=source)
     faults = list(composed.faults)
     settings = None
     if composed.whole:

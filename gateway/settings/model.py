@@ -93,6 +93,7 @@ class Timeouts(Model):
 class Listen(Model):
     address: ListenAddress = written(values.address, "127.0.0.1:8080", "Host and port where clients connect.")
     tls: ServerTls | None = Field(None, description="Serve TLS with this certificate; plain TCP without it.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one need a shared `state`.")
     trusted_proxies: tuple[Network, ...] = Field(
         (), description="Networks of proxies whose forwarding headers are believed; nobody's by default."
     )

@@ -4,7 +4,10 @@ import asyncio
 import errno
 import json
 import os
+import select
+import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -209,3 +212,21 @@ async def test_a_quiet_log_is_flushed_without_being_closed() -> None:
     await log.aclose()
     os.close(pipe.read_end)
     assert line.endswith(b"}\n")
+
+
+async def test_a_pipe_is_given_whole_lines_that_it_takes_at_once() -> None:
+    """Several workers write to it: what is longer than PIPE_BUF would be mixed with another's."""
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps the bounds of every write
+    with reader, writer:
+        writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        log = AccessLog(writer.fileno(), ignore)
+        for _ in range(100):
+            log.write(*LINE)  # type: ignore[arg-type]
+        await log.aclose()
+        reader.setblocking(False)
+        blocks = []
+        with suppress(BlockingIOError):
+            while True:
+                blocks.append(reader.recv(1 << 20))
+    assert sum(block.count(b"\n") for block in blocks) == 100
+    assert all(block.endswith(b"\n") and len(block) <= select.PIPE_BUF for block in blocks)

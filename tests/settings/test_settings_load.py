@@ -99,7 +99,7 @@ FAULTS = [  # text with a ^ before the place, code, part of the message
     (route("timeouts: { ^idel: 1s }"), "unknown_key", "did you mean 'idle'?"),
     (issuer("[RS256]", "[RS256], ^leway: 1s"), "unknown_key", "did you mean 'leeway'?"),
     ("upstreams: { a: { endpoints: [https://h], tls: { ^verifi: true } } }", "unknown_key", "did you mean 'verify'?"),
-    ("listen: { ^workers: 2 }", "unknown_key", "unknown key 'workers'"),
+    ("listen: { workers: ^2 }", "wrong_value", "state: { url: redis://"),
     ("listen: ^[x]", "wrong_type", "must be a mapping"),
     ("routes: ^{ a: b }", "wrong_type", "must be a list"),
     ("routes: [^x]", "wrong_type", "must be a mapping"),

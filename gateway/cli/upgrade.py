@@ -1,0 +1,29 @@
+"""`gateway upgrade`: the running gateway becomes the program that is installed now, and nobody's request is lost."""
+
+import json
+
+import click
+
+from gateway.cli.reload import post, reason
+from gateway.cli.shared import Failure, emit, settings, shared
+
+SECONDS = 4 * 3600.0  # each worker may drain for up to an hour
+
+
+@click.command()
+@shared
+def upgrade() -> None:
+    """Replace the running gateway's processes by new ones, one after another.
+
+    Takes `listen.workers` of 2 or more. If the new program does not start, the old one stays.
+    """
+    found = settings()
+    status, body = post(found.admin.address, found.admin.token.get_secret_value(), "/upgrade", SECONDS)
+    if status == 404:
+        raise Failure("it runs as one process, which only a restart replaces; `listen.workers: 2` changes that")
+    if status not in (200, 422):
+        raise Failure(f"the admin listener answered {status} {reason(body)}")
+    answer = json.loads(body)
+    emit({"upgraded": answer["upgraded"], "faults": answer["faults"]})
+    if status != 200:
+        raise Failure("; ".join(["the old workers stay", *(str(fault["message"]) for fault in answer["faults"])]))

@@ -1,0 +1,81 @@
+"""One exposition of several workers, from each one's text. A worker that has ended leaves its counts behind.
+
+Every worker writes its labels in the same order, so that equal rows are equal texts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+# How rows of a gauge become one, where the sum says nothing. What only grows is always summed.
+GAUGES: Mapping[str, Callable[[float, float], float]] = {
+    "gateway_jwks_age_seconds": max,  # the worker that goes by the oldest keys
+    "gateway_upstream_endpoints_live": min,  # the worker that sees the fewest; a sum would be of the same endpoints
+}
+OWN = frozenset({"gateway_reloads_total"})  # the supervisor counts each once
+
+_GROWING = ("counter", "histogram")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """head: its HELP and TYPE lines. rows: by the text before the value."""
+
+    kind: str
+    head: str
+    rows: dict[str, float]
+
+
+Families = Mapping[str, Family]
+
+
+def parse(exposition: str) -> dict[str, Family]:
+    """Families by name. Of the text format as `ops.metrics` writes it: no timestamps, HELP before TYPE before rows."""
+    found: dict[str, Family] = {}
+    rows: dict[str, float] = {}
+    meaning = ""
+    for line in exposition.splitlines():
+        if line.startswith("# HELP "):
+            meaning = line
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            rows = {}
+            found[name] = Family(kind, f"{meaning}\n{line}\n", rows)
+        elif line:
+            row, _, value = line.rpartition(" ")
+            rows[row] = float(value)
+    return found
+
+
+def merged(parts: Iterable[Families]) -> dict[str, Family]:
+    """One of all, in the order of the first that has a family."""
+    whole: dict[str, Family] = {}
+    for part in parts:
+        for name, family in part.items():
+            if name in OWN:
+                continue
+            into = whole.setdefault(name, Family(family.kind, family.head, {})).rows
+            join = GAUGES.get(name, _sum) if family.kind not in _GROWING else _sum
+            for row, value in family.rows.items():
+                into[row] = join(into[row], value) if row in into else value
+    return whole
+
+
+def growing(families: Families) -> dict[str, Family]:
+    """What a worker leaves behind."""
+    return {name: family for name, family in families.items() if family.kind in _GROWING and name not in OWN}
+
+
+def rendered(families: Families) -> str:
+    return "".join(
+        family.head + "".join(f"{row} {value}\n" for row, value in family.rows.items()) for family in families.values()
+    )
+
+
+def family(name: str, kind: str, meaning: str, label: str, rows: Sequence[tuple[str, float]]) -> str:
+    """Text of one family with one label, whose values need no quoting."""
+    body = "".join(f'{name}{{{label}="{value}"}} {float(number)}\n' for value, number in rows)
+    return f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n{body}"
+
+
+def _sum(one: float, other: float) -> float:
+    return one + other

@@ -1,0 +1,62 @@
+"""One exposition of several: what is summed, what is not, and what the dead leave behind."""
+
+import pytest
+
+from gateway.ops.merged import growing, merged, parse, rendered
+from gateway.ops.metrics import READINGS, Metrics
+
+
+def exposition(**values: float) -> str:
+    """Of one worker: a request, and these readings."""
+    metrics = Metrics()
+    metrics.route("/a").observe(200, None, 0.003)
+    for name, value in values.items():
+        label = next(label for known, _, label, _ in READINGS if known == name)
+        metrics.read(name, lambda value=value, label=label: {"x": value} if label else value)
+    return metrics.render().decode()
+
+
+def test_one_alone_stays_as_it_is() -> None:
+    """Byte for byte, labels and all."""
+    text = exposition(gateway_connections_open=3, gateway_upstream_retries=2)
+    assert rendered(parse(text)) == text
+
+
+def test_counters_and_histograms_are_summed() -> None:
+    """Row by row."""
+    text = rendered(merged([parse(exposition()), parse(exposition())]))
+    assert 'gateway_requests_total{reason="",route="/a",status="2xx"} 2.0' in text
+    assert 'gateway_request_seconds_bucket{le="0.005",route="/a"} 2.0' in text
+    assert 'gateway_request_seconds_count{route="/a"} 2.0' in text
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "value"),
+    [
+        ("gateway_connections_open", "gateway_connections_open", 8.0),
+        ("gateway_jwks_age_seconds", 'gateway_jwks_age_seconds{issuer="x"}', 5.0),
+        ("gateway_upstream_endpoints_live", 'gateway_upstream_endpoints_live{upstream="x"}', 3.0),
+    ],
+)
+def test_a_gauge_is_what_its_row_says(name: str, row: str, value: float) -> None:
+    """The sum, the oldest, the fewest."""
+    whole = merged([parse(exposition(**{name: 3.0})), parse(exposition(**{name: 5.0}))])
+    assert whole[name].rows == {row: value}
+
+
+def test_the_dead_leave_what_grows() -> None:
+    """Not what was true of them."""
+    left = growing(parse(exposition(gateway_connections_open=3)))
+    assert "gateway_connections_open" not in left
+    assert merged([left, parse(exposition())])["gateway_requests_total"].rows == {
+        'gateway_requests_total{reason="",route="/a",status="2xx"}': 2.0
+    }
+
+
+def test_a_route_that_one_has_not_seen_is_kept() -> None:
+    """In the family where it belongs."""
+    other = Metrics()
+    other.route('/b "quoted" \\ and spaced').observe(404, "no_route", 0.1)
+    whole = merged([parse(exposition()), parse(other.render().decode())])
+    assert len(whole["gateway_requests_total"].rows) == 2
+    assert sum(whole["gateway_requests_total"].rows.values()) == 2.0
