@@ -10,6 +10,7 @@ from gateway.pipeline import Injected
 from gateway.wire.message import Request
 from gateway.wire.problems import PROBLEMS, body, told
 
+_KEPT: Final = {True: b"connection: keep-alive\r\n", False: b"connection: close\r\n"}
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # after these the bytes that follow cannot be trusted, or are more than anybody wants to read
@@ -71,14 +72,10 @@ def status_of(fault: GatewayError, lane: Lane) -> int:
 
 def granted(injected: Injected, request: Request, request_id: bytes, keep_alive: bool) -> bytes:
     """To a data plane that asks: the request may go on, with these headers in the place of the client's."""
-    if not keep_alive:
-        connection = b"connection: close\r\n"
-    else:
-        connection = b"" if request.minor else b"connection: keep-alive\r\n"
     return b"".join(
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncache-control: no-store\r\n",
-            connection,
+            b"" if keep_alive and request.minor else _KEPT[keep_alive],
             injected.head,
             injected.absent,
             b"x-mycelium-request-id: ",

@@ -1,0 +1,60 @@
+"""One gateway that decides, one service, and each data plane between them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e import seeding, world
+from e2e.world import Gateway, Home
+
+from . import planes
+from .planes import Plane
+from .service import Service, serving
+
+ROUTES: list[dict[str, object]] = [
+    {"path": "/public/**", "methods": ["GET", "POST", "PUT", "OPTIONS"], "upstream": "app", "access": "public"},
+    {"path": "/known/**", "upstream": "app", "access": "authenticated"},
+    {"path": "/secret/**", "upstream": "app", "access": "protected"},
+    {"path": "/secret", "upstream": "app", "access": "protected"},
+    {"path": "/mployr/**", "upstream": "app", "access": "protected", "errors": "mployr"},
+    {
+        "path": "/manager/**",
+        "upstream": "app",
+        "access": {"roles": [{"role": "manager", "permission": "write"}]},
+    },
+]
+DECIDE = {"mount": "/_gateway/decide", "peers": ["127.0.0.1/32"]}
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return seeding.founded(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def gateway(template: Home, service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    home = template.copy(tmp_path_factory.mktemp("decides"))
+    said = {**world.configuration({"app": service.port}), "routes": ROUTES, "decide": DECIDE}
+    with world.running(home, said) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=sorted(planes.COMMANDS))
+def plane(
+    request: pytest.FixtureRequest, gateway: Gateway, service: Service, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Plane]:
+    name = str(request.param)
+    port = int(gateway.url.rpartition(":")[2])
+    with planes.running(name, tmp_path_factory.mktemp(name), port, service.port) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
