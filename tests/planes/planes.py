@@ -36,9 +36,8 @@ class Ports:
     def put(self, text: str, folder: Path) -> str:
         for committed, port in ((8000, self.listen), (8080, self.gateway), (9001, self.service), (9902, self.admin)):
             text = text.replace(f"127.0.0.1:{committed}", f"{LOOPBACK}:{port}")
-            text = text.replace(
-                f"address: 127.0.0.1, port_value: {committed}", f"address: {LOOPBACK}, port_value: {port}"
-            )
+            text = text.replace(f"port_value: {committed} ", f"port_value: {port} ")  # Envoy
+            text = text.replace(f"http://:{committed} ", f"http://:{port} ")  # Caddy
         for place in ("/var/log/nginx", "/var/lib/nginx", "/run", "/etc/haproxy", "/etc/traefik"):
             text = text.replace(place, str(folder))
         return text

@@ -153,6 +153,7 @@ FORGED: Sequence[tuple[str, ...]] = (
     ("x.mycelium.profile: forged",),
     ("x-mycelium-profile: forged", "Connection: x-mycelium-profile"),
     ("Connection: x-mycelium-profile, x-mycelium-email, x-mycelium-assertion, close",),
+    ("X-Mycelium-Email: forged", "Connection: Upgrade, x-mycelium-profile", "Connection: X-MYCELIUM-EMAIL"),
     ("Connection: X-Original-URI, X-Forwarded-Uri, X-Forwarded-Method, X-Original-Method", "X-Original-URI: /public/a"),
     ("X-Mycelium-Email: forged", "X-Mycelium-Tenant-Id: forged", "X-Mycelium-Security-Group: forged"),
     ("X-Mycelium-Assertion: forged", "X-Mycelium-Service-Name: forged", "X-Mycelium-Request-Id: forged"),
