@@ -1,11 +1,11 @@
 """One gateway that decides, one service, and each data plane between them."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 from e2e import seeding, world
-from e2e.world import Gateway, Home
+from e2e.world import Gateway, Home, Person
 
 from . import planes
 from .planes import Plane
@@ -37,11 +37,27 @@ def service() -> Iterator[Service]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def gateway(template: Home, service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    home = template.copy(tmp_path_factory.mktemp("decides"))
+@contextmanager
+def deciding(home: Home, service: Service) -> Iterator[Gateway]:
     said = {**world.configuration({"app": service.port}), "routes": ROUTES, "decide": DECIDE}
     with world.running(home, said) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def home(template: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return template.copy(tmp_path_factory.mktemp("decides"))
+
+
+@pytest.fixture(scope="session")
+def important(home: Home) -> Person:
+    """Somebody whose profile nearly fills the 7 KiB that it may have."""
+    return seeding.licensed(home, 510, "important")
+
+
+@pytest.fixture(scope="session")
+def gateway(home: Home, important: Person, service: Service) -> Iterator[Gateway]:
+    with deciding(home, service) as running:
         yield running
 
 
@@ -53,8 +69,3 @@ def plane(
     port = int(gateway.url.rpartition(":")[2])
     with planes.running(name, tmp_path_factory.mktemp(name), port, service.port) as running:
         yield running
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path

@@ -78,8 +78,8 @@ COMMANDS: dict[str, Command] = {
 
 
 @contextmanager
-def running(name: str, folder: Path, gateway: int, service: int) -> Iterator[Plane]:
-    """Ready to be asked."""
+def running(name: str, folder: Path, gateway: int, service: int, alive: bool = True) -> Iterator[Plane]:
+    """Ready to be asked. alive: whether the gateway is there."""
     command = COMMANDS[name](folder)
     ports = Ports(free_port(), gateway, service, free_port())
     for place in (folder, *list(folder.parents)[:2]):
@@ -88,14 +88,14 @@ def running(name: str, folder: Path, gateway: int, service: int) -> Iterator[Pla
         (folder / path.name).write_text(ports.put(path.read_text(), folder))
     homes = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     with Process(command, folder, name, homes) as process:
-        until(lambda: _listens(process, ports.listen), f"{name} to listen")
+        until(lambda: _listens(process, ports.listen, alive), f"{name} to listen")
         yield Plane(name, ports.listen, few=name == "nginx", empty=name != "nginx")
         process.stop()
 
 
-def _listens(process: Process, port: int) -> bool:
+def _listens(process: Process, port: int, alive: bool) -> bool:
     assert not process.ended(), process.complained() + process.printed()
     try:
-        return ask(port, "/public/ready").status == 200
+        return ask(port, "/public/ready").status in ((200,) if alive else (500, 502, 503))
     except OSError:
         return False

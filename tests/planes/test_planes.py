@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from http.client import HTTPException
 
 import pytest
-from e2e.world import CONNECTION_STRING, Gateway
+from e2e.world import CONNECTION_STRING, Gateway, Person
 
 from gateway.cli.demo import decode_profile
 
@@ -201,7 +201,8 @@ TRICKS = (
     "/secret%2f..%2fpublic", "/secret/..%2fpublic", "/public/%2e%2e/secret", "/public/%2e%2e/secret/a",
     "/public/..%2fsecret/a", "/public/%2e%2e%2fsecret/a", "/public/..%5csecret/a", "/public/..\\secret/a",
     "/public/%252e%252e/secret/a", "/public/..;/secret/a", "/public/;/../secret/a", "/%73ecret/a", "/secre%74/a",
-    "/secret/a#/../../public", "/public/a#/../../secret/a", "/public/%00/../secret/a", "/secret/%2e", "/public/%c0%ae%c0%ae/secret/a",
+    "/secret/a#/../../public", "/public/a#/../../secret/a", "/public/%00/../secret/a", "/secret/%2e",
+    "/public/%c0%ae%c0%ae/secret/a",
     "/public/a?/../../secret/a", "/secret/a?/../../public/a", "/SECRET/a", "/secret;a=/public", "/public/a%zz",
 )  # fmt: skip
 
@@ -292,8 +293,20 @@ def test_a_dialects_errors_are_said_where_the_answer_is_relayed(plane: Plane, se
         assert b'"message":"Unauthenticated."' in answer.body
 
 
+def test_a_profile_of_seven_kibibytes_arrives_whole(plane: Plane, service: Service, important: Person) -> None:
+    """With its assertion, beside a client's own headers of 7 KiB: every buffer on the way is large enough."""
+    cookie = f"Cookie: session={'x' * 7000}"
+    answer, (got,) = through(service, plane, "/secret/a", "GET", bearer(important.token), cookie)
+    assert (answer.status, got.value("cookie")) == (200, cookie.removeprefix("Cookie: "))
+    profile = got.value("x-mycelium-profile")
+    assert 6000 < len(profile) <= 7168
+    assert isinstance(decoded := decode_profile(profile), dict)
+    assert decoded["accId"] == important.account
+
+
 _HANDSHAKE = (
-    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 )  # fmt: skip
 
 
@@ -305,7 +318,8 @@ def test_a_websocket_is_opened_by_the_route(plane: Plane, service: Service, gate
         connection.socket.sendall(head.encode())
         answer = b""
         while b"\r\n\r\n" not in answer:
-            assert (data := connection.socket.recv(65536)), answer
+            data = connection.socket.recv(65536)
+            assert data, answer
             answer += data
         assert answer.startswith(b"HTTP/1.1 101 ")
         connection.socket.sendall(b"\x81\x85\x00\x00\x00\x00hello")
