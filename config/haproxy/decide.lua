@@ -4,11 +4,13 @@
 local GATEWAY = "http://127.0.0.1:8080/_gateway/decide/haproxy"
 local PATIENCE = 5000 -- milliseconds
 
--- The framing of the body, which is not sent, and what is between two hops. Expect and Upgrade are HAProxy's to handle.
+-- The framing of the body, which is not sent, what is between two hops, and what HAProxy says itself. The last three
+-- would be the client's where the gateway's listen.trusted_proxies lists HAProxy.
 local NOT_ASKED = {
   ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["keep-alive"] = true,
   ["proxy-connection"] = true, ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
   ["x-original-method"] = true, ["x-original-uri"] = true,
+  ["forwarded"] = true, ["x-forwarded-for"] = true, ["x-mycelium-request-id"] = true,
 }
 
 -- The credential, and whatever a service that folds names could read as the gateway's: x_mycelium_profile, say.
@@ -25,6 +27,7 @@ local function question(txn, headers)
       asked[name] = list
     end
   end
+  asked["x-forwarded-for"] = { txn.sf:src() }
   asked["x-original-method"] = { txn.sf:method() }
   asked["x-original-uri"] = { txn.sf:url() }
   return asked

@@ -2,10 +2,12 @@
 
 import contextlib
 import re
+import uuid
 from collections.abc import Sequence
 from http.client import HTTPException
 
 import pytest
+from e2e.parts import until
 from e2e.world import CONNECTION_STRING, Gateway, Person
 
 from gateway.cli.demo import decode_profile
@@ -15,6 +17,9 @@ from .service import Answer, Connection, Got, Service, ask
 
 IDENTITY = ("profile", "email", "tenant-id", "security-group", "service-name", "assertion")
 _DOTS = re.compile(r"(?i)(?:\.|%2e)(?:\.|%2e)|//|%2f|%5c|\\")
+
+
+MINE = "11111111-2222-4333-8444-555555555555"
 
 
 def bearer(token: str) -> str:
@@ -84,9 +89,10 @@ def test_a_wrong_credential_is_401(plane: Plane, service: Service, line: str) ->
 
 
 def test_a_wrong_credential_is_not_rescued_by_a_right_one(plane: Plane, service: Service, gateway: Gateway) -> None:
-    """Nor by the order in which they come."""
-    good = bearer(gateway.home.ada.token)
-    for lines in ((good, "Authorization: Bearer x"), ("Authorization: Bearer x", good), (good, good)):
+    """Whichever comes first, and of whatever kind."""
+    good, bad = bearer(gateway.home.ada.token), "Authorization: Bearer x"
+    string, wrong = f"{CONNECTION_STRING}: {gateway.home.string}", f"{CONNECTION_STRING}: acc=x;sig=y"
+    for lines in ((good, bad), (bad, good), (good, good), (string, wrong), (wrong, string), (wrong, good)):
         answer, arrived = through(service, plane, "/secret/a", "GET", *lines)
         assert answer.status in (400, 401, 403)
         assert arrived == []
@@ -157,6 +163,7 @@ FORGED: Sequence[tuple[str, ...]] = (
     ("Connection: X-Original-URI, X-Forwarded-Uri, X-Forwarded-Method, X-Original-Method", "X-Original-URI: /public/a"),
     ("X-Mycelium-Email: forged", "X-Mycelium-Tenant-Id: forged", "X-Mycelium-Security-Group: forged"),
     ("X-Mycelium-Assertion: forged", "X-Mycelium-Service-Name: forged", "X-Mycelium-Request-Id: forged"),
+    (f"X-Mycelium-Request-Id: {MINE}", "X-Forwarded-For: 10.9.9.9", "Forwarded: for=10.9.9.9"),
     ("X-Mycelium-Role: forged", "X-Mycelium-Scope: forged"),
     ("X-Original-URI: /public/forged", "X-Original-Method: GET"),
     ("X-Forwarded-Uri: /public/forged", "X-Forwarded-Method: GET", "X-Forwarded-Host: forged.example"),
@@ -177,6 +184,7 @@ def test_a_forged_identity_never_arrives(
     for got in arrived:
         told = [(name, value) for name, value in got.fields if "mycelium" in name]
         assert "forged" not in str(told)
+        assert MINE not in str(told)
         names = [name for name, _ in told]
         assert len(names) == len(set(names)) == len({"".join(filter(str.isalnum, name)) for name in names})
         profile = got.value("x-mycelium-profile")
@@ -219,6 +227,50 @@ def test_the_path_that_was_judged_is_the_one_that_arrives(plane: Plane, service:
         path = got.target.partition("?")[0]
         assert path.startswith("/public/")
         assert not _DOTS.search(path)
+
+
+PLAIN = (
+    "", "?", "?a=/../b&c=%2F%2e", "a", "a/", "a%20b", "%E2%82%AC", "a:b@c,d", "~a-b_c.d", "(a)", "a+b=c&d$e!f*g'h", "[a]",
+    ".a", "a..b", "...",
+)  # fmt: skip
+
+
+def judged(gateway: Gateway, place: str, count: int) -> list[str]:
+    """The paths below a place that the gateway has in its log, once there are so many."""
+
+    def look() -> list[str]:
+        found = [line["path"] for line in gateway.log_lines() if place in (line["path"] or "")]
+        return found if len(found) == count else []
+
+    return until(look, "the log's lines")
+
+
+def test_a_plain_path_is_judged_and_arrives_as_it_was_sent(plane: Plane, service: Service, gateway: Gateway) -> None:
+    """The gateway's log, the service and the client agree on it."""
+    place = f"/public/{uuid.uuid4().hex}/"
+    before = len(service.got)
+    assert {ask(plane.port, place + rest).status for rest in PLAIN} == {200}
+    arrived = [got.target for got in service.got[before:]]
+    assert arrived == [place + rest for rest in PLAIN]
+    assert [target.partition("?")[0] for target in arrived] == judged(gateway, place, len(PLAIN))
+
+
+def test_a_path_that_is_written_anew_is_judged_as_it_arrives(plane: Plane, service: Service, gateway: Gateway) -> None:
+    """Caddy and Traefik encode what RFC 3986 does not list, and ask about that."""
+    place = f"/public/{uuid.uuid4().hex}/"
+    before = len(service.got)
+    assert ask(plane.port, f"{place}a|b").status == 200
+    assert [got.target for got in service.got[before:]] == judged(gateway, place, 1)
+
+
+def test_the_log_has_the_clients_address_and_not_what_it_says(plane: Plane, gateway: Gateway) -> None:
+    """Where the gateway believes the data plane. Envoy adds its own machine's address, which is not listed here."""
+    path = f"/secret/{uuid.uuid4().hex}"
+    assert ask(plane.port, path, "GET", "X-Forwarded-For: 10.9.9.9", "Forwarded: for=10.9.9.9").status == 401
+    line = until(lambda: gateway.log_lines(path=path), "the log's line")[0]
+    assert (line["route"], line["upstream"], line["reason"]) == ("decide /secret/**", None, "no_credential")
+    assert line["client"] != "10.9.9.9"
+    assert line["client"] == "127.0.0.1" or plane.name == "envoy"
 
 
 def test_a_path_in_absolute_form_is_judged_as_it_arrives(plane: Plane, service: Service) -> None:
