@@ -27,6 +27,7 @@ __all__ = [
     "Admitted",
     "Aim",
     "Framing",
+    "Injected",
     "Memo",
     "Permit",
     "Pipeline",

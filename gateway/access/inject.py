@@ -19,17 +19,28 @@ _GROUPS: Final = {
     AccessKind.AUTHENTICATED: "authenticated",
     AccessKind.PROTECTED: "protected",
 }
+# Every header that can tell an upstream who is asking. A data plane that asks us sets them all: one that we left out
+# would be its client's (CVE-2026-30851). x-mycelium-request-id is set for each request.
+IDENTITY: Final = tuple(
+    b"x-mycelium-profile x-mycelium-email x-mycelium-tenant-id x-mycelium-security-group x-mycelium-service-name"
+    b" x-mycelium-assertion x-mycelium-role x-mycelium-scope".split()
+)
 _TOLD_PROFILE: Final = frozenset({AccessKind.PROTECTED, AccessKind.ROLES})
 
 
 class Injected:
-    """head: whole field lines. until: seconds since the epoch, when they have to be made anew. Never written to."""
+    """head: whole field lines. until: seconds since the epoch, when they have to be made anew. Never written to.
 
-    __slots__ = ("head", "until")
+    absent: the rest of IDENTITY, as lines without a value.
+    """
+
+    __slots__ = ("absent", "head", "until")
 
     def __init__(self, head: bytes, until: float) -> None:
         self.head = head
         self.until = until
+        told = {line.partition(b":")[0] for line in head.split(b"\r\n")}
+        self.absent = b"".join([b"%s: \r\n" % name for name in IDENTITY if name not in told])
 
 
 class Injector:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from gateway.app.decide import mount_faults
 from gateway.app.mails import make_renderer
 from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
@@ -31,13 +32,15 @@ def compile_faults(loaded: Loaded) -> Sequence[Fault]:
         faults = [_overlap(loaded, conflict) for conflict in conflicts(routes)]
     except ValueError:  # of one of them: now each is looked at
         return [fault for place, route in enumerate(routes) for fault in _unreachable(loaded, place, route)]
-    reserved = builtin_routes(_endpoints(loaded.settings))
+    endpoints = _endpoints(loaded.settings)
+    reserved = builtin_routes(endpoints)
     faults += [
         loaded.place(("routes", conflict.first, "path")).fault(
             "route_reserved", f"{reserved[conflict.second].path} is a built-in endpoint: {conflict.reason}"
         )
         for conflict in find_equal(routes, reserved)
     ]
+    faults += mount_faults(loaded, endpoints)
     faults += _endpoint_faults(loaded)
     return [*faults, *_tls_faults(loaded), *_start_faults(loaded), *_template_faults(loaded)]
 

@@ -10,6 +10,7 @@ from gateway.access.jwks import Documents, Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
 from gateway.app import compile
+from gateway.app.decide import Asking
 from gateway.app.logins import Lasting, dialects, paths
 from gateway.app.observer import EndpointLog
 from gateway.clock import Clock
@@ -67,16 +68,18 @@ class Core:
         itself = Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), watch)
         routes = [compile.to_route(route) for route in settings.routes]
         reserved = compile.builtin_routes(application.endpoints(settings.login.mycelium.mount, self._dialects))
+        asking = Asking(settings, routes)
+        builtins = [*reserved, *asking.routes]
         pipeline = Pipeline(
             Table(routes),
-            Table(reserved),
-            frozenset(route.path.split("/")[1].encode() for route in reserved),
+            Table(builtins),
+            frozenset(route.path.split("/")[1].encode() for route in builtins),
             self.authenticator,
             Injector(self.profiles, assertions),
         )
         upstreams = {**self.upstreams, compile.BUILTIN: Upstream(compile.BUILTIN, [itself])}
-        lanes = _lanes([*routes, *reserved], upstreams, metrics)
-        self.generation = _generation(settings, pipeline, lanes, metrics, compile.secret_paths(reserved))
+        lanes = {**_lanes([*routes, *reserved], upstreams, metrics), **(asked := asking.lanes(metrics))}
+        self.generation = _generation(settings, pipeline, lanes, metrics, compile.secret_paths(reserved), asked)
 
     def _application(self, clock: Clock, log: Log) -> Builtin:
         """Our own endpoints. They authenticate with the very object that the edge uses."""
@@ -129,8 +132,9 @@ def _generation(
     lanes: dict[Route, Lane],
     metrics: Metrics,
     secret: tuple[bytes, ...],
+    asked: dict[Route, Lane],
 ) -> Generation:
-    """secret: as in Generation."""
+    """secret: as in Generation. asked: the lanes of the decision endpoint."""
     listen = settings.listen
     header = settings.connection_strings.header.encode()
     return Generation(
@@ -144,6 +148,7 @@ def _generation(
         compile.limits(listen),
         compile.waits(listen),
         secret,
+        {route.path.encode(): lane for route, lane in asked.items()},
     )
 
 

@@ -17,18 +17,20 @@ from gateway.app.core import Core, key_sources
 from gateway.clock import Clock
 from gateway.control.fetch import HttpFetch
 from gateway.edge.exchange import Exchange
+from gateway.edge.generation import Adapter
 from gateway.edge.single import read_request
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Account, Owner, Principal, Standing
 from gateway.identity.ports import Directory
 from gateway.ops.logs import Log
 from gateway.ops.metrics import Metrics
-from gateway.pipeline import Admitted, Memo, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.pipeline import Admitted, Memo, Pipeline, Refused, Unverified, prepare, prepare_builtin, sender_fields
 from gateway.routes.model import Route
 from gateway.settings.model import Settings
 from gateway.store.sql import open_store
 from gateway.wire.credentials import present
 from gateway.wire.message import Request
+from gateway.wire.original import read_original
 from gateway.wire.peer import forwarded_fields
 from gateway.wire.problems import PROBLEMS
 
@@ -144,6 +146,13 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
     now = clock.now()
     pipeline = core.generation.pipeline
     outcome = pipeline.decide(exchange.request, Memo(), now)
+    if isinstance(outcome, Admitted):
+        lane = core.generation.lanes[outcome.permit.route]
+        if lane.upstream is None:  # a data plane asks: what it asks about is explained
+            try:
+                outcome = _asked_about(pipeline, exchange, lane.adapter, asked.address, now)
+            except RequestRejected as fault:
+                return Explanation((_refusal("request", fault),), fault)
     if isinstance(outcome, Unverified):
         outcome = await pipeline.settle(outcome, now)
     if isinstance(outcome, Refused):
@@ -151,6 +160,19 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
     else:
         found = _admitted(core, exchange, outcome, asked)
     return replace(found, number=_number(core, found.route))
+
+
+def _asked_about(
+    pipeline: Pipeline, exchange: Exchange, adapter: Adapter | None, address: str, now: float
+) -> Admitted | Refused | Unverified:
+    """As `Exchange` does it. Raises RequestRejected."""
+    if adapter is None or not adapter.peers.believes(address):
+        raise RequestRejected("no_route")
+    exchange.request = read_original(exchange.request, adapter.contract, adapter.prefix)
+    outcome = pipeline.decide(exchange.request, Memo(), now)
+    if isinstance(outcome, Admitted) and outcome.injected is None:
+        raise RequestRejected("no_route", "The endpoints of the gateway are no upstream's.")
+    return outcome
 
 
 def _number(core: Core, route: Route | None) -> int | None:

@@ -11,7 +11,6 @@ from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.pipeline import Admitted, Framing, Permit, Refused, finish, informational, switching
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
-from gateway.wire.problems import PROBLEMS
 from gateway.wire.reader import BadAnswer
 
 if TYPE_CHECKING:
@@ -269,11 +268,14 @@ class Answering:
     def _refused(self, refused: Refused) -> None:
         self.refused = refused
         fault = refused.fault
+        adapter = self.lane.adapter
         if refused.route is not None:
-            self.lane = self.generation.lanes[refused.route]
+            lane = self.generation.lanes[refused.route]
+            self.lane = lane if adapter is None else adapter.lane(refused.route, lane)
         self.reason = fault.code
-        self.status = status = PROBLEMS[fault.code].status
-        keep = self.request.keep_alive and self.received and status not in answers.CLOSING
+        self.status = status = answers.status_of(fault, self.lane)
+        # what a data plane asks about may be unreadable; what it asked in was not
+        keep = self.request.keep_alive and self.received and (adapter is not None or status not in answers.CLOSING)
         keep = keep and not self.client.edge.draining and not self.request.websocket  # after which nothing is parsed
         answer = answers.refusal(fault, self.lane, self.request, self.request_id, keep, refused.allow)
         self.client.transport.write(answer)

@@ -6,9 +6,11 @@ from typing import Final
 
 from gateway.edge.generation import Lane
 from gateway.errors import DependencyFailed, GatewayError
+from gateway.pipeline import Injected
 from gateway.wire.message import Request
 from gateway.wire.problems import PROBLEMS, body, told
 
+_KEPT: Final = {True: b"connection: keep-alive\r\n", False: b"connection: close\r\n"}
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # after these the bytes that follow cannot be trusted, or are more than anybody wants to read
@@ -26,9 +28,12 @@ def refusal(
     fault: GatewayError, lane: Lane, request: Request | None, request_id: bytes, keep_alive: bool, allow: bytes = b""
 ) -> bytes:
     """A whole response. Nothing of the request is in it. HEAD gets the head alone. request: None if it was not read."""
-    status = PROBLEMS[fault.code].status
-    form = lane.errors if status in _OF_DIALECTS else "problem"
+    said, status = PROBLEMS[fault.code].status, status_of(fault, lane)
+    form = lane.errors if said in _OF_DIALECTS else "problem"
     content = _FORMS[form](fault, request_id.decode("ascii"))
+    silent = request is not None and request.method == b"HEAD"
+    if silent and lane.adapter is not None:
+        content = b""  # whether it was asked by HEAD or about it, there is no body
     lines = [
         b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n"
         % (status, _PHRASES[status], _TYPES[form], len(content)),
@@ -38,6 +43,8 @@ def refusal(
     ]
     if status == 401:
         lines.append(_challenge(fault))
+    if lane.adapter is not None:
+        lines.append(b"x-gateway-code: %s\r\n" % fault.code.encode("ascii"))
     if fault.code == "method_not_allowed":
         lines.append(b"allow: %s\r\n" % allow)
     if fault.code == "bad_upgrade":
@@ -49,9 +56,33 @@ def refusal(
     elif request is not None and not request.minor:
         lines.append(b"connection: keep-alive\r\n")
     lines.append(b"\r\n")
-    if request is None or request.method != b"HEAD":
+    if not silent:
         lines.append(content)
     return b"".join(lines)
+
+
+def status_of(fault: GatewayError, lane: Lane) -> int:
+    """What goes out, which is not always what PROBLEMS says: to nginx everything but 2xx, 401 and 403 is an error of
+    ours, and it answers 500 for it."""
+    status = PROBLEMS[fault.code].status
+    if lane.adapter is not None and lane.adapter.few and status != 401:
+        return 403
+    return status
+
+
+def granted(injected: Injected, request: Request, request_id: bytes, keep_alive: bool) -> bytes:
+    """To a data plane that asks: the request may go on, with these headers in the place of the client's."""
+    return b"".join(
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncache-control: no-store\r\n",
+            b"" if keep_alive and request.minor else _KEPT[keep_alive],
+            injected.head,
+            injected.absent,
+            b"x-mycelium-request-id: ",
+            request_id,
+            b"\r\n\r\n",
+        )
+    )
 
 
 def _challenge(fault: GatewayError) -> bytes:

@@ -53,6 +53,7 @@ class Client(Intake):
         "_taken",
         "_turning",
         "_wait",
+        "asked",
         "deadline",
         "loop",
         "memo",
@@ -67,6 +68,7 @@ class Client(Intake):
         self.loop = edge.loop
         self.tunnel: Tunnel | None = None
         self.memo = Memo()
+        self.asked = Memo()  # of what was asked about: the connection is a data plane's, and its clients take turns
         self.deadline = _NEVER
         self._wait = Wait.NOTHING
         self._lingered = 0
@@ -207,7 +209,10 @@ class Client(Intake):
     def _refuse(self, fault: RequestRejected) -> None:
         """For what never became a request."""
         request_id = self.edge.next_id()
-        answer = answers.refusal(fault, self.generation.unmatched, None, request_id, False)
+        lane = self.generation.asked.get(self._url)
+        if lane is None or lane.adapter is None or not lane.adapter.peers.believes(self.address):
+            lane = self.generation.unmatched
+        answer = answers.refusal(fault, lane, None, request_id, False)
         self.transport.write(answer)
         self.edge.observe_unread(self, fault, request_id)
         self.linger()

@@ -9,10 +9,12 @@ from typing import Final
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
+from gateway.edge.generation import Adapter
 from gateway.edge.pool import Endpoint, Upstream
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Admitted, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.wire.original import read_original
 
 IN_HAND: Final = 64 * 1024  # bytes of a body that may wait for the upstream's connection
 _REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))  # RFC 9110 section 9.2.2
@@ -63,7 +65,10 @@ class Exchange(Answering):
         try:
             outcome = await self.generation.pipeline.settle(unverified, now)
             self._task = None
-            if isinstance(outcome, Admitted):
+            adapter = self.lane.adapter
+            if adapter is not None:
+                self._judged(adapter, outcome)
+            elif isinstance(outcome, Admitted):
                 self._admitted(outcome)
             else:
                 self._refused(outcome)
@@ -90,7 +95,9 @@ class Exchange(Answering):
             self.fail(RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes."))
             return
         upstream = lane.upstream
-        assert upstream is not None
+        if upstream is None:
+            self._asked(lane.adapter)
+            return
         endpoint = upstream.next(self.client.edge.monotonic)
         connection = endpoint.take()
         if connection is None:
@@ -98,6 +105,46 @@ class Exchange(Answering):
             self._task = self.client.loop.create_task(self._connect(upstream, endpoint, admitted))
         else:
             self._send(connection, admitted)
+
+    def _asked(self, adapter: Adapter | None) -> None:
+        """A data plane asks: the request that it holds goes through the same stages, and nothing is forwarded.
+
+        Anybody else learns nothing, not even that this is where one asks.
+        """
+        self.permit, client = None, self.client
+        if adapter is None or not adapter.peers.believes(client.address):
+            self.lane = self.generation.unmatched
+            self._refused(Refused(RequestRejected("no_route")))
+            return
+        try:
+            self.request = read_original(self.request, adapter.contract, adapter.prefix)
+        except RequestRejected as fault:
+            self._refused(Refused(fault))
+            return
+        now = client.edge.clock.now()
+        outcome = self.generation.pipeline.decide(self.request, client.asked, now)
+        if isinstance(outcome, Unverified):
+            self.lane = adapter.lane(outcome.route, self.generation.lanes[outcome.route])
+            client.wait_nothing()
+            self._task = client.loop.create_task(self._settle(outcome, now))
+        else:
+            self._judged(adapter, outcome)
+
+    def _judged(self, adapter: Adapter, outcome: Admitted | Refused) -> None:
+        if isinstance(outcome, Refused):
+            self._refused(outcome)
+            return
+        route, injected = outcome.permit.route, outcome.injected
+        if injected is None:  # our own endpoints: no upstream has them
+            self._refused(Refused(RequestRejected("no_route")))
+            return
+        self.permit = outcome.permit
+        self.lane = adapter.lane(route, self.generation.lanes[route])
+        self.status = 200
+        request = self.request
+        keep = request.keep_alive and self.received and not request.websocket and not self.client.edge.draining
+        self.client.transport.write(answers.granted(injected, request, self.request_id, keep))
+        self._end(keep)
 
     async def _connect(
         self, upstream: Upstream, endpoint: Endpoint, admitted: Admitted, again: bytes | None = None

@@ -1,14 +1,18 @@
 """What one load of the configuration means to the edge. A reload makes a new one; an exchange keeps its own."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.edge.pool import Upstream
-from gateway.ops.metrics import RouteCounters
+from gateway.ops.metrics import Metrics, RouteCounters
 from gateway.pipeline import Pipeline
 from gateway.routes.model import Route
 from gateway.wire.hops import RequestNames
+from gateway.wire.original import Contract
 from gateway.wire.peer import TrustedProxies
 from gateway.wire.reader import Limits
+
+ASKED: Final = "decide"  # begins the labels of what was asked by a data plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +28,49 @@ class Waits:
 class Lane:
     """Where one route's requests go, and where they are counted. upstream: None for what no route took.
 
-    errors: the form of refusals, `problem` or a dialect's.
+    errors: the form of refusals, `problem` or a dialect's. adapter: for a data plane that asks, else None.
     """
 
     label: str
     upstream: Upstream | None
     counters: RouteCounters
     errors: str = "problem"
+    adapter: "Adapter | None" = None
+
+
+class Adapter:
+    """One kind of data plane that asks instead of having its requests forwarded, and the lanes of what it asks.
+
+    prefix: length of the path that it asks at. few: whether it understands no other refusal than 401 and 403.
+    """
+
+    __slots__ = ("_lanes", "_metrics", "contract", "few", "peers", "prefix", "unmatched")
+
+    def __init__(self, contract: Contract, prefix: int, peers: TrustedProxies, metrics: Metrics) -> None:
+        """peers: the networks that may ask; the socket's own other end counts, never what it says of others."""
+        self.contract = contract
+        self.prefix = prefix
+        self.peers = peers
+        self.few = contract.name == "nginx"
+        self.unmatched = Lane(ASKED, None, metrics.route(ASKED), adapter=self)
+        self._metrics = metrics
+        self._lanes: dict[Route, Lane] = {}
+
+    def lane(self, route: Route, lane: Lane) -> Lane:
+        """Where the answers to what is asked about a route are counted. lane: of the requests that are forwarded."""
+        found = self._lanes.get(route)
+        if found is None:
+            label = f"{ASKED} {lane.label}"
+            found = self._lanes[route] = Lane(label, None, self._metrics.route(label), lane.errors, self)
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
     """connection_string: lower-case name of the header. scheme: b"http" or b"https", of the listener.
 
-    secret: lower-case beginnings of paths that go on with a secret, whatever takes the request.
+    secret: lower-case beginnings of paths that go on with a secret, whatever takes the request. asked: the lanes of the
+    data planes that ask, by the path that they ask at.
     """
 
     pipeline: Pipeline
@@ -50,3 +83,4 @@ class Generation:
     limits: Limits = field(default_factory=Limits)
     waits: Waits = field(default_factory=Waits)
     secret: tuple[bytes, ...] = ()
+    asked: dict[bytes, Lane] = field(default_factory=dict)

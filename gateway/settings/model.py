@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, mod
 
 from gateway.settings import values
 from gateway.settings.access import AccessRule
+from gateway.settings.decide import Decide
 from gateway.settings.fields import (
     EMPTY,
     AccessLog,
@@ -378,6 +379,7 @@ class Settings(Model):
     cache: Cache = Field(EMPTY, validate_default=True, description="Verified credentials in memory.")
     issuers: tuple[Issuer, ...] = Field((), description="External issuers whose tokens are accepted.")
     login: Login = Field(EMPTY, validate_default=True, description="The built-in login endpoints.")
+    decide: Decide | None = Field(None, description="Decisions for other data planes; off unless given.")
     mail: Mail = Field(EMPTY, validate_default=True, description="Mails of logins, and how they are sent.")
     upstreams: Mapping[UpstreamName, Upstream] = Field(EMPTY, description="The services behind the gateway, by name.")
     routes: tuple[Route, ...] = Field((), description="Which request goes where, and who may send it.")

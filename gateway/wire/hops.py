@@ -35,11 +35,15 @@ METADATA: Final = frozenset(
     # who the client is and where it wanted to go: written by the gateway, read only from trusted peers
     b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host".split()
 )
+ORIGINALS: Final = frozenset(
+    # which request a data plane asks about: read at the decision endpoint, from its peers, and nowhere else
+    b"x-forwarded-method x-forwarded-uri x-original-method x-original-uri".split()
+)
 REWRITES: Final = frozenset(
     # an upstream that believes one of these sees another request than the rule saw
-    b"x-forwarded-port x-forwarded-prefix x-forwarded-uri x-forwarded-method x-forwarded-server x-forwarded-by"
-    b" x-forwarded-scheme x-forwarded-ssl x-real-ip x-client-ip x-cluster-client-ip true-client-ip x-original-url"
-    b" x-original-uri x-original-method x-original-host x-rewrite-url x-http-method x-http-method-override"
+    b"x-forwarded-port x-forwarded-prefix x-forwarded-server x-forwarded-by x-forwarded-scheme x-forwarded-ssl"
+    b" x-real-ip x-client-ip x-cluster-client-ip true-client-ip x-original-url x-original-host x-rewrite-url"
+    b" x-http-method x-http-method-override"
     b" x-method-override front-end-https"
     b" proxy".split()  # CGI makes HTTP_PROXY of it, which clients in the upstream obey (httpoxy)
 )
@@ -93,7 +97,7 @@ class RequestNames:
         folded = fold(lower)
         if folded.startswith(NAMESPACES) or folded == fold(self._connection_string):
             return DROP
-        if folded in METADATA:
+        if folded in METADATA or folded in ORIGINALS:
             return FORWARDING if lower == folded else DROP
         if folded in SPECIAL or folded in HOP_BY_HOP or folded in REWRITES:
             return DROP

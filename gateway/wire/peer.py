@@ -80,6 +80,10 @@ class TrustedProxies:
             known = self._remember(socket_ip, address)
         return known[1] if forwarding else known[0]
 
+    def believes(self, socket_ip: str) -> bool:
+        """Whether the socket's other end is in one of the networks."""
+        return self._trusts(normal_address(socket_ip))
+
     def _remember(self, socket_ip: str, address: str) -> tuple[Peer, Peer]:
         if len(self._strangers) >= _MEMO_ADDRESSES:
             self._strangers.clear()

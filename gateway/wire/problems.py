@@ -28,6 +28,7 @@ PROBLEMS: dict[str, Problem] = {
     "duplicate_credential": Problem(400, "A credential header appears more than once"),
     "upgrade_with_body": Problem(400, "An upgrade request cannot have a body"),
     "bad_upgrade": Problem(400, "The WebSocket handshake is not valid"),
+    "bad_original": Problem(400, "The data plane does not say clearly which request it asks about"),
     "head_timeout": Problem(408, "The request head did not arrive in time"),
     "body_timeout": Problem(408, "The request body did not arrive in time"),
     "body_too_large": Problem(413, "The request body is larger than this route allows"),

@@ -261,3 +261,40 @@ def test_our_own_endpoints_authenticate_by_themselves(shop: Run, token: str) -> 
     found = told(shop, "GET", "/_adm/beginners/profile", "--bearer", token)
     assert found["credential"] == {"kind": "jwt", "outcome": "passed_on"}
     assert found["route"]["place"] is None
+
+
+@pytest.fixture
+def asked(shop: Run) -> Run:
+    """With data planes that may ask, from this machine."""
+    with Path("config.yaml").open("a") as config:
+        config.write("decide: { peers: [127.0.0.1/32] }\n")
+    return shop
+
+
+def question(target: str) -> tuple[str, ...]:
+    said = ("-H", "X-Original-Method: GET", "-H", f"X-Original-URI: {target}")
+    return ("explain", "GET", "/_gateway/decide/nginx", *said, "--json")
+
+
+def test_a_question_of_a_data_plane_is_explained_as_what_it_asks_about(asked: Run, token: str) -> None:
+    """The route, the rule and the headers are those of the request that the data plane holds."""
+    done = asked(*question("/orders/7"), "--bearer", token)
+    found = json.loads(done.output)
+    assert (done.exit_code, found["decision"], found["route"]["path"]) == (0, "forwarded", "/orders/**")
+    assert {"x-mycelium-profile", "x-mycelium-assertion"} <= {header["name"] for header in found["headers"]}
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("/orders/7", "no_credential"),
+        ("//orders", "ambiguous_path"),
+        ("/elsewhere", "no_route"),
+        ("", "malformed_request"),
+        ("/_gateway/decide/nginx", "no_route"),
+    ],
+)
+def test_a_question_that_is_refused_says_why(asked: Run, target: str, code: str) -> None:
+    """With the reason that the log would have."""
+    done = asked(*question(target))
+    assert (done.exit_code, json.loads(done.output)["code"]) == (1, code)

@@ -19,8 +19,8 @@ REQUEST = {
     hops.DROP: (
         "x-mycelium-profile X-Mycelium-Profile X-MYCELIUM-EMAIL x-mycelium-anything x-mycelium- x-gateway-peer"
         " X-Gateway-X Keep-Alive Proxy-Connection TE Trailer Proxy-Authorization Proxy-Authenticate HTTP2-Settings"
-        " X-Real-IP X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Method X-Forwarded-Server"
-        " X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL True-Client-IP X-HTTP-Method-Override"
+        " X-Real-IP X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Server"
+        " X-Original-URL X-Original-Host X-Rewrite-URL True-Client-IP X-HTTP-Method-Override"
         " X-HTTP-Method X-Method-Override Front-End-Https"
     ),
     hops.REFUSE: "x_mycelium_profile X-Mycelium_Profile x.mycelium.profile x+mycelium~profile a_b a.b a!b x|y _ ~",
@@ -34,7 +34,8 @@ REQUEST = {
     hops.EXPECT: "Expect",
     hops.LENGTH: "Content-Length content-length",
     hops.ENCODING: "Transfer-Encoding",
-    hops.FORWARDING: "Forwarded X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host x-forwarded-for",
+    hops.FORWARDING: "Forwarded X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host x-forwarded-for"
+    " X-Forwarded-Uri X-Forwarded-Method X-Original-URI X-Original-Method",
     hops.WEBSOCKET: "Sec-WebSocket-Key Sec-WebSocket-Version",
 }
 

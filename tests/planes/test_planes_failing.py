@@ -1,0 +1,57 @@
+"""What a data plane does when the gateway cannot decide, or is not there: never a pass."""
+
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from e2e.parts import free_port
+from e2e.world import Gateway, Home
+
+from . import planes
+from .conftest import deciding
+from .planes import Plane
+from .service import Service, ask
+
+
+@pytest.fixture(params=sorted(planes.COMMANDS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def failing(template: Home, service: Service, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway whose store can be broken."""
+    with deciding(template.copy(tmp_path / "home"), service) as running:
+        yield running
+
+
+def test_whom_the_store_would_have_to_know_does_not_pass_without_it(
+    name: str, failing: Gateway, service: Service, tmp_path: Path
+) -> None:
+    """bob has not been seen yet; ada has, and goes on; then the gateway is gone, and nobody passes, by no route."""
+    ada, bob = (f"Authorization: Bearer {person.token}" for person in (failing.home.ada, failing.home.bob))
+    port = int(failing.url.rpartition(":")[2])
+    with planes.running(name, tmp_path, port, service.port) as plane:
+        assert ask(plane.port, "/secret/a", "GET", ada).status == 200
+        with closing(sqlite3.connect(failing.home.database)) as connection:
+            connection.execute("ALTER TABLE grant_ RENAME TO gone")
+        refused(plane, service, bob, (403 if plane.few else 503,))
+        assert ask(plane.port, "/secret/a", "GET", ada).status == 200
+        failing.process.kill()
+        refused(plane, service, ada, (500, 502, 503))
+        assert ask(plane.port, "/public/a").status in (500, 502, 503)
+
+
+def test_a_gateway_that_was_never_there_lets_nobody_pass(name: str, service: Service, tmp_path: Path) -> None:
+    """Not even by a public route."""
+    with planes.running(name, tmp_path, free_port(), service.port, alive=False) as plane:
+        refused(plane, service, "X-Mycelium-Profile: forged", (500, 502, 503))
+
+
+def refused(plane: Plane, service: Service, line: str, statuses: tuple[int, ...]) -> None:
+    mark = uuid.uuid4().hex
+    assert ask(plane.port, f"/secret/{mark}", "GET", line).status in statuses
+    assert not any(mark in got.target for got in service.got)
