@@ -17,7 +17,8 @@ from gateway.store.factors import put_active
 from gateway.store.grants import end_sessions, from_issue, revoke_others
 from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
-from gateway.store.rows import Values, is_live, overtaken, require_live, revoked
+from gateway.store.revocations import revoked
+from gateway.store.rows import Values, is_live, overtaken, require_live
 from gateway.store.seal import Sealer, draft_place
 from gateway.store.tables import challenge, grant_
 

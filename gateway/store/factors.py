@@ -14,7 +14,8 @@ from gateway.store.database import Database
 from gateway.store.grants import revoke_others
 from gateway.store.locks import hold_account
 from gateway.store.outbox import post
-from gateway.store.rows import Values, changed, require_account, revoked
+from gateway.store.revocations import revoked
+from gateway.store.rows import Values, changed, require_account
 from gateway.store.seal import Sealer, factor_place
 from gateway.store.tables import factor, grant_, recovery_code
 
