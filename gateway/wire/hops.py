@@ -43,8 +43,7 @@ REWRITES: Final = frozenset(
     # an upstream that believes one of these sees another request than the rule saw
     b"x-forwarded-port x-forwarded-prefix x-forwarded-server x-forwarded-by x-forwarded-scheme x-forwarded-ssl"
     b" x-real-ip x-client-ip x-cluster-client-ip true-client-ip x-original-url x-original-host x-rewrite-url"
-    b" x-http-method x-http-method-override"
-    b" x-method-override front-end-https"
+    b" x-http-method x-http-method-override x-method-override front-end-https"
     b" proxy".split()  # CGI makes HTTP_PROXY of it, which clients in the upstream obey (httpoxy)
 )
 OWN_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))  # in `Connection`: they name no header to drop

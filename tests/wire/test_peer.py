@@ -324,3 +324,17 @@ def test_hostile_forwarding_makes_lines_of_ours_only(forwarding: list[tuple[byte
     assert peer.host is None or read_host(peer.host)
     assert len(lines) == 5
     assert all(line.decode("ascii").isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("11.1.2.3", False), ("::1", True), ("::2", False), ("", False)],
+)
+def test_who_is_believed_is_seen_by_the_sockets_address(address: str, expected: bool) -> None:
+    """IPv4 in IPv6 is IPv4; a socket without an address is nobody's."""
+    assert TrustedProxies(["10.0.0.0/8", "::1"]).believes(address) is expected
+
+
+def test_nobody_is_believed_without_networks() -> None:
+    """Least of all this machine."""
+    assert not TrustedProxies([]).believes("127.0.0.1")
