@@ -33,7 +33,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--gateways", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="of each gateway (default 2)")
     parser.add_argument("--trials", default=",".join(TRIALS), help="which, comma-separated (default: all); none")
-    parser.add_argument("--seconds", type=int, default=20, help="of the load test; 0 leaves it out (default 20)")
+    parser.add_argument("--seconds", type=int, default=30, help="of the load test, 30 or none: a cache's whole life")
     chosen = parser.parse_args(arguments)
     chosen.trials = [] if chosen.trials == "none" else [name.strip() for name in chosen.trials.split(",")]
     if unknown := sorted(set(chosen.trials) - set(TRIALS)):

@@ -19,6 +19,7 @@ class Shape:
     rate: float
     fresh: float = 0.0
     changes: float = 0.0
+    probes: float = 0.0
     micros: float = 25.0
 
     @property
@@ -42,8 +43,8 @@ class Shape:
 
     @property
     def poll_reads(self) -> float:
-        """A second, whatever the traffic."""
-        return self.processes * POLLS * POLL_READS
+        """A second, whatever the traffic; a probe looks at the table too."""
+        return self.processes * (POLLS * POLL_READS + self.probes)
 
     @property
     def published(self) -> float:

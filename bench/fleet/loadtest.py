@@ -80,7 +80,9 @@ async def _warm(fleet: Fleet, counts: Counts, seconds: int) -> list[Figure]:
     async with under_load((fleet.balancer.port,), known, connections=32) as tally:
         await asyncio.sleep(seconds)
     principals, _, _ = counts.taken()
-    shape = Shape(len(fleet.gateways), fleet.gateways[0].workers, len(known), tally.sent / seconds)
+    shape = Shape(
+        len(fleet.gateways), fleet.gateways[0].workers, len(known), tally.sent / seconds, probes=servers.PROBES
+    )
     return [
         Figure("CPU of a warm request, all gateways, beside one gateway's", "us", alone, micros),
         Figure("reads of revocations", "per second", shape.poll_reads, polls / seconds),

@@ -33,6 +33,7 @@ backend b
   default-server check inter 500ms fall 1 rise 1 on-marked-down shutdown-sessions
 {servers}
 """
+PROBES = 2.0  # a second, of each gateway: `inter 500ms`
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
