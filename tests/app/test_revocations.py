@@ -17,7 +17,8 @@ ROW = Revocation(8, "grant", "g1")
 
 @dataclass
 class Table:
-    """A store's table. gate: a deletion waits for it. fails: the store does not delete. broken: nor read."""
+    """A store's table. gate: a deletion waits for it. fails: the store does not delete. broken: nor read. late: is
+    committed between two reads."""
 
     rows: list[Revocation] = field(default_factory=list)
     pruned: list[float] = field(default_factory=list)
@@ -25,8 +26,12 @@ class Table:
     fails: bool = False
     newest: int = 7
     broken: Exception | None = None
+    late: Revocation | None = None
 
     async def latest(self) -> int:
+        if self.late is not None:
+            self.rows.append(self.late)
+            self.late = None
         return max([self.newest, *(row.id for row in self.rows)])
 
     async def since(self, last_id: int) -> Sequence[Revocation]:
@@ -179,6 +184,15 @@ async def test_what_could_not_be_obeyed_is_tried_again(table: Table) -> None:
     await run.naps.wake(POLL_SECONDS)
     await poll.aclose()
     assert ROW in run.applied
+
+
+async def test_a_row_that_is_committed_between_two_reads_is_obeyed(running: Run, table: Table) -> None:
+    """With the next turn: the number of the newest row is not taken for read."""
+    table.late = ROW
+    await running.naps.wake(POLL_SECONDS)
+    await running.naps.wake(POLL_SECONDS)
+    await running.poll.aclose()
+    assert running.applied == [ROW]
 
 
 async def test_a_poll_that_ended_is_not_alive(running: Run) -> None:

@@ -1,6 +1,17 @@
-"""Real sockets and raw bytes: see `harness`. The identity core without them: see `identity.core`."""
+"""Real sockets and raw bytes: see `harness`. The identity core without them: see `identity.core`, over SQLite alone but
+where a test asks for every store.
+"""
 
+from pathlib import Path
+
+import pytest
 from harness.fixtures import people, pytest_asyncio_loop_factories, site
-from identity.core.conftest import core, limited, settled, settled_url
+from identity.core.conftest import core, limited, settled
+from identity.core.world import copied
 
-__all__ = ["core", "limited", "people", "pytest_asyncio_loop_factories", "settled", "settled_url", "site"]
+__all__ = ["core", "limited", "people", "pytest_asyncio_loop_factories", "settled", "site"]
+
+
+@pytest.fixture
+async def settled_url(settled: Path, tmp_path: Path) -> str:
+    return copied(settled, tmp_path / "settled")

@@ -6,6 +6,7 @@ Which change comes between which of its steps is `identity.core.test_between`; h
 from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
+from identity.core.conftest import settled_url
 from identity.core.world import ADA, BOB, HERE, PASSWORD, STEP, App, Core, outcome
 
 from gateway.errors import RequestRejected
@@ -13,6 +14,8 @@ from gateway.identity.challenge import Challenge
 from gateway.identity.model import Account, Grant, Issue, Principal
 
 NEW = "another horse battery"
+__all__ = ["settled_url"]  # races: over every store
+
 LIVE = "SELECT id FROM grant_ WHERE revoked_at IS NULL"
 UNRESTRICTED = "SELECT id FROM grant_ WHERE revoked_at IS NULL AND NOT restricted AND aal = 2"
 
