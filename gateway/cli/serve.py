@@ -38,8 +38,8 @@ async def run(
 ) -> None:
     """Serves until SIGTERM or SIGINT. migrate: bring the database up to date first, making it if there is none.
 
-    loaded: of that path. ready: called once requests are answered. listening: a socket in place of the address. Raises
-    SettingsInvalid, StartFailed, DependencyFailed.
+    ready: called once requests are answered. listening: as in Gateway. Raises SettingsInvalid, StartFailed,
+    DependencyFailed.
     """
     compiled(loaded)
     raise_file_limit()
@@ -63,8 +63,7 @@ async def run(
         if ready is not None:
             await ready(gateway)
         notify.tell(READY, f"MAINPID={os.getpid()}")
-        watching = asyncio.create_task(notify.watch())
-        stack.callback(watching.cancel)
+        stack.callback(asyncio.create_task(notify.watch()).cancel)
         await stopped.wait()
         notify.tell(STOPPING)
         log.info("draining")

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -51,7 +50,6 @@ class Supervisor:
         self.children = Children()
         self.stopped = asyncio.Event()
         self.succeeding = asyncio.Event()
-        self.state = -1  # descriptor of what the new image takes over, once there is to be one
         self._stops = 0
         self._tasks: set[asyncio.Task[object]] = set()
         self.fleet: Fleet
@@ -155,18 +153,23 @@ class Supervisor:
         self.log.error("upgrade stopped: the new supervisor would not start", code=code)
         return [{"code": "upgrade_failed", "message": f"the new supervisor would not start: exit code {code}"}]
 
-    async def succeed(self) -> NoReturn:
-        """Becomes the new program. Raises OSError when it cannot; then everything goes on."""
+    async def succeed(self) -> None:
+        """Becomes the new program; returns if it is told to stop. Raises OSError when it cannot, and goes on."""
         await self.listener.aclose()  # answers what was asked
-        await self.fleet.configuring.acquire()
-        try:
-            self.log.info("supervisor replaced")
-            state = succession.written(self.fleet, self.admin)
-            succession.become(state, self._environ)
-        finally:
-            self.fleet.configuring.release()
-            self.succeeding.clear()
-            await self.open_admin()
+        state = -1
+        async with self.fleet.configuring:
+            await succession.hold()
+            try:
+                if not self.stopped.is_set():
+                    self.log.info("supervisor replaced")
+                    state = succession.written(self.fleet, self.admin)
+                    succession.become(state, self._environ)
+            finally:
+                succession.release()
+                self.succeeding.clear()
+                if state >= 0:
+                    os.close(state)
+                await self.open_admin()
 
     # signals
 

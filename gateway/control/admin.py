@@ -56,17 +56,14 @@ _OPEN: Final = {
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d{1,5})?", re.ASCII)
 
 
+# Replaces the program while it runs: the faults that kept it from that.
 Upgrade = Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
 
 
 def build(
     operations: Operations, access: Callable[[], AdminAccess], log: Log, upgrade: Upgrade | None = None
 ) -> web.Application:
-    """access: asked on every request, so that a reload changes it.
-
-    upgrade: replaces the program while it runs, and returns the faults that kept it from that; None where that cannot
-    be done.
-    """
+    """access: asked on every request, so that a reload changes it. upgrade: None where there is none."""
     application = web.Application(
         middlewares=[frame(log, _fresh_request_id), _guard(access)], client_max_size=BODY_LIMIT
     )
@@ -92,11 +89,6 @@ def build(
         await operations.purge()
         return answer({"purged": True})
 
-    async def upgraded(_: web.Request) -> web.StreamResponse:
-        assert upgrade is not None
-        faults = await upgrade()
-        return answer({"upgraded": not faults, "faults": list(faults)}, 422 if faults else 200)
-
     router = application.router
     router.add_get("/healthz", healthz)
     router.add_get("/readyz", readyz)
@@ -104,8 +96,16 @@ def build(
     router.add_post("/reload", reload)
     router.add_post("/purge", purge)
     if upgrade is not None:
-        router.add_post("/upgrade", upgraded)
+        router.add_post("/upgrade", _upgrading(upgrade))
     return application
+
+
+def _upgrading(upgrade: Upgrade) -> Handler:
+    async def upgraded(_: web.Request) -> web.StreamResponse:
+        faults = await upgrade()
+        return answer({"upgraded": not faults, "faults": list(faults)}, 422 if faults else 200)
+
+    return upgraded
 
 
 def host_allowed(host: str, names: frozenset[str]) -> bool:

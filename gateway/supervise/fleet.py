@@ -197,9 +197,7 @@ class Fleet:
         async with self.changing, self.configuring:
             faults = await self._reload()
         self.reloads["refused" if faults else "done"] += 1
-        if faults:
-            self._tell(faults)
-        else:
+        if not faults:
             self._log.info("reloaded", workers=len(self.slots))
         return faults
 
@@ -207,29 +205,35 @@ class Fleet:
         """A worker that took the new one decides for all: what fails then is replaced, so that no two differ."""
         new = await asyncio.to_thread(self._reread)
         if new.faults:
+            self._tell(new.faults, "reload refused")
             return new.faults
         taken = False
-        for slot in self.slots:
-            worker = slot.worker
-            if worker is None:
-                continue  # its next one starts with what was taken
-            try:
-                answer = await worker.ask("reload", RELOAD_SECONDS, configuration=new.text)
-            except ChannelClosedError:
-                answer = {"error": "it does not answer"}
-            faults = cast(Sequence[Fault], answer.get("faults", ()))
-            if faults and not taken:
-                return faults
-            if faults or "error" in answer:
-                detail = str(faults[0]["message"] if faults else answer["error"])
+        living = [(slot, slot.worker) for slot in self.slots if slot.worker is not None]
+        for slot, worker in living:
+            faults, silent = await self._reloaded(worker, new.text)
+            if faults and not taken and not silent:
+                return faults  # the worker has told them
+            if faults:
+                detail = str(faults[0]["message"])
                 self._log.error("reload failed in a worker, which is replaced", worker=slot.number, detail=detail)
                 self._do(self._replace_failed(slot, worker))
-            else:
-                taken = True
-                self.adopt(new)
-        if not taken:  # nobody could be asked: what starts next takes it, or says why not
+                continue
+            taken = True
             self.adopt(new)
+        if living and not taken:
+            return [{"code": "reload_failed", "message": "no worker answers"}]
+        self.adopt(new)  # without any worker: what starts next takes it, or says why not
         return []
+
+    async def _reloaded(self, worker: Worker, text: str) -> tuple[Sequence[Fault], bool]:
+        """What kept it from the new configuration, and whether that is its silence."""
+        try:
+            answer = await worker.ask("reload", RELOAD_SECONDS, configuration=text)
+        except ChannelClosedError:
+            return [{"code": "reload_failed", "message": "it does not answer"}], True
+        if "error" in answer:
+            return [{"code": "reload_failed", "message": answer["error"]}], False
+        return cast(Sequence[Fault], answer["faults"]), False
 
     async def _replace_failed(self, slot: Slot, worker: Worker) -> None:
         """By one with the configuration that runs; if that cannot start, it ends all the same, and is retried."""
@@ -252,6 +256,8 @@ class Fleet:
         A fault ends it: the old workers stay that have not been replaced. To be called with `changing` held.
         """
         for slot in self.slots:
+            if self.stopping:
+                raise DependencyFailed("draining")
             try:
                 async with self.configuring:
                     successor = await self._started(slot, new.text, migrate=migrate and slot is self.slots[0])
@@ -273,11 +279,11 @@ class Fleet:
             slot.leaving.add(old)
             old.tell("leave", patience=PATIENCE_SECONDS)
 
-    def _tell(self, faults: Sequence[Fault]) -> None:
+    def _tell(self, faults: Sequence[Fault], event: str = "configuration refused") -> None:
         for fault in faults:
             if "file" in fault:
                 place = f"{fault['file']}:{fault['line']}:{fault['column']}"
-                self._log.error("configuration refused", place=place, fault=fault["message"])
+                self._log.error(event, place=place, fault=fault["message"])
 
     # all as one (`control.admin.Operations`)
 

@@ -1,5 +1,6 @@
 """How a supervisor becomes a new image of itself (execve), with its process number, its sockets and its workers."""
 
+import asyncio
 import json
 import os
 import signal
@@ -103,9 +104,8 @@ def descriptors(state: State) -> list[int]:
 
 
 def become(number: int, environ: Mapping[str, str]) -> NoReturn:
-    """number: of the state. Does not return, but raises OSError when the program cannot be executed."""
+    """number: of the state. To be called after `hold`. Raises OSError when the program cannot be executed."""
     inherited = [number, *descriptors(read(number))]
-    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         for each in inherited:
             os.set_inheritable(each, True)
@@ -115,11 +115,17 @@ def become(number: int, environ: Mapping[str, str]) -> NoReturn:
         with suppress(OSError):
             for each in inherited:
                 os.set_inheritable(each, False)
-        release()
+
+
+async def hold() -> None:
+    """Signals wait from here on. Those that have come are handled first: between the images nobody would."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    for _ in range(3):  # the loop reads what signals have written to it, then calls their handlers
+        await asyncio.sleep(0)
 
 
 def release() -> None:
-    """The successor handles signals from here on; those that came meanwhile come now."""
+    """Signals are handled from here on; those that came meanwhile come now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 

@@ -20,6 +20,26 @@ async def test_draining_closes_idle_connections(site: Site) -> None:
         await site.client(running)
 
 
+async def test_draining_with_patience_answers_an_idle_connection_once_more(site: Site) -> None:
+    """The answer says that it is the last. A request that was on its way when the draining began is not lost."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"drain": "20s"}})
+    client = await site.client(running)
+    await client.ask()
+    draining = asyncio.create_task(running.gateway.drain(patience=20.0))
+    await asyncio.sleep(0)
+    assert (await client.ask()).one(b"connection") == b"close"
+    await asyncio.wait_for(draining, 10)
+
+
+async def test_draining_with_patience_ends(site: Site) -> None:
+    """What asks for nothing within it is closed, long before the drain time is over."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"drain": "1h"}})
+    client = await site.client(running)
+    await client.ask()
+    await asyncio.wait_for(running.gateway.drain(patience=0.01), 10)
+    assert await client.rest() == b""
+
+
 async def test_draining_lets_an_exchange_end(site: Site) -> None:
     """Its answer is whole, and says that the connection ends with it."""
     release = asyncio.Event()
