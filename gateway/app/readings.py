@@ -1,14 +1,18 @@
 """Where the metrics that are not counted per route take their values, and what makes a worker unready."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.edge.pool import Upstream
+from gateway.errors import DependencyFailed
 from gateway.ops.health import Condition
 from gateway.store.sql import Store
 
 if TYPE_CHECKING:
     from gateway.app.gateway import Gateway
+
+REACH_SECONDS = 1.5  # less than a check of `/readyz` may take: what is too slow is told as what it is
 
 
 def register(gateway: "Gateway") -> None:
@@ -68,7 +72,13 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
         return found
 
     async def reachable() -> list[Condition]:
-        await store.revocations.latest()
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
+                await store.revocations.latest()
+        except (DependencyFailed, TimeoutError):
+            if not store.shared:
+                raise
+            return [Condition("shared_store_unavailable")]
         return []
 
     return (own, reachable)

@@ -124,7 +124,7 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
     if part.migrate:
         from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
 
-        await migrate_store(settings.store.url)
+        await migrate_store(settings.store.url, settings.store.secret)
     listening = socket.socket(fileno=part.listening)
     gateway = Gateway(loaded, Clock(), log, desk.read, log.set_level, listening=listening, admin=False)
     del loaded

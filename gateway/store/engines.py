@@ -19,6 +19,10 @@ class Engine(Protocol):
     @property
     def statements(self) -> Statements: ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether other machines may ask the same one."""
+
     def reader(self) -> Reader: ...
 
     def database(self) -> "Database":

@@ -61,6 +61,11 @@ class Store:
         """For `identity.codes`."""
         return self._sealer.mac
 
+    @property
+    def shared(self) -> bool:
+        """Whether other machines may ask the same database."""
+        return self._engine.shared
+
     async def touch(self, used: Mapping[str, float]) -> None:
         await self._engine.touch(used)
 

@@ -1,7 +1,9 @@
 """The gateway over PostgreSQL: made and looked after by its command line, logged in to, and what happens without it."""
 
+import asyncio
 import json
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,9 @@ def own() -> Iterator[Postgres]:
 
 @pytest.fixture
 def said(own: Postgres, service: int) -> dict[str, Any]:
-    store = {"url": own.tcp_url("postgres"), "password": {"file": "var/database.password"}}
+    name = f"gateway_{uuid.uuid4().hex}"
+    asyncio.run(own.execute(f"CREATE DATABASE {name}"))
+    store = {"url": own.tcp_url(name), "password": {"file": "var/database.password"}}
     return world.configuration({"app": service}, store=store)
 
 
@@ -82,10 +86,18 @@ def test_a_gateway_outlives_its_database(own: Postgres, home: Home, said: dict[s
             own.start()
         assert [answer.status for answer in found] == [200, 503, 503, 200]
         assert (found[1].code, found[1].headers["Retry-After"]) == ("store_unavailable", "1")
-        assert (ready.status, done.returncode, len(done.stderr.splitlines())) == (503, 3, 1)
+        assert (ready.status, ready.json()["warnings"]) == (200, ["shared_store_unavailable"])  # all copies would go
+        assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
         until(lambda: get(gateway, home.bob.token).status == 200, "that it recovers", BRIEFLY)
-        until(lambda: world.ask(f"{gateway.admin}/readyz").status == 200, "that it is ready again", BRIEFLY)
+        until(lambda: not world.ask(f"{gateway.admin}/readyz").json()["warnings"], "that it is whole again", BRIEFLY)
         assert log_in(gateway).status == 200
         home.told("grant", "revoke", home.bob.grant)
         until(lambda: get(gateway, home.bob.token).status == 401, "that revocations are obeyed", BRIEFLY)
         assert PASSWORD not in gateway.process.complained() + done.stderr
+
+
+def test_workers_bring_the_database_up_to_date_with_its_password(home: Home, said: dict[str, Any]) -> None:
+    """`serve --migrate` with several of them; the first does it."""
+    shared = {**said, "listen": said["listen"] | {"workers": 2}, "state": {"url": "redis://127.0.0.1:1"}}
+    with world.running(home, shared, options=("--migrate",)) as gateway:
+        assert get(gateway, home.bob.token).status == 200

@@ -133,13 +133,19 @@ def configuration(upstreams: Mapping[str, int], **more: object) -> dict[str, Any
 class Gateway:
     """A running one. url, admin: of its listeners, without a slash at the end."""
 
-    def __init__(self, home: Home, said: Mapping[str, Any], command: Sequence[str | Path] = (PROGRAM,)) -> None:
+    def __init__(
+        self,
+        home: Home,
+        said: Mapping[str, Any],
+        command: Sequence[str | Path] = (PROGRAM,),
+        options: Sequence[str] = (),
+    ) -> None:
         self.home = home
         self.said = dict(said)
         self.configure(said)
         self.url = f"http://{said['listen']['address']}"
         self.admin = f"http://{said['admin']['address']}"
-        self.process = Process([*command, "serve", "-c", "config.yaml"], home.folder, "gateway")
+        self.process = Process([*command, "serve", "-c", "config.yaml", *options], home.folder, "gateway")
 
     def configure(self, said: Mapping[str, Any]) -> None:
         """A running gateway goes on with what it has."""
@@ -187,9 +193,11 @@ class Gateway:
 
 
 @contextmanager
-def running(home: Home, said: Mapping[str, Any], command: Sequence[str | Path] = (PROGRAM,)) -> Iterator[Gateway]:
+def running(
+    home: Home, said: Mapping[str, Any], command: Sequence[str | Path] = (PROGRAM,), options: Sequence[str] = ()
+) -> Iterator[Gateway]:
     """A gateway, ready. If it is still there at the end, it must stop when asked to. It must never tell a traceback."""
-    gateway = Gateway(home, said, command)
+    gateway = Gateway(home, said, command, options)
     with gateway.process:
         gateway.wait_until_ready()
         yield gateway

@@ -15,6 +15,7 @@ class PostgresEngine:
     """The Engine of `postgresql+asyncpg://...`. Raises DependencyFailed for another URL."""
 
     statements = STATEMENTS
+    shared = True  # other machines may ask the same server
 
     def __init__(self, url: str, password: str) -> None:
         self.address = parse(url, password)

@@ -16,6 +16,7 @@ class SqliteEngine:
     """The Engine of `sqlite:///PATH`. Raises DependencyFailed for another URL."""
 
     statements = STATEMENTS
+    shared = False  # a file
 
     def __init__(self, url: str) -> None:
         self.path: Path = database_path(url)
