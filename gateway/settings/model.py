@@ -1,7 +1,6 @@
 """What the operator may say: every key of the configuration, its default and one sentence about it.
 
-Frozen values, checked one by one; some sections have a module each. What holds between keys is in `crosscheck.py`;
-where a value stood, in `load.py`.
+Frozen values, checked one by one. What holds between keys is in `crosscheck.py`; where a value stood, in `load.py`.
 """
 
 from collections.abc import Mapping

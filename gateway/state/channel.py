@@ -4,11 +4,12 @@ So a message that is lost costs half a second, until the table is polled; one th
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway.errors import DependencyFailed
-from gateway.state.link import Link
+from gateway.state.link import Link, end
 
 LOOKS_APART: Final = 0.05  # seconds: at most twenty looks a second, whatever is sent
 QUIET_SECONDS: Final = 5.0  # without a message: then the server has to answer a ping in the same time
@@ -47,9 +48,7 @@ class Channel:
             return
 
     async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     async def _obey(self) -> None:
         while True:
@@ -86,7 +85,9 @@ class Channel:
                     asked = True
                     await subscription.ping()
         finally:
-            await subscription.aclose()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await subscription.aclose()
 
     def _told(self, kind: object) -> None:
         if kind == "subscribe":  # what was published before was not heard

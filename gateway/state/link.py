@@ -5,7 +5,8 @@ alone; this module never decides which.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeVar
 
 from redis.exceptions import RedisError
@@ -17,6 +18,7 @@ PATIENCE: Final = 0.25  # seconds for a call, hundreds of times what one takes
 PROBE_SECONDS: Final = 1.0  # for a probe: it may have to find the master, and to shake hands
 PAUSE: Final = 1.0  # seconds between probes
 CALLS: Final = 64  # at once; others wait within their patience
+ENDINGS: Final = 3  # times that a task is cancelled
 CODE: Final = "state_unavailable"
 
 T = TypeVar("T")
@@ -66,9 +68,10 @@ class Link:
     async def aclose(self) -> None:
         self.alive = False
         if self._reviving is not None:
-            self._reviving.cancel()
-            await asyncio.gather(self._reviving, return_exceptions=True)
-        await disconnect(self.client)
+            await end([self._reviving])
+        with contextlib.suppress(RedisError, OSError, TimeoutError):  # whatever a server does, a gateway stops
+            async with asyncio.timeout(PROBE_SECONDS):
+                await disconnect(self.client)
 
     def _lost(self, error: Exception) -> None:
         if not self.alive:
@@ -92,6 +95,15 @@ class Link:
     async def _try(self) -> None:
         async with asyncio.timeout(PROBE_SECONDS):
             await self.client.set(self._probe, b"1", px=1000)
+
+
+async def end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancels them until they end: what is cancelled inside a library is not always told to who called it."""
+    for _ in range(ENDINGS):
+        for task in tasks:
+            task.cancel()
+        if not tasks or not (await asyncio.wait(tasks, timeout=PROBE_SECONDS))[1]:
+            return
 
 
 def _why(error: Exception) -> str:

@@ -129,13 +129,13 @@ async def test_a_failover(servers: Servers, authority: Authority | None) -> None
     async with way_to("sentinel", f"{hosts}/{SERVICE}", authority) as way, listening(way) as channel:
         await works(way)
         await until_async(lambda: _offset(master) == _offset(replica), "a replica that has everything")
+        before = channel.looks
         master.kill()
         counters = RedisCounters(way.link, way.names, Clock())
         with pytest.raises(DependencyFailed):
             await counters.reserve(COUNTS)
         await until_async(lambda: way.link.alive, "a new master")
         assert isinstance(await counters.reserve(COUNTS), Over)
-        before = channel.looks
         await until_async(lambda: channel.subscribed and channel.looks > before, "a subscription to the new master")
 
 
