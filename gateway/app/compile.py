@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gateway.app.decide import mount_faults
@@ -15,14 +15,28 @@ from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
 from gateway.routes.table import Conflict, conflicts, find_equal, host_of
 from gateway.routes.template import read_template
 from gateway.settings import model
-from gateway.settings.faults import Fault, quoted
-from gateway.settings.load import Keys, Loaded
+from gateway.settings.faults import Fault, SettingsInvalid, quoted
+from gateway.settings.files import Files
+from gateway.settings.load import Keys, Loaded, load
 from gateway.store.seal import master_key
 from gateway.wire.reader import Limits
 
 SECRETS = ("token}", "auth_id}", "link}")  # parameters of our own paths that let their holder in
 _PARAMETER = re.compile(r"\{[^}]*\}").sub
 BUILTIN = "builtin"  # name of our own application as an upstream, in logs and metrics
+
+
+def read(path: Path, environ: Mapping[str, str], source: Files | None = None) -> Loaded:
+    """The configuration with what only compiling shows. source: as in `load`. Raises SettingsInvalid."""
+    return compiled(load(path, environ, source))
+
+
+def compiled(loaded: Loaded) -> Loaded:
+    """The same. Raises SettingsInvalid for what only compiling shows."""
+    faults = compile_faults(loaded)
+    if faults:
+        raise SettingsInvalid(faults)
+    return loaded
 
 
 def compile_faults(loaded: Loaded) -> Sequence[Fault]:

@@ -17,7 +17,7 @@ from gateway.app.mails import Mails
 from gateway.app.observer import Observer
 from gateway.app.readings import register, store_conditions
 from gateway.app.restart import needs_restart
-from gateway.app.revocations import RevocationPoll
+from gateway.app.revocations import RevocationPoll, ended_by
 from gateway.app.sharing import open_sharing
 from gateway.app.upkeep import Upkeep
 from gateway.clock import Clock
@@ -36,11 +36,9 @@ from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.health import Readiness, readiness
 from gateway.ops.logs import Log
 from gateway.ops.metrics import Metrics
-from gateway.pipeline import Permit
 from gateway.settings import model
 from gateway.settings.faults import Fault, SettingsInvalid
-from gateway.settings.files import Files
-from gateway.settings.load import Loaded, load
+from gateway.settings.load import Loaded
 from gateway.settings.secrets import SecretAbsent
 from gateway.settings.values import Address
 from gateway.store.seal import master_key
@@ -346,19 +344,8 @@ class Gateway:
             core.authenticator.purge(rows)
         if any(row.kind == "keys" for row in rows):
             self._begin(self._reload_keys())
-        grants = {row.subject for row in rows if row.kind == "grant"}
-        accounts = {row.subject for row in rows if row.kind == "account"}
-        everything = any(row.kind == "all" for row in rows)  # who was admitted cannot be asked again: it ends
-
-        def dead(permit: Permit) -> bool:
-            principal = permit.principal
-            return principal is not None and (
-                everything
-                or principal.grant_id in grants
-                or (principal.account is not None and principal.account.id in accounts)
-            )
-
-        if grants or accounts or everything:
+        dead = ended_by(rows)
+        if dead is not None:
             self.edge.end(dead)
 
     @property
@@ -399,16 +386,3 @@ class Gateway:
         said = self._settings.admin
         token = said.token.get_secret_value().encode() if said.token.is_set else None
         return admin.AdminAccess(token, frozenset(said.hosts))
-
-
-def read(path: Path, environ: Mapping[str, str], source: Files | None = None) -> Loaded:
-    """The configuration with what only compiling shows. source: as in `load`. Raises SettingsInvalid."""
-    return compiled(load(path, environ, source))
-
-
-def compiled(loaded: Loaded) -> Loaded:
-    """The same. Raises SettingsInvalid for what only compiling shows."""
-    faults = compile.compile_faults(loaded)
-    if faults:
-        raise SettingsInvalid(faults)
-    return loaded

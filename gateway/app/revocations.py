@@ -7,6 +7,7 @@ from typing import Final
 from gateway.identity.model import Revocation
 from gateway.identity.ports import Revocations
 from gateway.ops.logs import Log
+from gateway.pipeline import Permit
 
 POLL_SECONDS: Final = 0.5
 PRUNE_SECONDS: Final = 3600.0
@@ -100,3 +101,20 @@ class RevocationPoll:
             except Exception as error:
                 self._log.warning("old revocations stay for another hour", exc_info=error)
             await self._sleep(PRUNE_SECONDS)
+
+
+def ended_by(rows: Sequence[Revocation]) -> Callable[[Permit], bool] | None:
+    """Whose open exchanges and tunnels end with these rows; None when nobody's do."""
+    grants = {row.subject for row in rows if row.kind == "grant"}
+    accounts = {row.subject for row in rows if row.kind == "account"}
+    everything = any(row.kind == "all" for row in rows)  # who was admitted cannot be asked again: it ends
+
+    def dead(permit: Permit) -> bool:
+        principal = permit.principal
+        return principal is not None and (
+            everything
+            or principal.grant_id in grants
+            or (principal.account is not None and principal.account.id in accounts)
+        )
+
+    return dead if grants or accounts or everything else None

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
+from gateway.app.compile import read
 from gateway.app.explain import Asked, Explanation, offline
 from gateway.app.explain import explain as explained
-from gateway.app.gateway import read
 from gateway.cli.check import config_path
 from gateway.cli.demo import decode_profile
 from gateway.cli.shared import key_of, shown

@@ -18,7 +18,8 @@ from pathlib import Path
 import click
 import uvloop
 
-from gateway.app.gateway import Gateway, StartFailed, compiled, read
+from gateway.app.compile import compiled, read
+from gateway.app.gateway import Gateway, StartFailed
 from gateway.cli.demo import demo
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed

@@ -12,7 +12,8 @@ from typing import cast
 
 import click
 
-from gateway.app.gateway import Gateway, StartFailed, read
+from gateway.app.compile import read
+from gateway.app.gateway import Gateway, StartFailed
 from gateway.cli.serve import first_of, raise_file_limit, settle_heap, uvloop_run
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed

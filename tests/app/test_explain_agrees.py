@@ -12,8 +12,8 @@ from harness.site import Kept, Running, Site
 from harness.upstream import answering
 from identity.forge import ISSUER, jwk, jwks, private_key, token
 
+from gateway.app.compile import read
 from gateway.app.explain import Asked, Explanation, explain, offline
-from gateway.app.gateway import read
 from gateway.clock import Clock
 
 ROUTES = (

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.app.gateway import Gateway, read
+from gateway.app.compile import read
+from gateway.app.gateway import Gateway
 from gateway.clock import Clock
 from harness.client import Client
 from harness.people import PUBLIC_URL, People
