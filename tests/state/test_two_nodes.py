@@ -216,7 +216,7 @@ async def test_news_that_nobody_hears_cost_the_time_of_a_poll(site: Site, server
 
 
 async def test_a_flood_of_forged_news_costs_few_looks(site: Site, servers: Servers) -> None:
-    """Garbage, a thousand times: no more than twenty looks a second, and nobody is refused by it."""
+    """Garbage, a thousand times: no more than five looks a second, and nobody is refused by it."""
     made = await fleet(site, servers)
     shared = made.b.gateway.shared
     assert shared is not None
