@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 POLLS = 2.0  # looks at the table of revocations, per worker and second (`app.revocations`)
 POLL_READS = 2  # statements of a look that finds nothing: the new rows, and the greatest id
+COLD_MICROS = 240.0  # CPU of a cold request more than of a warm one (P3 of `make bench`)
 BELIEVED = 30.0  # seconds: `cache.credentials`
 
 
@@ -26,10 +27,9 @@ class Shape:
     def processes(self) -> int:
         return self.gateways * self.workers
 
-    @property
-    def cores(self) -> float:
-        """Busy with warm requests."""
-        return self.rate * self.micros / 1e6
+    def cores(self, reads: float) -> float:
+        """Busy with requests, of which so many a second are cold."""
+        return (self.rate * self.micros + reads * COLD_MICROS) / 1e6
 
     @property
     def principal_reads(self) -> float:
@@ -37,8 +37,12 @@ class Shape:
 
         A credential that is asked for less often than once in that time in each worker is read with each request.
         """
+        return self.reads_with(BELIEVED)
+
+    def reads_with(self, believed: float) -> float:
+        """The same with another `cache.credentials`, in seconds."""
         per_worker = self.rate / max(self.active, 1) / self.processes
-        every = BELIEVED + (1 / per_worker if per_worker else 0.0)  # read, believed, and then waited for
+        every = believed + (1 / per_worker if per_worker else 0.0)  # read, believed, and then waited for
         return self.active * self.processes / every + self.fresh
 
     @property
@@ -55,3 +59,38 @@ class Shape:
     def delivered(self) -> float:
         """Messages a second that Redis sends out: one to each worker for each change."""
         return self.changes * self.processes
+
+
+CHANGES = 1e7 / 86_400  # a second: ten million accounts log out once a day
+ASKS = 1 / 15  # requests a second of an active caller: four a minute
+SCALES = ((1, 20_000), (10, 200_000), (100, 2_000_000))  # machines, active callers
+WORKERS = 4
+
+
+def table() -> str:
+    """The one of docs/scale.md, in Markdown."""
+    lines = [
+        "| machines | active callers | requests a second | spread: reads a second | cores"
+        " | affinity: reads a second | cores | and 5m: reads a second | cores | reads of revocations |",
+        "|---" * 10 + "|",
+    ]
+    for machines, active in SCALES:
+        rate = active * ASKS
+        spread = Shape(machines, WORKERS, active, rate)
+        near = Shape(1, 1, active, rate)  # each caller reaches one worker
+        reads = (spread.principal_reads, near.principal_reads, near.reads_with(300.0))
+        cells = [active, rate, *(cell for read in reads for cell in (read, spread.cores(read))), spread.poll_reads]
+        lines.append(f"| {machines} | " + " | ".join(_shown(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _shown(number: float) -> str:
+    """Two figures: more would claim what nobody knows."""
+    if number < 10:
+        return f"{number:.1f}"
+    scale = 10 ** (len(str(int(number))) - 2)
+    return f"{round(number / scale) * scale:,.0f}"
+
+
+if __name__ == "__main__":
+    print(table())
