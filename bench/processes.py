@@ -109,6 +109,10 @@ class Process:
     def last_words(self) -> str:
         return " | ".join(self.log.read_text(errors="replace").split("\n")[-4:]).strip()[-400:]
 
+    def signal_all(self, number: signal.Signals) -> None:
+        """To the whole group."""
+        os.killpg(self._popen.pid, number)
+
     def kill(self) -> None:
         """The whole group at once, without asking: as if the machine went."""
         os.killpg(self._popen.pid, signal.SIGKILL)

@@ -111,13 +111,13 @@ async def _clock(fleet: Fleet, seconds: int, name: str) -> Outcome:
 async def black_hole(fleet: Fleet) -> Outcome:
     """An upstream that accepts and never answers costs the callers of another one nothing."""
     async with loaded(fleet) as tally:
-        fleet.hole.process.signal(signal.SIGSTOP)
+        fleet.hole.process.signal_all(signal.SIGSTOP)
         cases = [Case("known", PATH.replace("orders", "hole"), case.header, case.email) for case in fleet.callers.known]
         try:
             async with under_load((fleet.balancer.port,), [c for c in cases if c.header][:8], connections=16) as hole:
                 await asyncio.sleep(6)
         finally:
-            fleet.hole.process.signal(signal.SIGCONT)
+            fleet.hole.process.signal_all(signal.SIGCONT)
     return Outcome("an upstream black-holed", tally, f"its own callers: {dict(hole.failed)}, {hole.passed} passed")
 
 

@@ -43,11 +43,11 @@ _UUID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmat
 
 @dataclass(frozen=True, slots=True)
 class OwnTokens:
-    """What our own JWTs claim. leeway: seconds; other nodes mint them, by clocks of their own."""
+    """What our own JWTs claim. early: seconds by which the clock of the node that minted one may be ahead of ours."""
 
     issuer: str
     audience: str
-    leeway: float = 0.0
+    early: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Verifiers:
         key = await self._own_key(token.kid)
         # whether the second factor came is asked of the grant: one that was lifted passes with its first token too
         audiences = (self._own.audience, pending_audience(self._own.audience))
-        rules = Rules(self._own.issuer, audiences, key.algorithms, frozenset({"jwt"}), leeway=self._own.leeway)
+        rules = Rules(self._own.issuer, audiences, key.algorithms, frozenset({"jwt"}), early=self._own.early)
         claims = verify(token, key, rules, now)
         grant_id = claims.get("sid")
         if not isinstance(grant_id, str) or not _UUID(grant_id):

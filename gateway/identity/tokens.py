@@ -72,8 +72,8 @@ class VerifyingKey:
 class Rules:
     """What holds for the tokens of one issuer.
 
-    types: accepted `typ`, lower case, None for absent. leeway: seconds of clock difference forgiven. verify_sub: False
-    lets a `sub` be a number (some issuers write one).
+    types: accepted `typ`, lower case, None for absent. leeway: seconds of clock difference forgiven; early: for a
+    beginning alone, more of it. verify_sub: False lets a `sub` be a number (some issuers write one).
     """
 
     issuer: str
@@ -82,6 +82,7 @@ class Rules:
     types: frozenset[str | None]
     leeway: float = 0.0
     verify_sub: bool = True
+    early: float = 0.0
 
 
 class Signer:
@@ -139,7 +140,7 @@ def verify(unverified: Unverified, key: VerifyingKey, rules: Rules, now: float) 
         raise TokenInvalid("the signature is wrong")
     claims = unverified.claimed
     _check_names(claims, rules)
-    _check_times(claims, rules.leeway, now)
+    _check_times(claims, rules.leeway, rules.early, now)
     return claims
 
 
@@ -280,13 +281,13 @@ def _check_names(claims: Claims, rules: Rules) -> None:
         raise TokenInvalid("jti is not text")
 
 
-def _check_times(claims: Claims, leeway: float, now: float) -> None:
-    """RFC 7519 sections 4.1.4 to 4.1.6: over on and after `exp` + leeway, not begun before `nbf`, `iat` - leeway."""
+def _check_times(claims: Claims, leeway: float, early: float, now: float) -> None:
+    """RFC 7519 sections 4.1.4 to 4.1.6: over on and after `exp` + leeway, not begun before `nbf`, `iat` - leeway - early."""
     expires = _time(claims, "exp")
     if expires + leeway <= now:
         raise TokenExpired
     for name in ("nbf", "iat"):
-        if claims.get(name) is not None and _time(claims, name) > now + leeway:
+        if claims.get(name) is not None and _time(claims, name) > now + leeway + early:
             raise TokenInvalid("the token is not valid yet")
 
 

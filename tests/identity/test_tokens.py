@@ -445,6 +445,25 @@ def test_leeway_ends_at_its_edge(name: str, at: float, leeway: float, code: str 
         assert refusal(raw, rules) == code
 
 
+@pytest.mark.parametrize(
+    ("name", "at", "code"),
+    [
+        ("iat", NOW + 20, None),
+        ("iat", NOW + 20.001, "invalid_credential"),
+        ("nbf", NOW + 20, None),
+        ("exp", NOW, "expired_credential"),
+    ],
+)
+def test_a_beginning_alone_may_be_early(name: str, at: float, code: str | None) -> None:
+    """By the clock of another node of ours; what is over is over."""
+    rules = Rules(ISSUER, (AUDIENCE,), ASYMMETRIC, frozenset({"jwt"}), early=20.0)
+    raw = token(RSA, claims=claims(**{name: at}))
+    if code is None:
+        assert read(raw, rules)["sub"] == "alice"
+    else:
+        assert refusal(raw, rules) == code
+
+
 def test_an_expired_token_is_told_from_a_wrong_one() -> None:
     """The client may refresh the one and must not repeat the other."""
     with pytest.raises(TokenExpired):
