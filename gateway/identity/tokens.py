@@ -282,7 +282,7 @@ def _check_names(claims: Claims, rules: Rules) -> None:
 
 
 def _check_times(claims: Claims, leeway: float, early: float, now: float) -> None:
-    """RFC 7519 sections 4.1.4 to 4.1.6: over on and after `exp` + leeway, not begun before `nbf`, `iat` - leeway - early."""
+    """RFC 7519 sections 4.1.4 to 4.1.6: over on and after `exp` + leeway, begun with `nbf`, `iat` - leeway - early."""
     expires = _time(claims, "exp")
     if expires + leeway <= now:
         raise TokenExpired
