@@ -6,6 +6,7 @@ A wrong pair of name and address begins a decoy: the same work, and no mail.
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from gateway.errors import RequestRejected
@@ -102,7 +103,7 @@ class Approvals:
         live = found is not None and found.is_live(self._core.clock.now())
         if found is None or not live or found.purpose != "approval" or found.state != "approved":
             raise RequestRejected("code_wrong")
-        methods = ("email", "otp") if found.needs_code else ("email",)
+        methods = ("email",) if found.method is None else ("email", found.method)
         entered = await self._core.steps.claim(found, methods, origin, self._form)
         await self._core.throttle.entered(origin, entered.account.id)
         return entered
@@ -132,14 +133,14 @@ class Approvals:
             return "gone"
         challenge, account = found
         try:
-            await self._prove(challenge, account, code, origin)
+            method = await self._prove(challenge, account, code, origin)
         except RequestRejected as fault:
             if fault.code in ("code_wrong", "mfa_not_enabled"):  # no try is left; the factor went meanwhile
                 return "gone"
             raise
         if challenge.purpose == "new_email":
             return "confirmed" if await self._emails.take(challenge, account, origin) else "gone"
-        return "approved" if await self._core.challenges.decide(challenge.id, True) else "gone"
+        return "approved" if await self._core.challenges.decide(challenge.id, True, method) else "gone"
 
     async def deny(self, link: str) -> Outcome:
         """Void from now on."""
@@ -148,12 +149,14 @@ class Approvals:
             return "gone"
         return "denied"
 
-    async def _prove(self, challenge: Challenge, account: Account, code: str, origin: Origin) -> None:
+    async def _prove(self, challenge: Challenge, account: Account, code: str, origin: Origin) -> str | None:
+        """The method of the second factor; None where none is needed."""
         if not challenge.needs_code:
-            return
+            return None
         if not code.strip():
             raise RequestRejected("mfa_code_wrong")  # a button pressed too early costs no try
-        await self._core.factors.prove(account, code, origin, lambda: self._core.challenges.spend_try(challenge.id))
+        spend = partial(self._core.challenges.spend_try, challenge.id)
+        return await self._core.factors.prove(account, code, origin, spend)
 
     async def _undecided(self, link: str) -> tuple[Challenge, Account] | None:
         """What may still be decided, with the account as it was when it was asked."""

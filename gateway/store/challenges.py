@@ -53,11 +53,11 @@ class Challenges:
         here = and_(challenge.c.purpose == "login", challenge.c.ip == ip, challenge.c.ua == user_agent)
         return await self._one(and_(mine, here, self._live()))
 
-    async def decide(self, challenge_id: str, approved: bool) -> bool:
+    async def decide(self, challenge_id: str, approved: bool, method: str | None = None) -> bool:
         change = self._move(challenge_id).where(challenge.c.state != "approved")
-        state = "approved" if approved else "denied"
+        decision = {"state": "approved" if approved else "denied", "method": method, "decided_at": self._clock.now()}
         async with self._database.writing() as connection:
-            return await _moved(connection, change.values(state=state, decided_at=self._clock.now()))
+            return await _moved(connection, change.values(decision))
 
     async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
         mine = and_(challenge.c.purpose == purpose, challenge.c.address_key == address_key)
@@ -195,6 +195,7 @@ class Challenges:
             "needs_code": value.needs_code,
             "draft_enc": None if draft is None else self._sealer.seal(draft.encode(), draft_place(value.id)),
             "platform": value.platform,
+            "method": value.method,
             "ip": value.ip,
             "ua": value.user_agent,
             "created_at": value.created_at,
@@ -222,6 +223,7 @@ class Challenges:
             needs_code=row.needs_code,
             draft=None if draft is None else self._sealer.open(draft, draft_place(row.id)).decode(),
             platform=row.platform,
+            method=row.method,
         )
 
 

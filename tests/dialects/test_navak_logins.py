@@ -276,6 +276,17 @@ def test_a_recovery_code_approves_once(desk: Desk) -> None:
     assert statuses == [200, 400]
 
 
+def test_a_login_approved_with_a_recovery_code_says_so(desk: Desk) -> None:
+    """An API behind the gateway may ask for the app itself (RFC 8176)."""
+    one = named(desk)
+    app = desk.app(person(desk, one))
+    auth_id, link = begun(desk, one)
+    decide(desk, link, code=app.codes[0])
+    assert poll(desk, auth_id).status == 200
+    (grant,) = [one for one in desk.host.do(desk.host.store.grants.grants(one.account)) if one.dialect == "navak"]
+    assert (grant.aal, grant.amr, grant.restricted) == (2, ("email", "recovery"), False)
+
+
 def test_a_factor_that_came_meanwhile_ends_the_login(desk: Desk) -> None:
     """Though it was approved before."""
     one = named(desk)
