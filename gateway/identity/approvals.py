@@ -15,7 +15,7 @@ from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
-from gateway.identity.notices import moment, stamp
+from gateway.identity.notices import moment, stamp, written
 from gateway.identity.origin import Origin
 from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
@@ -143,10 +143,18 @@ class Approvals:
         return "approved" if await self._core.challenges.decide(challenge.id, True, method) else "gone"
 
     async def deny(self, link: str) -> Outcome:
-        """Void from now on."""
+        """Void from now on; of a login the account is told.
+
+        That mail counts for no limit: there is one at most for each that brought a link, and those are counted.
+        """
         found = await self._undecided(link)
-        if found is None or not await self._core.challenges.decide(found[0].id, False):
+        if found is None:
             return "gone"
+        challenge, account = found
+        letter = _denied(challenge, account) if challenge.purpose == "approval" else None
+        if not await self._core.challenges.decide(challenge.id, False, letter=letter):
+            return "gone"
+        self._core.notices.posted()
         return "denied"
 
     async def _prove(self, challenge: Challenge, account: Account, code: str, origin: Origin) -> str | None:
@@ -183,6 +191,12 @@ def require_platform(text: str) -> str:
 def unlinked(platform: str) -> str:
     """For a mail: anybody chooses these words, and mail programs make links of whatever looks like a host's name."""
     return _STEERING.sub(" ", platform).strip()
+
+
+def _denied(challenge: Challenge, account: Account) -> Letter | None:
+    """Of whoever asked, as the mail before it: who pressed the button holds the mail."""
+    asked, platform = Origin(challenge.ip or ""), unlinked(challenge.platform)
+    return written("login_denied", account, asked, challenge.created_at, platform=platform)
 
 
 def _named(account: Account | None, name: str) -> Account | None:

@@ -74,8 +74,11 @@ class ChallengeStore(Protocol):
     async def begun_by(self, account_id: str, dialect: str, ip: str, user_agent: str) -> Challenge | None:
         """The newest live login that needs a code, and that this client began."""
 
-    async def decide(self, challenge_id: str, approved: bool, method: str | None = None) -> bool:
-        """Approve or deny. method: of the second factor that was proved. False when it is dead, or decided."""
+    async def decide(
+        self, challenge_id: str, approved: bool, method: str | None = None, letter: Letter | None = None
+    ) -> bool:
+        """Approve or deny. method: of the second factor that was proved. False when it is dead, or decided; then no
+        letter goes either."""
 
     async def confirm_email(
         self, challenge_id: str, account_id: str, address: str, key: str, letter: Letter | None

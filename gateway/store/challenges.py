@@ -53,11 +53,16 @@ class Challenges:
         here = and_(challenge.c.purpose == "login", challenge.c.ip == ip, challenge.c.ua == user_agent)
         return await self._one(and_(mine, here, self._live()))
 
-    async def decide(self, challenge_id: str, approved: bool, method: str | None = None) -> bool:
+    async def decide(
+        self, challenge_id: str, approved: bool, method: str | None = None, letter: Letter | None = None
+    ) -> bool:
         change = self._move(challenge_id).where(challenge.c.state != "approved")
         decision = {"state": "approved" if approved else "denied", "method": method, "decided_at": self._clock.now()}
         async with self._database.writing() as connection:
-            return await _moved(connection, change.values(decision))
+            if not await _moved(connection, change.values(decision)):
+                return False
+            await post(connection, self._sealer, self._clock, letter)
+            return True
 
     async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
         mine = and_(challenge.c.purpose == purpose, challenge.c.address_key == address_key)

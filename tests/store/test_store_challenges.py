@@ -3,9 +3,13 @@
 import pytest
 
 from gateway.identity.challenge import Challenge
+from gateway.identity.letters import Letter
 from gateway.store.challenges import Challenges
 
 from .world import World
+
+TOLD = Letter("login_denied", "ada@example.org", {"ip": "192.0.2.1"})
+UNSEALABLE = Letter("login_denied", "ada@example.org", {"ip": b"no text"})  # type: ignore[dict-item]
 
 
 async def asked(world: World) -> tuple[Challenges, Challenge]:
@@ -37,3 +41,27 @@ async def test_a_second_decision_changes_nothing(world: World) -> None:
     found = await challenges.by_client(b"client")
     assert found is not None
     assert (decided, found.state, found.method) == ([False, False], "approved", "recovery")
+
+
+async def test_a_denial_posts_its_letter_once(world: World) -> None:
+    """However often the button is pressed."""
+    challenges, value = await asked(world)
+    denied = [await challenges.decide(value.id, False, letter=TOLD) for _ in range(3)]
+    assert (denied, await world.rows("SELECT template FROM outbox")) == ([True, False, False], [("login_denied",)])
+
+
+async def test_what_is_too_late_to_deny_posts_no_letter(world: World) -> None:
+    """Approved before, it may be claimed by now."""
+    challenges, value = await asked(world)
+    await challenges.decide(value.id, True, "otp")
+    assert await challenges.decide(value.id, False, letter=TOLD) is False
+    assert await world.rows("SELECT template FROM outbox") == []
+
+
+async def test_a_denial_whose_letter_cannot_be_posted_is_none(world: World) -> None:
+    """Both or neither: the button can be pressed again."""
+    challenges, value = await asked(world)
+    with pytest.raises(TypeError):
+        await challenges.decide(value.id, False, letter=UNSEALABLE)
+    assert await world.rows("SELECT state FROM challenge") == [("open",)]
+    assert await challenges.decide(value.id, False, letter=TOLD)

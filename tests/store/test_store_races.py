@@ -216,6 +216,14 @@ async def test_fifty_tries_spend_five(world: World, gateways: list[Store]) -> No
     assert tally(found) == {True: 5, False: 45}
 
 
+async def test_one_of_fifty_denials_is_told(world: World, gateways: list[Store]) -> None:
+    """One challenge, one mail."""
+    value = challenge(world, await world.ada())
+    await world.store.changes().challenges.begin(value, None, None)
+    found = await at_once(gateways, lambda store, _: store.challenges.decide(value.id, False, letter=LETTER))
+    assert (tally(found), await world.rows("SELECT count(*) FROM outbox")) == ({True: 1, False: 49}, [(1,)])
+
+
 async def test_single_sessions_are_single(world: World, gateways: list[Store]) -> None:
     """Fifty logins of one account leave one session, and the others are told to every worker."""
     account = await world.ada()
