@@ -56,6 +56,15 @@ class Challenge:
         return self.state in ("open", "shown", "approved") and now < self.expires_at
 
 
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    """A challenge to be begun. link: the digest of what its letter opens."""
+
+    challenge: Challenge
+    link: bytes | None = field(repr=False)
+    letter: Letter
+
+
 class ChallengeStore(Protocol):
     """Raises as the other stores do (`identity.ports`)."""
 
