@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.app.decide import mount_faults
 from gateway.app.mails import make_renderer
+from gateway.app.sharing import unusable_ca
 from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
 from gateway.edge.pool import Endpoint, Upstream, Watch
@@ -141,6 +142,9 @@ def _tls_faults(loaded: Loaded) -> list[Fault]:
         except (OSError, ssl.SSLError) as error:
             place = loaded.place(("upstreams", name, "tls", "ca"))
             faults.append(place.fault("bad_certificate", _why(error)))
+    unusable = unusable_ca(settings.state)
+    if unusable is not None:
+        faults.append(loaded.place(("state", "ca")).fault("bad_certificate", unusable))
     return faults
 
 

@@ -41,6 +41,7 @@ def register(gateway: "Gateway") -> None:
         read("gateway_state_up", lambda: shared.alive)
         read("gateway_state_outages", lambda: shared.outages)
         read("gateway_state_looks", lambda: shared.looks)
+        read("gateway_state_subscribed", lambda: shared.subscribed)
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:
@@ -62,6 +63,8 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
             found.append(Condition("revocations_unread"))
         if gateway.shared is not None and not gateway.shared.alive:
             found.append(Condition("state_unavailable"))
+        if gateway.shared is not None and gateway.shared.unheard:
+            found.append(Condition("state_unsubscribed"))
         pending = gateway.core.jwks.pending()
         for issuer, age in gateway.core.jwks.ages().items():
             if age is None:

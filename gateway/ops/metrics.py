@@ -37,6 +37,7 @@ READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_upstream_endpoints_live", False, "upstream", "Endpoints of an upstream that are in use."),
     ("gateway_access_log_dropped", True, None, "Access log lines lost because the sink did not take them."),
     ("gateway_state_up", False, None, "Whether the shared state answers; absent where nothing is shared."),
+    ("gateway_state_subscribed", False, None, "Whether news of other nodes arrive; else they are polled."),
     ("gateway_state_outages", True, None, "How often the shared state went away."),
     ("gateway_state_looks", True, None, "Looks at the table of revocations because another node told of news."),
     ("gateway_reloads", True, "outcome", "Configuration reloads."),
