@@ -19,6 +19,7 @@ from gateway.settings import model
 from gateway.settings.faults import Fault, SettingsInvalid, quoted
 from gateway.settings.files import Files
 from gateway.settings.load import Keys, Loaded, load
+from gateway.settings.store_url import named_files
 from gateway.store.seal import master_key
 from gateway.wire.reader import Limits
 
@@ -80,6 +81,9 @@ def _start_faults(loaded: Loaded) -> Iterator[Fault]:
     if isinstance(access_log, Path) and not access_log.parent.is_dir():
         message = f"there is no folder {quoted(access_log.parent)} for the access log"
         yield loaded.place(("log", "access")).fault("file_missing", message)
+    for name, path in named_files(loaded.settings.store.url).items():
+        if not Path(path).is_file():
+            yield loaded.place(("store", "url")).fault("file_missing", f"there is no file {quoted(path)} for {name}")
 
 
 def _unreachable(loaded: Loaded, place: int, route: Route) -> Iterator[Fault]:
