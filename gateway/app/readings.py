@@ -35,12 +35,15 @@ def register(gateway: "Gateway") -> None:
     read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
     read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
+    read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
+    read("gateway_store_up", lambda: gateway.poll.readable)
     read("gateway_reloads", lambda: gateway.reloads)
     shared = gateway.shared
     if shared is not None:
         read("gateway_state_up", lambda: shared.alive)
         read("gateway_state_outages", lambda: shared.outages)
         read("gateway_state_looks", lambda: shared.looks)
+        read("gateway_state_subscribed", lambda: shared.subscribed)
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:
@@ -62,6 +65,8 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
             found.append(Condition("revocations_unread"))
         if gateway.shared is not None and not gateway.shared.alive:
             found.append(Condition("state_unavailable"))
+        if gateway.shared is not None and gateway.shared.unheard:
+            found.append(Condition("state_unsubscribed"))
         pending = gateway.core.jwks.pending()
         for issuer, age in gateway.core.jwks.ages().items():
             if age is None:

@@ -18,6 +18,7 @@ FATAL: dict[str, bool] = {
     "keys_pending": True,  # the first fetch of an issuer's keys has not ended: another copy may have them
     "keys_unavailable": False,  # it has ended without keys: one issuer's outage is not ours, its callers get 503
     "state_unavailable": False,  # limits count per process and news come by polling: every copy has the same outage
+    "state_unsubscribed": False,  # news come by polling, half a second later
     "upstream_unreachable": False,  # no live endpoint: its routes get 502, from every copy
 }
 
