@@ -16,7 +16,7 @@ from gateway.store.postgres.reader import Reader
 from gateway.store.schema import migrate
 from gateway.store.sql import open_store
 
-from .test_store_postgres import locked, sessions
+from .server import locked, sessions
 from .world import MASTER_KEY, World, change
 
 PROMISE = 1.0  # seconds within which a revocation counts
