@@ -1,9 +1,11 @@
 """How many of a PostgreSQL server's connections a worker has, and which of its work has one to itself."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from harness.postgres import Postgres
@@ -19,6 +21,7 @@ from gateway.store.sql import open_store
 from .server import locked, sessions
 from .world import MASTER_KEY, World, change
 
+ROOT = Path(__file__).parents[2]
 PROMISE = 1.0  # seconds within which a revocation counts
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
@@ -130,3 +133,11 @@ async def test_of_several_workers_one_deletes(world: World) -> None:
             await other.revocations.prune(2.0)
     assert left == [1, 0]
     await other.aclose()
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/deploy.md", "docs/scale.md"])
+def test_documents_say_how_many_connections_a_worker_has(document: str) -> None:
+    """Those that read, those that write, the poll's, and the one for upkeep."""
+    assert reading.CONNECTIONS + writes.CONNECTIONS + 2 == 10
+    text = " ".join((ROOT / document).read_text().split())
+    assert re.search(r"ten connections at most|at most ten to PostgreSQL|Up to ten to PostgreSQL", text)
