@@ -1,7 +1,7 @@
 # make run | test | lint | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
 # has changed. make bench | fleet | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
 # that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
-# command.
+# command. Tests run in PROCESSES processes, more than there are cores, as most of them wait; ARGS='-n 0' runs them in one.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -11,6 +11,9 @@ NEWEST := for python in python3.13 python3.12 python3.11 python3; do \
   if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done
 PYTHON ?= $(shell $(NEWEST))
 ARGS ?=
+PROCESSES ?= 4
+# A file is one process's: its servers are started once. Each process has a PostgreSQL and a Redis of its own.
+PYTEST := pytest -n $(PROCESSES) --dist loadfile
 
 COMPILED := .venv-compiled
 SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -name '*.yaml' -o -name '*.mako' -o -name '*.html' -o -name '*.css' -o -name '*.txt')
@@ -25,7 +28,7 @@ run: $(VENV)/.installed
 
 # The slow tests build and install the wheel from the package index: they run where GATEWAY_CI is set.
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest $(if $(GATEWAY_CI),,-m "not slow") $(ARGS)
+	$(BIN)/$(PYTEST) $(if $(GATEWAY_CI),,-m "not slow") $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -33,7 +36,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 test-compiled: $(COMPILED)/.installed-dev
-	GATEWAY_COMPILED=1 $(COMPILED)/bin/pytest $(if $(GATEWAY_CI),,-m "not slow") $(THROUGH) $(ARGS)
+	GATEWAY_COMPILED=1 $(COMPILED)/bin/$(PYTEST) $(if $(GATEWAY_CI),,-m "not slow") $(THROUGH) $(ARGS)
 
 # gateway/ itself is what the wheel has installed, not this source tree, which is not on the path of what is measured.
 bench: $(COMPILED)/.installed-bench

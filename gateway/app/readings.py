@@ -12,6 +12,7 @@ from gateway.store.sql import Store
 if TYPE_CHECKING:
     from gateway.app.gateway import Gateway
 
+LATE_SECONDS = 5.0  # without a look at the table, which there are two of in a second
 REACH_SECONDS = 1.5  # less than a check of `/readyz` may take: what is too slow is told as what it is
 
 
@@ -63,6 +64,8 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
         found = [Condition("draining")] if gateway.edge.draining else []
         if not gateway.poll.alive:
             found.append(Condition("revocations_unread"))
+        if gateway.poll.age > LATE_SECONDS:
+            found.append(Condition("revocations_late"))
         if gateway.shared is not None and not gateway.shared.alive:
             found.append(Condition("state_unavailable"))
         if gateway.shared is not None and gateway.shared.unheard:

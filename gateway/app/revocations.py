@@ -13,7 +13,8 @@ from gateway.pipeline import Permit
 POLL_SECONDS: Final = 0.5  # at most, and 0.4 at least: four hundred workers must not all ask at one instant
 LOOK_SECONDS: Final = 2.0  # that a change waits for its own effect here: as long as a read of the table may take
 PRUNE_SECONDS: Final = 3600.0
-KEPT_SECONDS: Final = 86400.0  # a worker that reads again after an outage forgets everything, so it misses nothing
+KEPT_SECONDS: Final = 86400.0  # longer than any outage after which a worker goes by the rows alone
+DOUBT_SECONDS: Final = 5.0  # unread for as long, the table may be another one, put back from a backup: all is read anew
 
 
 class RevocationPoll:
@@ -112,15 +113,14 @@ class RevocationPoll:
         replaced = latest < self._last  # another database is here now, whose rows say nothing of what was voided
         if not rows and not replaced:
             latest = self._last  # what was committed between the two reads is for the next turn
-        missed = replaced or self._failing
-        if missed:
+        if replaced or (self._failing and self.age >= DOUBT_SECONDS):
             forgotten = (Revocation(latest, "keys", ""), *rows)
             rows = (Revocation(latest, "all", ""), *forgotten) if replaced else forgotten
         if rows:
             self._apply(rows)
         if replaced:
             self._log.warning("the database is another one: all is verified anew", before=self._last, now=latest)
-        elif missed:
+        elif self._failing:
             self._log.info("revocations are read again")
         self._last = latest
         self._read_at = self._now()

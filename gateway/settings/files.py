@@ -1,6 +1,7 @@
 """Where the configuration's files come from: the disk, or the copy of them that several workers share.
 
-A worker that is started again must run what the others run, whatever somebody has begun to write since.
+A worker that is started again must run what the others run, whatever somebody has begun to write since. What the files
+name is not in the copy: secrets and certificates are read from the disk by whoever starts, as they are by then.
 """
 
 import base64

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.store import revocations
+from gateway.store.outages import failed
 from gateway.store.tables import metadata
 
 NOT_A_CHARACTER = "22021"  # SQLSTATE of what PostgreSQL says to a NUL
@@ -30,10 +31,9 @@ def translated() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.driver_exception, "sqlstate", None) == NOT_A_CHARACTER:
             raise RequestRejected("invalid_value", "a text has characters that cannot be stored") from error
-        # a lock that stays, a deadlock, a server that restarts: all of it may be over in a second
-        raise DependencyFailed("store_unavailable", str(error.orig), 1) from error
+        failed(error.driver_exception or error, str(error.orig))
     except sqlite3.Error as error:
-        raise DependencyFailed("store_unavailable", str(error)) from error
+        failed(error, str(error))
     except PoolTimeout as error:
         raise DependencyFailed("store_unavailable", "every connection to the database is busy", 1) from error
     except OSError as error:  # a TimeoutError is one: nobody answers at the address, or not in time

@@ -25,6 +25,9 @@ class Engine(Protocol):
 
     def reader(self) -> Reader: ...
 
+    def watcher(self) -> Reader:
+        """Another, for revocations: however many cold reads wait, it does not wait with them."""
+
     def database(self) -> "Database":
         """Loads SQLAlchemy."""
 
@@ -34,7 +37,8 @@ class Engine(Protocol):
     async def prune(self, before: float) -> None:
         """Delete revocations written before this, in seconds since the epoch. Their ids are never given out again.
 
-        Raises DependencyFailed("store_unavailable"), as all here do.
+        Where workers share a server one of them deletes, and the others leave it to that one. Raises DependencyFailed,
+        as all here do.
         """
 
     async def forget(self, before: float) -> None:

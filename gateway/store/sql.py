@@ -25,12 +25,13 @@ class Store:
     def __init__(self, engine: Engine, sealer: Sealer, clock: Clock) -> None:
         self._engine = engine
         self._reader = engine.reader()
+        self._watcher = engine.watcher()
         self._sealer = sealer
         self._clock = clock
         self._changes: Changes | None = None
         self.keys = Keys(self._reader, sealer, lambda: self.changes().keys)
         self.directory = Directory(self._reader, engine.statements, self._provision)
-        self.revocations = Revocations(self._reader, engine.statements, engine.prune)
+        self.revocations = Revocations(self._watcher, engine.statements, engine.prune)
 
     def changes(self) -> "Changes":
         """What writes, opened with the first change: SQLAlchemy is a third of a second and 20 MiB of a start."""
@@ -88,6 +89,7 @@ class Store:
 
     async def aclose(self) -> None:
         await self._reader.aclose()
+        await self._watcher.aclose()
         if self._changes is not None:
             await self._changes.database.aclose()
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 import pytest
 from harness.site import Kept
 
-from gateway.app.revocations import KEPT_SECONDS, LOOK_SECONDS, POLL_SECONDS, PRUNE_SECONDS, RevocationPoll
+from gateway.app.revocations import (
+    DOUBT_SECONDS,
+    KEPT_SECONDS,
+    LOOK_SECONDS,
+    POLL_SECONDS,
+    PRUNE_SECONDS,
+    RevocationPoll,
+)
 from gateway.errors import DependencyFailed
 from gateway.identity.model import Revocation
 
@@ -89,7 +96,8 @@ class Run:
     def __init__(self, table: Table) -> None:
         self.naps, self.log = Naps(), Kept()
         self.applied: list[Revocation] = []
-        self.poll = RevocationPoll(table, self.applied.extend, self.log, lambda: NOW, self.naps, between=most)
+        self.now = NOW
+        self.poll = RevocationPoll(table, self.applied.extend, self.log, lambda: self.now, self.naps, between=most)
 
 
 @pytest.fixture
@@ -175,6 +183,7 @@ async def test_ids_that_do_not_fall_void_nothing(running: Run, table: Table, new
 @pytest.mark.parametrize("error", [DependencyFailed("store_unavailable", "x"), RuntimeError("x")])
 async def test_a_poll_outlives_any_failure_to_read(running: Run, table: Table, error: Exception) -> None:
     """It is told once. Afterwards all is verified anew, and no tunnel ends but those that the rows name."""
+    running.now += DOUBT_SECONDS
     table.broken = error
     await running.naps.wake(POLL_SECONDS)
     await running.naps.wake(POLL_SECONDS)
@@ -185,6 +194,18 @@ async def test_a_poll_outlives_any_failure_to_read(running: Run, table: Table, e
     await running.poll.aclose()
     assert [row.kind for row in running.applied] == ["keys", "grant"]
     assert len(running.log.errors) == 1
+
+
+async def test_a_missed_turn_empties_no_cache(running: Run, table: Table) -> None:
+    """The rows say what it missed; nobody puts a database back within five seconds."""
+    running.now += DOUBT_SECONDS - 0.1
+    table.broken = DependencyFailed("store_unavailable")
+    await running.naps.wake(POLL_SECONDS)
+    table.broken = None
+    table.rows.append(ROW)
+    await running.naps.wake(POLL_SECONDS)
+    await running.poll.aclose()
+    assert running.applied == [ROW]
 
 
 async def test_what_could_not_be_obeyed_is_tried_again(table: Table) -> None:

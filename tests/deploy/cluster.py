@@ -1,6 +1,7 @@
 """The manifests as `kubectl apply -k` would send them, and the files as a pod would see them."""
 
 import base64
+import platform
 import re
 import shutil
 import subprocess
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from e2e.parts import program
 from harness.certificates import Authority
+
+from .kubectl import MACHINE, is_for
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "config/kubernetes"
@@ -43,9 +47,17 @@ def copied(folder: Path, *, secrets: bool = True) -> Path:
     return overlay
 
 
+def kubectl(machine: str, folder: Path = BIN) -> str:
+    """Its path. Without it: skips on a machine that the package has none for, else as `program` does."""
+    path = folder / "kubectl"
+    if not is_for(machine) and shutil.which("kubectl") is None and not path.exists():
+        pytest.skip(f"NOT TESTED: the package of kubectl is for {MACHINE}, and this is {machine}")
+    return program("kubectl", str(path))
+
+
 def kustomized(overlay: Path) -> subprocess.CompletedProcess[str]:
     """Of kubectl's kustomize; skips or fails where there is none."""
-    command = [program("kubectl", str(BIN / "kubectl")), "kustomize", str(overlay)]
+    command = [kubectl(platform.machine()), "kustomize", str(overlay)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,14 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind((LOOPBACK, 0))
         return int(sock.getsockname()[1])
+
+
+def open_to_others(folder: Path) -> None:
+    """As root, a server's worker is another user, who may not look into a folder that is only root's."""
+    ours = Path(tempfile.gettempdir()).resolve()
+    for place in (folder, *folder.parents):
+        if ours in place.parents:
+            place.chmod(0o755)
 
 
 def until(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:

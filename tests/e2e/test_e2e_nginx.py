@@ -10,7 +10,7 @@ import pytest
 
 from . import world
 from .conftest import STATIC_BYTES
-from .parts import LOOPBACK, Process, free_port, program, until
+from .parts import LOOPBACK, Process, free_port, open_to_others, program, until
 from .upstream import pattern
 from .world import Answer, Gateway, Home
 
@@ -35,10 +35,8 @@ http {{
 def nginx(service_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     command = program("nginx", "/usr/sbin/nginx")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    # as root, its worker is another user, who may not look into a folder that is only root's
     for path in (folder, service_folder):
-        for place in (path, *list(path.parents)[:2]):
-            place.chmod(0o755)
+        open_to_others(path)
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, files=service_folder, port=port))
     with Process([command, "-p", folder, "-c", config], folder, "nginx") as process:

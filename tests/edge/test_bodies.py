@@ -237,7 +237,9 @@ async def test_a_large_answer_to_a_slow_reader_waits_in_the_upstream(site: Site)
     client = await site.client(await site.gateway(await site.upstream(script)), receive=64 * 1024)
     await client.send(request())
     await asyncio.wait_for(stalled.wait(), 30)
-    assert pushed < 16 * MIB
+    assert (
+        pushed < 48 * MIB
+    )  # the kernel may let a receiver's buffer grow to 32 MiB and a sender's to 4, and then it stops
     head = await client.head()
     assert int(head.one(b"content-length")) == total
     left = total

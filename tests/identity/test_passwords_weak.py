@@ -150,7 +150,7 @@ async def test_a_weak_password_that_was_imported_is_made_anew(passwords: Passwor
     assert await passwords.verify(await passwords.rehash("iloveyou"), "iloveyou")
 
 
-@pytest.mark.parametrize("phc", [VECTOR, ARGON2, bcrypted("x", b"2y")])
+@pytest.mark.parametrize("phc", [VECTOR, ARGON2, bcrypted("x", b"2y")], ids=["bcrypt", "argon2", "2y"])
 async def test_a_readable_hash_is_imported(passwords: Passwords, phc: str) -> None:
     """As it is."""
     assert await passwords.imported(phc) == phc

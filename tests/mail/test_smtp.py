@@ -1,7 +1,8 @@
 """Real SMTP: what is encrypted, what is refused, and what a failure is called."""
 
+import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from urllib.parse import quote
 
@@ -25,20 +26,27 @@ def message() -> EmailMessage:
     return RENDERER(LETTER, "some-id", 1_800_000_000.0)
 
 
+async def ended(server: Server) -> None:
+    """TLS takes an answer to close, which the client must hear before its loop ends."""
+    await asyncio.to_thread(server.close)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 @pytest.fixture
-def starttls(authority: Authority) -> Iterator[Server]:
+async def starttls(authority: Authority) -> AsyncIterator[Server]:
     found = Server(starttls=authority.server(HOST))
     found.start()
     yield found
-    found.close()
+    await ended(found)
 
 
 @pytest.fixture
-def smtps(authority: Authority) -> Iterator[Server]:
+async def smtps(authority: Authority) -> AsyncIterator[Server]:
     found = Server(tls=authority.server(HOST))
     found.start()
     yield found
-    found.close()
+    await ended(found)
 
 
 async def refused(url: str, message: EmailMessage, authority: Authority | None = None) -> Undelivered:

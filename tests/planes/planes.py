@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.parts import LOOPBACK, Process, free_port, need, program, until
+from e2e.parts import LOOPBACK, Process, free_port, need, open_to_others, program, until
 
 from .service import ask
 
@@ -82,8 +82,7 @@ def running(name: str, folder: Path, gateway: int, service: int, alive: bool = T
     """Ready to be asked. alive: whether the gateway is there."""
     command = COMMANDS[name](folder)
     ports = Ports(free_port(), gateway, service, free_port())
-    for place in (folder, *list(folder.parents)[:2]):
-        place.chmod(0o755)  # as root, a worker may be another user
+    open_to_others(folder)
     for path in (CONFIG / name).iterdir():
         (folder / path.name).write_text(ports.put(path.read_text(), folder))
     homes = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}

@@ -8,7 +8,7 @@ from harness.postgres import Postgres
 
 from gateway.clock import Clock
 from gateway.store.schema import migrate
-from gateway.store.sql import open_store
+from gateway.store.sql import Store, open_store
 
 from .world import MASTER_KEY, Hand, World
 
@@ -37,3 +37,12 @@ async def world(url: str) -> AsyncIterator[World]:
     await found.keys.ensure("EdDSA")
     yield found
     await store.aclose()
+
+
+@pytest.fixture
+async def gateways(world: World) -> AsyncIterator[list[Store]]:
+    """Three doors to the store."""
+    found = [await open_store(world.url, MASTER_KEY, world.clock) for _ in range(3)]
+    yield found
+    for store in found:
+        await store.aclose()

@@ -9,7 +9,8 @@ import pytest
 from gateway.errors import DependencyFailed
 from gateway.identity.challenge import Challenge
 from gateway.identity.grants import Terms
-from gateway.store.sqlite.upkeep import SESSIONS_KEPT, forget, touch
+from gateway.store.sqlite.upkeep import forget, touch
+from gateway.store.upkeep import SESSIONS_KEPT
 
 from .world import World
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from gateway.errors import DependencyFailed
+from gateway.store.outages import failed
 from gateway.store.postgres.address import Address, arguments
 from gateway.store.reading import ACCOUNT, GRANT, LICENCES, OWNERSHIPS, Row, Statements
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 4  # of a worker, beside those that write; at a millisecond a read that is 4,000 strangers a second
 PATIENCE = 2.0  # seconds that a read may take, with the wait for a connection
 PATIENT = 1024  # reads that may wait at once; each holds a client's connection
-IDLE = 300.0  # seconds after which a connection that nobody uses is closed
+IDLE = 60.0  # seconds after which a connection that nobody uses is closed; the server has them for every worker
 
 HOLDINGS = f"""
   (SELECT coalesce(json_agg(json_build_array(t.account_id, ta.name, t.id, r.slug, r.id, ra.permission, ra.accepted)),
@@ -64,7 +65,7 @@ class Reader:
         self._waiting = 0
 
     async def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Row]:
-        """Raises DependencyFailed("store_unavailable")."""
+        """Raises DependencyFailed (`store.outages`)."""
         if self._waiting >= PATIENT:
             raise DependencyFailed("store_unavailable", "too many reads wait for the database", 1)
         self._waiting += 1
@@ -77,7 +78,7 @@ class Reader:
         except TimeoutError as error:
             raise DependencyFailed("store_unavailable", "the database does not answer in time", 1) from error
         except FAILED as error:
-            raise DependencyFailed("store_unavailable", f"{self._address}: {error}", 1) from error
+            failed(error, f"{self._address}: {error}")
         finally:
             self._waiting -= 1
 

@@ -1,55 +1,61 @@
-"""What is written now and then for nobody in particular: as `store/sqlite/upkeep.py`, and without SQLAlchemy too.
+"""What `store.upkeep` writes, on one connection that is there while it is needed: a few milliseconds once a minute.
 
-Each runs on a connection of its own, which is a few milliseconds once a minute and none in between.
+Of all workers on one database, one deletes: the one whose session holds an advisory lock. The others would find nothing
+left, after each has read the tables for it.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-from gateway.errors import DependencyFailed
+from gateway.store.outages import failed
 from gateway.store.postgres.address import Address, arguments, milliseconds
+from gateway.store.reading import Reader
+from gateway.store.upkeep import Book, Work
 
 PATIENCE = 5.0  # seconds to wait for another write
 WORKING = 60.0  # seconds that a deletion may take: there may be an hour's rows
-SESSIONS_KEPT = 30 * 86400.0  # longer than challenges, for whoever asks how somebody got in
 
-PRUNE = "DELETE FROM revocation WHERE at < $1"
 # what another transaction holds is for the next time: nobody waits for a deletion, and it waits for nobody
-FORGET = """
-  DELETE FROM challenge WHERE id IN (SELECT id FROM challenge WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)
-"""
-# connection strings stay: their digests keep a revoked one from being made again
-ENDED = """
-  DELETE FROM grant_ WHERE id IN (
-    SELECT id FROM grant_ WHERE kind <> 'connection' AND least(expires_at, coalesce(revoked_at, expires_at)) < $1
-    FOR UPDATE SKIP LOCKED)
-"""
-TOUCH = "UPDATE grant_ SET last_used_at = $1 WHERE id = $2 AND coalesce(last_used_at, 0) < $1"
+BOOK = Book("$", "FOR UPDATE SKIP LOCKED")
+# two numbers are a name of their own, which none of `store.locks` can have: those are one number
+CHOSEN = f"SELECT pg_try_advisory_lock({int.from_bytes(b'gate')}, 1)"
 
 
-async def prune(address: Address, before: float) -> None:
-    await _write(address, PRUNE, [(before,)])
+class Upkeep:
+    """watcher: the one session that a worker always has, so the lock ends with the worker and not before."""
 
+    def __init__(self, address: Address, watcher: Reader) -> None:
+        self._address = address
+        self._watcher = watcher
+        self._one = asyncio.Lock()  # connection
 
-async def forget(address: Address, before: float) -> None:
-    await _write(address, FORGET, [(before,)])
-    await _write(address, ENDED, [(before - SESSIONS_KEPT,)])
+    async def prune(self, before: float) -> None:
+        if await self._is_chosen():
+            await self._write(BOOK.prune(before))
 
+    async def forget(self, before: float) -> None:
+        if await self._is_chosen():
+            await self._write(BOOK.forget(before))
 
-async def touch(address: Address, used: Mapping[str, float]) -> None:
-    """In the order of ids, as `store.locks` has it."""
-    await _write(address, TOUCH, [(at, grant_id) for grant_id, at in sorted(used.items())])
+    async def touch(self, used: Mapping[str, float]) -> None:
+        await self._write(BOOK.touch(used))
 
+    async def _is_chosen(self) -> bool:
+        """Whoever asks first, and then again and again, until its session ends."""
+        return bool((await self._watcher.rows(CHOSEN))[0][0])
 
-async def _write(address: Address, statement: str, rows: list[tuple[object, ...]]) -> None:
-    """All or nothing. Raises DependencyFailed("store_unavailable")."""
-    said = arguments(address, WORKING, lock_timeout=milliseconds(PATIENCE))
-    try:
-        connection = await asyncpg.connect(**said)
+    async def _write(self, works: Sequence[Work]) -> None:
+        """Each all or nothing. Raises DependencyFailed."""
+        said = arguments(self._address, WORKING, lock_timeout=milliseconds(PATIENCE))
         try:
-            await connection.executemany(statement, rows)
-        finally:
-            await connection.close(timeout=PATIENCE)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise DependencyFailed("store_unavailable", f"{address}: {error}", 1) from error
+            async with self._one:
+                connection = await asyncpg.connect(**said)
+                try:
+                    for statement, rows in works:
+                        await connection.executemany(statement, rows)
+                finally:
+                    await connection.close(timeout=PATIENCE)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            failed(error, f"{self._address}: {error}")

@@ -1,5 +1,7 @@
 """PostgreSQL behind SQLAlchemy: a bounded pool, bounded waits, and connections that are replaced when they break."""
 
+import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,11 @@ CONNECTIONS = 4  # of a worker, beside those that read
 PATIENCE = 5.0  # seconds that a write waits for a lock, and that a statement may take
 POOL_PATIENCE = 5.0  # seconds to wait for one of the connections
 IDLE = 15.0  # seconds until a transaction whose worker is gone lets go of its locks
+UNUSED = 60.0  # seconds after which a connection that nobody uses is closed, as the reader's
 MIGRATING = 60.0  # seconds to wait for the others that migrate, and for those that still use a table
+
+CLOSING = 1.0  # seconds to say goodbye to the server
+_TIMER = "gateway_timer"  # in the `info` of a pool's entry
 
 SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -45,9 +51,12 @@ def make_engine(said: dict[str, Any], connections: int, turn: float = POOL_PATIE
         pool_size=connections,
         max_overflow=0,
         pool_timeout=turn,
+        pool_use_lifo=True,  # so that those that are not needed are the ones that nobody uses
         hide_parameters=True,  # an error's text must not carry the bound values: digests are among them
     )
-    sync = engine.sync_engine
+    sync, closing = engine.sync_engine, Closing(UNUSED)
+    event.listen(sync, "checkin", closing.returned)
+    event.listen(sync, "checkout", closing.taken)
 
     @event.listens_for(sync, "checkout")
     def still_open(connection: DBAPIConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
@@ -63,6 +72,34 @@ def make_engine(said: dict[str, Any], connections: int, turn: float = POOL_PATIE
             cause.detail = None
 
     return engine
+
+
+class Closing:
+    """Closes a pool's connections that nobody has used for so long. The pool finds them closed, and opens others."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def returned(self, connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        if entry.driver_connection is not None:
+            timer = asyncio.get_running_loop().call_later(self._seconds, self._close, entry.driver_connection)
+            entry.info[_TIMER] = timer
+
+    def taken(self, connection: DBAPIConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+        timer = entry.info.pop(_TIMER, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _close(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        task = asyncio.create_task(_closed(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _closed(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        await connection.close(timeout=CLOSING)  # from its first step on it says that it is closed
 
 
 def _nothing() -> None:

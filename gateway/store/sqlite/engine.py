@@ -25,6 +25,9 @@ class SqliteEngine:
     def reader(self) -> Reader:
         return Reader(self.path)
 
+    def watcher(self) -> Reader:
+        return Reader(self.path)
+
     def database(self) -> "Database":
         from gateway.store.sqlite.writes import open_database  # SQLAlchemy
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from gateway.errors import DependencyFailed
+from gateway.store.outages import failed
 from gateway.store.reading import ACCOUNT, GRANT, LICENCES, OWNERSHIPS, Row, Statements
 from gateway.store.sqlite.file import Inode, inode
 
@@ -52,7 +53,7 @@ class Reader:
         except sqlite3.Error as error:
             if not is_busy(error):
                 self.close()
-                raise DependencyFailed("store_unavailable", str(error)) from error
+                failed(error, str(error))
         return await self._patiently(statement, values)
 
     def _open(self) -> sqlite3.Connection:
