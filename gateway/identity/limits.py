@@ -66,6 +66,7 @@ REGISTRATION = Rule("registration", (Window(5, HOUR),))
 # A client that waits for somebody to read a mail.
 POLL = Rule("poll", (Window(1, 1.0),))
 
+LONGEST_LIFE = 4 * HOUR  # of a use, by any rule: the brake's memory
 MAX_KEYS = 100_000  # 60 MB when each has one use
 SPARE_KEYS = 10_000  # of these, only for networks that an account is known on: a flood of others does not reach them
 FULL_WAIT = MINUTE  # seconds; by then every key of NETWORK is dead

@@ -16,7 +16,10 @@ _MICRO = 1_000_000
 
 
 class RedisCounters:
-    """Raises DependencyFailed("state_unavailable"), each time without having waited long."""
+    """Raises DependencyFailed("state_unavailable"), each time without having waited long.
+
+    history: a mark of the server's, as it was last seen. With another one it has lost what was counted before.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class RedisCounters:
         self._clock = clock
         self._max, self._spare = max_keys, spare_keys
         self._now = now
+        self.history = b""
         self._reserve, self._give_back, self._clear, self._remember, self._knows = (
             Script(text) for text in (RESERVE, GIVE_BACK, CLEAR, REMEMBER, KNOWS)
         )
@@ -45,7 +49,9 @@ class RedisCounters:
         values = [self._at(), str(stamp), str(most), str(SWEEP)]
         for count in counts:
             values += rule_values(count.rule)
-        wait = int(cast(int, await self._run(self._reserve, self._logs(counts), values)))
+        index, *logs = self._logs(counts)
+        found = cast(tuple[int, bytes], await self._run(self._reserve, [index, self._names.history, *logs], values))
+        wait, self.history = int(found[0]), found[1]
         if wait:
             return Over(wait / _MICRO if wait > 0 else FULL_WAIT)
         return Held(stamp)

@@ -2,7 +2,7 @@
 
 As this process has counted its own uses all along, an outage gives nobody a fresh start here. And as Redis did not hear
 of those in the outage, the count here goes on binding until they do not matter any more: both must have room then. They
-are not carried over: that would need a trust in clocks that differ.
+are not carried over: that would need a trust in clocks that differ. The same holds for a server that lost its data.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,19 @@ from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
+from gateway.identity.limits import LONGEST_LIFE
 from gateway.identity.throttle import Count, Held, MemoryCounters, Over
 from gateway.state.counters import new_stamp
 
 
 class Shared(Protocol):
-    """`identity.throttle.Counters`, with stamps that its caller chooses; raises DependencyFailed when it is away."""
+    """`identity.throttle.Counters`, with stamps that its caller chooses; raises DependencyFailed when it is away.
+
+    history: as in `counters.RedisCounters`.
+    """
+
+    @property
+    def history(self) -> bytes: ...
 
     async def reserve(self, counts: Sequence[Count], known: bool = False, stamp: int | None = None) -> Held | Over: ...
     async def give_back(self, counts: Sequence[Count], stamp: int) -> None: ...
@@ -31,6 +38,7 @@ class FallingBackCounters:
         self._shared = shared
         self._local = local
         self._clock = clock
+        self._history = b""
         self._matters_until = 0.0  # clock.monotonic: until then a use that was counted here alone may matter
 
     async def reserve(self, counts: Sequence[Count], known: bool = False) -> Held | Over:
@@ -41,6 +49,7 @@ class FallingBackCounters:
         except DependencyFailed:
             self._decided_here(counts)
             return here
+        self._same_history()
         if isinstance(found, Over):
             await self._local.give_back(counts, stamp)
             return found
@@ -77,6 +86,12 @@ class FallingBackCounters:
             return await self._shared.knows(account, network) or await self._local.knows(account, network)
         except DependencyFailed:
             return await self._local.knows(account, network)
+
+    def _same_history(self) -> None:
+        """A server that came back without its data, or was emptied, is no fresh start for who guesses here."""
+        if self._history not in (b"", self._shared.history):
+            self._matters_until = max(self._matters_until, self._clock.monotonic() + LONGEST_LIFE)
+        self._history = self._shared.history
 
     def _decided_here(self, counts: Sequence[Count]) -> None:
         longest = max(max(count.rule.life(False), count.rule.life(True)) for count in counts)

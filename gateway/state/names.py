@@ -16,6 +16,7 @@ class Names:
         self._prefix = f"gw:{mac('state', b'').hex()[:12]}"
         self.channel = f"{self._prefix}:revocations"
         self.index = f"{self._prefix}:{{limits}}:index"
+        self.history = f"{self._prefix}:{{limits}}:history"
         self.probe = f"{self._prefix}:{{limits}}:probe"
 
     def attempts(self, name: str) -> str:

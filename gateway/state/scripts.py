@@ -16,21 +16,25 @@ local function live_until(key, at)  -- never shortened: the time to live is of t
 end
 """
 
-# As `identity.throttle.admission` and MemoryCounters.reserve. KEYS: the index of live keys by their end, then the logs.
+# As `identity.throttle.admission` and MemoryCounters.reserve. KEYS: the index of live keys by their end, the mark of a
+# history, which a server that lost its data has no more, then the logs.
 # A log is a sorted set: `stamp:1` (a brake's gap was kept before it) or `stamp:0`, by when it was.
 # ARGV: now, stamp, most keys, keys to sweep; for each log: first, longest and memory of its brake (0: none), how many
-# windows, and the limit and length of each. Answers the wait: 0 = reserved, -1 = there is no room.
+# windows, and the limit and length of each. Answers the wait (0 = reserved, -1 = there is no room), and the mark.
 RESERVE = (
     _NOW
     + """
 local index, stamp, most = KEYS[1], ARGV[2], tonumber(ARGV[3])
+redis.call('SET', KEYS[2], stamp, 'NX')
+local history = redis.call('GET', KEYS[2])
+live_until(KEYS[2], now + 2592000000000)  -- thirty days without an attempt
 for _, mark in ipairs({':0', ':1'}) do  -- sent again, as its answer was lost: it holds already
-  if redis.call('ZSCORE', KEYS[2], stamp .. mark) then return 0 end
+  if redis.call('ZSCORE', KEYS[3], stamp .. mark) then return {0, history} end
 end
 local dead = redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, ARGV[4])
 if #dead > 0 then redis.call('ZREM', index, unpack(dead)) end
 local at, wait, fresh, marks, lives = 5, 0, 0, {}, {}
-for n = 2, #KEYS do
+for n = 3, #KEYS do
   local first, longest, memory = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local windows = tonumber(ARGV[at + 3])
   at = at + 4
@@ -64,15 +68,15 @@ for n = 2, #KEYS do
   marks[n], lives[n] = slowed and ':1' or ':0', ends
   if not redis.call('ZSCORE', index, KEYS[n]) then fresh = fresh + 1 end
 end
-if wait > 0 then return wait end
-if fresh > 0 and redis.call('ZCARD', index) + fresh > most then return -1 end
-for n = 2, #KEYS do
+if wait > 0 then return {wait, history} end
+if fresh > 0 and redis.call('ZCARD', index) + fresh > most then return {-1, history} end
+for n = 3, #KEYS do
   redis.call('ZADD', KEYS[n], now, stamp .. marks[n])
   redis.call('ZADD', index, lives[n], KEYS[n])
   live_until(KEYS[n], lives[n])
   live_until(index, lives[n])
 end
-return 0
+return {0, history}
 """
 )
 

@@ -12,6 +12,7 @@ from harness.site import Site
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
+from gateway.identity import limits
 from gateway.identity.limits import ACCOUNT, HOUR, NETWORK, PAIR
 from gateway.identity.meter import MemoryMeter, Quota
 from gateway.identity.throttle import Count, Held, MemoryCounters, Over
@@ -73,6 +74,26 @@ async def test_while_redis_is_there_its_count_decides(node: Node) -> None:
     assert await node.uses(6) == 5
     await RedisCounters(node.way.link, node.way.names, Clock()).clear(ANN)
     assert await node.uses(6) == 5
+
+
+async def test_a_server_that_lost_its_data_is_no_fresh_start(node: Node, server: Server) -> None:
+    """Emptied, or back without it so fast that no call failed: what this process has counted binds."""
+    assert await node.uses(6) == 5
+    server.cli("FLUSHALL")
+    assert await node.uses(6) == 0
+
+
+async def test_a_server_that_lost_nothing_forgives(node: Node) -> None:
+    """The other side: the same history, in which another node has cleared the account's failures."""
+    assert await node.uses(6) == 5
+    await RedisCounters(node.way.link, node.way.names, Clock()).clear(ANN)
+    assert await node.uses(1) == 1
+
+
+def test_the_longest_life_is_that_of_the_longest_rule() -> None:
+    """For as long a history that was lost may matter."""
+    rules = [rule for rule in vars(limits).values() if isinstance(rule, limits.Rule)]
+    assert max(rule.life(slowed) for rule in rules for slowed in (True, False)) == limits.LONGEST_LIFE
 
 
 async def test_an_outage_is_no_fresh_start(node: Node, server: Server) -> None:
@@ -192,9 +213,9 @@ async def test_a_server_that_takes_no_writes_is_away(node: Node, server: Server,
 
 
 async def test_calls_that_wait_for_their_turn_are_no_outage(server: Server) -> None:
-    """Four times as many as go at once, of which each takes half of its patience."""
-    async with Way(server.url, patience=0.4) as way:
-        found = await asyncio.gather(*(way.link.do(lambda _: asyncio.sleep(0.2, True)) for _ in range(4 * AT_ONCE)))
+    """Four times as many as go at once: the last ones end after more than the patience that each of them has."""
+    async with Way(server.url, patience=3.0) as way:
+        found = await asyncio.gather(*(way.link.do(lambda _: asyncio.sleep(0.8, True)) for _ in range(4 * AT_ONCE)))
         assert (all(found), way.link.outages) == (True, 0)
 
 
@@ -245,7 +266,7 @@ async def test_every_key_has_an_end(server: Server) -> None:
         await counters.remember("ann", "192.0.2.1")
         await RedisMeter(way.link, way.names, Clock()).count(CALLS, "ann")
     keys = server.cli("KEYS", "*").split()
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert all(int(server.cli("PTTL", key)) > 0 for key in keys)
     assert not any("ann" in key or "192" in key for key in keys)
 
