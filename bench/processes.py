@@ -102,14 +102,14 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """To the process that was started alone, not to its children."""
         self._popen.send_signal(number)
 
     def last_words(self) -> str:
         return " | ".join(self.log.read_text(errors="replace").split("\n")[-4:]).strip()[-400:]
 
-    def signal_all(self, number: signal.Signals) -> None:
+    def send_all(self, number: signal.Signals) -> None:
         """To the whole group."""
         os.killpg(self._popen.pid, number)
 

@@ -112,4 +112,4 @@ class Gateway:
         return family[1:] or family
 
     def reload(self) -> None:
-        self.process.signal(signal.SIGHUP)
+        self.process.send(signal.SIGHUP)

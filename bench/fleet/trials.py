@@ -111,13 +111,13 @@ async def _clock(fleet: Fleet, seconds: int, name: str) -> Outcome:
 async def black_hole(fleet: Fleet) -> Outcome:
     """An upstream that accepts and never answers costs the callers of another one nothing."""
     async with loaded(fleet) as tally:
-        fleet.hole.process.signal_all(signal.SIGSTOP)
+        fleet.hole.process.send_all(signal.SIGSTOP)
         cases = [Case("known", PATH.replace("orders", "hole"), case.header, case.email) for case in fleet.callers.known]
         try:
             async with under_load((fleet.balancer.port,), [c for c in cases if c.header][:8], connections=16) as hole:
                 await asyncio.sleep(6)
         finally:
-            fleet.hole.process.signal_all(signal.SIGCONT)
+            fleet.hole.process.send_all(signal.SIGCONT)
     return Outcome("an upstream black-holed", tally, f"its own callers: {dict(hole.failed)}, {hole.passed} passed")
 
 
@@ -139,7 +139,7 @@ async def upgraded(fleet: Fleet) -> Outcome:
     gateway = fleet.gateways[0]
     before = set(gateway.worker_pids())
     async with loaded(fleet, gateway.port) as tally:
-        gateway.process.signal(signal.SIGUSR2)
+        gateway.process.send(signal.SIGUSR2)
         await asyncio.sleep(8)
         await asyncio.to_thread(gateway.wait_until_ready)
     left = before & set(gateway.worker_pids())

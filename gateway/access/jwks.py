@@ -83,7 +83,7 @@ class Jwks:
         told: Told = lambda _issuer, _reason: None,
         documents: Documents | None = None,
     ) -> None:
-        """patience: seconds that one fetch may take. told: of outages, each once, and of their end.
+        """patience: seconds that one fetch of this node may take. told: of outages, each once, and of their end.
 
         documents: shared with other nodes; None for a node alone.
         """
@@ -141,6 +141,8 @@ class _IssuerKeys:
         self._now = clock.monotonic
         self._epoch_now = clock.now
         self._held = 0.0  # when the document was fetched, by whichever node, in seconds since the epoch
+        self._between = clock.between
+        self._early = 1.0  # of the time until the next refresh: nodes that fetched together do not ask together
         self._patience = patience
         self._keys: Mapping[str, VerifyingKey] = {}
         self._fetched_at: float | None = None
@@ -187,7 +189,7 @@ class _IssuerKeys:
             await sleep(max((self._retry_at if self._failures else self._refresh_at()) - self._now(), 0.0))
 
     def _refresh_at(self) -> float:
-        return (self._now() if self._fetched_at is None else self._fetched_at) + self._refresh_in
+        return (self._now() if self._fetched_at is None else self._fetched_at) + self._refresh_in * self._early
 
     async def _look_again(self) -> None:
         if self.flight is None:
@@ -198,8 +200,7 @@ class _IssuerKeys:
 
     async def _load(self, again: bool) -> None:
         try:
-            async with asyncio.timeout(self._patience):
-                fetched = await self._newest(again)
+            fetched = await self._newest(again)
             keys = self._keys if fetched is None else parse_jwks(fetched.body)
         except Exception as error:  # whatever an issuer sends: the refresh goes on
             if not self._failures:
@@ -218,14 +219,18 @@ class _IssuerKeys:
 
     async def _newest(self, again: bool) -> Fetched | None:
         if self._documents is None:
-            return await self._fetch(self._source.url)
+            return await self._bounded()
         return await self._documents.newer(self._source, self._held, again, self._checked)
 
     async def _checked(self) -> Fetched:
         """What is not a key set is offered to nobody."""
-        fetched = await self._fetch(self._source.url)
+        fetched = await self._bounded()
         parse_jwks(fetched.body)
         return fetched
+
+    async def _bounded(self) -> Fetched:
+        async with asyncio.timeout(self._patience):
+            return await self._fetch(self._source.url)
 
     def _keep(self, keys: Mapping[str, VerifyingKey], fetched: Fetched) -> None:
         now = self._epoch_now()
@@ -233,6 +238,7 @@ class _IssuerKeys:
         self._held = fetched.at or now
         self._fetched_at = self._now() - max(now - self._held, 0.0)
         self._refresh_in = refresh_seconds(fetched.max_age)
+        self._early = self._between(0.9, 1.0)
 
     def _unavailable(self) -> DependencyFailed:
         wait = max(self._retry_at - self._now(), 1.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.app.decide import mount_faults
 from gateway.app.mails import make_renderer
+from gateway.app.sharing import unusable_ca
 from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
 from gateway.edge.pool import Endpoint, Upstream, Watch
@@ -18,6 +19,7 @@ from gateway.settings import model
 from gateway.settings.faults import Fault, SettingsInvalid, quoted
 from gateway.settings.files import Files
 from gateway.settings.load import Keys, Loaded, load
+from gateway.settings.store_url import named_files
 from gateway.store.seal import master_key
 from gateway.wire.reader import Limits
 
@@ -79,6 +81,9 @@ def _start_faults(loaded: Loaded) -> Iterator[Fault]:
     if isinstance(access_log, Path) and not access_log.parent.is_dir():
         message = f"there is no folder {quoted(access_log.parent)} for the access log"
         yield loaded.place(("log", "access")).fault("file_missing", message)
+    for name, path in named_files(loaded.settings.store.url).items():
+        if not Path(path).is_file():
+            yield loaded.place(("store", "url")).fault("file_missing", f"there is no file {quoted(path)} for {name}")
 
 
 def _unreachable(loaded: Loaded, place: int, route: Route) -> Iterator[Fault]:
@@ -141,6 +146,9 @@ def _tls_faults(loaded: Loaded) -> list[Fault]:
         except (OSError, ssl.SSLError) as error:
             place = loaded.place(("upstreams", name, "tls", "ca"))
             faults.append(place.fault("bad_certificate", _why(error)))
+    unusable = unusable_ca(settings.state)
+    if unusable is not None:
+        faults.append(loaded.place(("state", "ca")).fault("bad_certificate", unusable))
     return faults
 
 

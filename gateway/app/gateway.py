@@ -81,7 +81,7 @@ class Gateway:
         self._number = 0
         self._reloading = asyncio.Lock()
         self._stopping = False
-        self._old: set[Core] = set()  # of earlier generations, which exchanges still go by
+        self._others: set[Core] = set()  # of earlier generations, which exchanges still go by, and the one to come
         self._tasks: set[asyncio.Task[None]] = set()
         self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
@@ -121,16 +121,16 @@ class Gateway:
         await self._open_store(settings)
         self._fetch = HttpFetch()
         self._closers.push_async_callback(self._fetch.aclose)
+        between = self._clock.between
+        self.poll = RevocationPoll(self._store.revocations, self._revoked, self._log, self._clock.now, between=between)
+        await self.poll.begin()  # before the keys are read: no change of theirs is missed
         await self._open_core(settings)
-        self.poll = RevocationPoll(self._store.revocations, self._revoked, self._log, self._clock.now)
-        await self.poll.start()
+        self.poll.start()
         self._lasting.notices.on_change = self._changed
         self._closers.push_async_callback(self.poll.aclose)
         if self.shared is not None:
             self.shared.listen(self.poll.look)
-        self.upkeep = Upkeep(
-            self._store, lambda: [core.authenticator.take_used() for core in self._cores()], self._log, self._clock.now
-        )
+        self.upkeep = Upkeep(self._store, self._take_used, self._log, self._clock)
         self.upkeep.start()
         self._closers.push_async_callback(self.upkeep.aclose)
         self.mails = Mails(self._store, lambda: self._settings, self._clock, self._log)
@@ -191,6 +191,9 @@ class Gateway:
     def _core(self, settings: model.Settings, number: int, jwks: Jwks) -> Core:
         registry = self.metrics_registry
         return Core(settings, number, self._store, jwks, self._clock, self._log, registry, lasting=self._lasting)
+
+    def _take_used(self) -> list[Mapping[str, float]]:
+        return [core.authenticator.take_used() for core in self._cores()]
 
     async def _open_admin(self, address: Address) -> None:
         self._admin = Listener(admin.build(self, self._admin_access, self._log), address.host, address.port)
@@ -285,6 +288,8 @@ class Gateway:
             number = self._number + 1
             core = await asyncio.to_thread(self._core, settings, number, jwks)
             undo.push_async_callback(core.aclose)
+            self._others.add(core)  # what is revoked from now on is for it too
+            undo.callback(self._others.discard, core)
             await self._ensure_keys(settings)
             await core.start()
             logged, kept = self.observer.access_log, self._keeps_access_log(settings)
@@ -307,6 +312,7 @@ class Gateway:
             self._tls.load_cert_chain(tls.cert, tls.key)
 
     def _adopt(self, settings: model.Settings, core: Core, number: int) -> None:
+        self._others.discard(core)
         self._settings, self.core, self._number = settings, core, number
         self.edge.adopt(core.generation)
         self._relevel(settings.log.level)
@@ -314,7 +320,7 @@ class Gateway:
     def _retire(self, core: Core, own_jwks: bool) -> None:
         """A tunnel may keep the generation for days: what was verified for it is dropped now."""
         core.authenticator.purge((Revocation(0, "all", ""),))
-        self._old.add(core)
+        self._others.add(core)
         self._begin(self._ended(core, own_jwks))
 
     async def _ended(self, core: Core, own_jwks: bool) -> None:
@@ -325,7 +331,7 @@ class Gateway:
         if own_jwks:
             await core.jwks.aclose()
         self.upkeep.take(core.authenticator.take_used())
-        self._old.discard(core)
+        self._others.discard(core)
 
     def _in_use(self, core: Core) -> bool:
         return any(client.uses(core.generation) for client in self.edge.clients)
@@ -337,7 +343,7 @@ class Gateway:
 
     def _cores(self) -> Iterator[Core]:
         yield self.core
-        yield from tuple(self._old)
+        yield from tuple(self._others)
 
     def _revoked(self, rows: Sequence[Revocation]) -> None:
         for core in self._cores():

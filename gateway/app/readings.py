@@ -12,6 +12,7 @@ from gateway.store.sql import Store
 if TYPE_CHECKING:
     from gateway.app.gateway import Gateway
 
+LATE_SECONDS = 5.0  # without a look at the table, which there are two of in a second
 REACH_SECONDS = 1.5  # less than a check of `/readyz` may take: what is too slow is told as what it is
 
 
@@ -35,12 +36,15 @@ def register(gateway: "Gateway") -> None:
     read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
     read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
+    read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
+    read("gateway_store_up", lambda: gateway.poll.readable)
     read("gateway_reloads", lambda: gateway.reloads)
     shared = gateway.shared
     if shared is not None:
         read("gateway_state_up", lambda: shared.alive)
         read("gateway_state_outages", lambda: shared.outages)
         read("gateway_state_looks", lambda: shared.looks)
+        read("gateway_state_subscribed", lambda: shared.subscribed)
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:
@@ -60,8 +64,12 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
         found = [Condition("draining")] if gateway.edge.draining else []
         if not gateway.poll.alive:
             found.append(Condition("revocations_unread"))
+        if gateway.poll.age > LATE_SECONDS:
+            found.append(Condition("revocations_late"))
         if gateway.shared is not None and not gateway.shared.alive:
             found.append(Condition("state_unavailable"))
+        if gateway.shared is not None and gateway.shared.unheard:
+            found.append(Condition("state_unsubscribed"))
         pending = gateway.core.jwks.pending()
         for issuer, age in gateway.core.jwks.ages().items():
             if age is None:

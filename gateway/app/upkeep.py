@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, Protocol
 
+from gateway.clock import Clock
 from gateway.ops.logs import Log
 
 USED_SECONDS: Final = 60.0  # a list of sessions may lag that far behind
@@ -22,13 +23,12 @@ class Books(Protocol):
 class Upkeep:
     """used: takes what was used since it was last asked, from every generation."""
 
-    def __init__(
-        self, books: Books, used: Callable[[], Iterable[Mapping[str, float]]], log: Log, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, books: Books, used: Callable[[], Iterable[Mapping[str, float]]], log: Log, clock: Clock) -> None:
         self._books = books
         self._used = used
         self._log = log
-        self._now = now
+        self._now = clock.now
+        self._between = clock.between
         self._kept: dict[str, float] = {}  # not written yet
         self._failing = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -68,7 +68,7 @@ class Upkeep:
 
     async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(self._between(0.8 * seconds, 1.2 * seconds))  # not all workers at one instant
             await self._attempt(work)
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:

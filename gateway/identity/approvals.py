@@ -6,6 +6,7 @@ A wrong pair of name and address begins a decoy: the same work, and no mail.
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from gateway.errors import RequestRejected
@@ -14,7 +15,7 @@ from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
-from gateway.identity.notices import moment, stamp
+from gateway.identity.notices import moment, stamp, written
 from gateway.identity.origin import Origin
 from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
@@ -102,7 +103,7 @@ class Approvals:
         live = found is not None and found.is_live(self._core.clock.now())
         if found is None or not live or found.purpose != "approval" or found.state != "approved":
             raise RequestRejected("code_wrong")
-        methods = ("email", "otp") if found.needs_code else ("email",)
+        methods = ("email",) if found.method is None else ("email", found.method)
         entered = await self._core.steps.claim(found, methods, origin, self._form)
         await self._core.throttle.entered(origin, entered.account.id)
         return entered
@@ -132,28 +133,38 @@ class Approvals:
             return "gone"
         challenge, account = found
         try:
-            await self._prove(challenge, account, code, origin)
+            method = await self._prove(challenge, account, code, origin)
         except RequestRejected as fault:
             if fault.code in ("code_wrong", "mfa_not_enabled"):  # no try is left; the factor went meanwhile
                 return "gone"
             raise
         if challenge.purpose == "new_email":
             return "confirmed" if await self._emails.take(challenge, account, origin) else "gone"
-        return "approved" if await self._core.challenges.decide(challenge.id, True) else "gone"
+        return "approved" if await self._core.challenges.decide(challenge.id, True, method) else "gone"
 
     async def deny(self, link: str) -> Outcome:
-        """Void from now on."""
+        """Void from now on; of a login the account is told.
+
+        That mail counts for no limit: there is one at most for each that brought a link, and those are counted.
+        """
         found = await self._undecided(link)
-        if found is None or not await self._core.challenges.decide(found[0].id, False):
+        if found is None:
             return "gone"
+        challenge, account = found
+        letter = _denied(challenge, account) if challenge.purpose == "approval" else None
+        if not await self._core.challenges.decide(challenge.id, False, letter=letter):
+            return "gone"
+        self._core.notices.posted()
         return "denied"
 
-    async def _prove(self, challenge: Challenge, account: Account, code: str, origin: Origin) -> None:
+    async def _prove(self, challenge: Challenge, account: Account, code: str, origin: Origin) -> str | None:
+        """The method of the second factor; None where none is needed."""
         if not challenge.needs_code:
-            return
+            return None
         if not code.strip():
             raise RequestRejected("mfa_code_wrong")  # a button pressed too early costs no try
-        await self._core.factors.prove(account, code, origin, lambda: self._core.challenges.spend_try(challenge.id))
+        spend = partial(self._core.challenges.spend_try, challenge.id)
+        return await self._core.factors.prove(account, code, origin, spend)
 
     async def _undecided(self, link: str) -> tuple[Challenge, Account] | None:
         """What may still be decided, with the account as it was when it was asked."""
@@ -180,6 +191,12 @@ def require_platform(text: str) -> str:
 def unlinked(platform: str) -> str:
     """For a mail: anybody chooses these words, and mail programs make links of whatever looks like a host's name."""
     return _STEERING.sub(" ", platform).strip()
+
+
+def _denied(challenge: Challenge, account: Account) -> Letter | None:
+    """Of whoever asked, as the mail before it: who pressed the button holds the mail."""
+    asked, platform = Origin(challenge.ip or ""), unlinked(challenge.platform)
+    return written("login_denied", account, asked, challenge.created_at, platform=platform)
 
 
 def _named(account: Account | None, name: str) -> Account | None:

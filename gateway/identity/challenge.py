@@ -28,7 +28,8 @@ class Challenge:
     id, so that a stranger who names an address ends nothing. epoch: of the account when it was begun, for those in two
     steps. needs_code: a second factor is to come. draft: a TOTP secret (base32) that this login enrols.
 
-    platform: what the client calls itself. Times are seconds since the epoch.
+    platform: what the client calls itself. method: of the second factor that approved it (`Factors.prove`). Times are
+    seconds since the epoch.
     """
 
     id: str
@@ -49,9 +50,19 @@ class Challenge:
     needs_code: bool = False
     draft: str | None = field(default=None, repr=False)
     platform: str = ""
+    method: str | None = None
 
     def is_live(self, now: float) -> bool:
         return self.state in ("open", "shown", "approved") and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    """A challenge to be begun. link: the digest of what its letter opens."""
+
+    challenge: Challenge
+    link: bytes | None = field(repr=False)
+    letter: Letter
 
 
 class ChallengeStore(Protocol):
@@ -72,8 +83,11 @@ class ChallengeStore(Protocol):
     async def begun_by(self, account_id: str, dialect: str, ip: str, user_agent: str) -> Challenge | None:
         """The newest live login that needs a code, and that this client began."""
 
-    async def decide(self, challenge_id: str, approved: bool) -> bool:
-        """Approve or deny. False when it is dead, or decided."""
+    async def decide(
+        self, challenge_id: str, approved: bool, method: str | None = None, letter: Letter | None = None
+    ) -> bool:
+        """Approve or deny. method: of the second factor that was proved. False when it is dead, or decided; then no
+        letter goes either."""
 
     async def confirm_email(
         self, challenge_id: str, account_id: str, address: str, key: str, letter: Letter | None

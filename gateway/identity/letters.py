@@ -14,6 +14,7 @@ LetterKind = Literal[
     "recovery_code_used",  # left, when, ip, platform
     "connection_string_created",  # name, tenant, role, expires, when, ip, platform
     "login_approval",  # link, minutes, when, ip, platform
+    "login_denied",  # when, ip, platform
     "email_confirmation",  # link, minutes, when, ip, platform
     "email_changed",  # when, ip, platform
     "identity_linked",  # provider, when, ip, platform

@@ -1,7 +1,7 @@
 """Addresses that an account is to have: each is nothing but a wish until its link was opened and confirmed."""
 
 from gateway.identity import addresses, codes
-from gateway.identity.challenge import Challenge
+from gateway.identity.challenge import Challenge, Mailed
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account
 from gateway.identity.notices import stamp, written
@@ -28,19 +28,25 @@ class NewEmails:
 
         The account's older wishes end.
         """
+        on = (await self._core.factors.held(account.id)).active is not None
+        wish = self.wish(account, address, platform, origin, needs_code=on)
+        await self._core.challenges.begin(wish.challenge, wish.link, wish.letter)
+        self._core.notices.posted()
+        return wish.challenge.expires_at
+
+    def wish(
+        self, account: Account, address: addresses.Address, platform: str, origin: Origin, *, needs_code: bool
+    ) -> Mailed:
+        """What `ask` begins, for whoever stores it with more. needs_code: a second factor is on."""
         clock = self._core.clock
         now, link = clock.now(), codes.link_token(clock)
-        on = (await self._core.factors.held(account.id)).active is not None
         challenge = Challenge(
             clock.uuid4(), "new_email", now, now + CONFIRM_SECONDS, self._dialect, account_id=account.id,
             address=address.text, address_key=account.id, ip=origin.address, user_agent=origin.agent,
-            epoch=account.epoch, needs_code=on, platform=platform,
+            epoch=account.epoch, needs_code=needs_code, platform=platform,
         )  # fmt: skip
         told = {**stamp(origin, now), "link": f"{self._page}{link}", "minutes": str(round(CONFIRM_SECONDS / 60))}
-        letter = Letter("email_confirmation", address.text, told)
-        await self._core.challenges.begin(challenge, codes.link_digest(link), letter)
-        self._core.notices.posted()
-        return challenge.expires_at
+        return Mailed(challenge, codes.link_digest(link), Letter("email_confirmation", address.text, told))
 
     async def take(self, challenge: Challenge, account: Account, origin: Origin) -> bool:
         """Makes the address the account's own, in place of the old one, which is told. Logins under way end.

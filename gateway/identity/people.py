@@ -4,8 +4,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from gateway.errors import DependencyFailed, RequestRejected
+from gateway.identity.challenge import Mailed
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, Password
+from gateway.identity.model import Account, Issue, Password
 from gateway.identity.passwords import Passwords
 
 MAX_FAILURES = 100  # wrong passwords in a row; then a mail has to set a new one
@@ -22,10 +23,14 @@ class People(Protocol):
 
     async def account(self, account_id: str) -> Account: ...
 
-    async def add_account(
-        self, account: Account, email_key: str, username_key: str | None = None, phc: str | None = None
+    async def add_account(self, account: Account, email_key: str) -> None:
+        """With its address as a proven one. May be "conflict": the address is taken."""
+
+    async def register(
+        self, account: Account, username_key: str, session: Issue, phc: str | None = None, wish: Mailed | None = None
     ) -> None:
-        """With its address as a proven one, or without any. May be "conflict": name or address is taken."""
+        """Store a new account that has no address yet, with its first session, its password, and the wish for an
+        address with its mail: all or nothing. May be "conflict": the name is taken."""
 
     async def has_people(self) -> bool:
         """Whether any account of a person is there, in whatever status."""

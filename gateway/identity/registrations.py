@@ -37,8 +37,12 @@ class Registrations:
             await self._emails.admit(address, origin)
         clock = self._core.clock
         account = Account(clock.uuid4(), shown, Owner(clock.uuid4(), "", username=shown))
-        await self._core.people.add_account(account, "", key)
-        # before the session: should that one fail, whoever confirms the address still gets into what has the name now
+        wish = None
         if address is not None:
-            await self._emails.ask(account, address, platform, origin)
-        return await self._core.steps.handed(account, origin, self._form, platform=platform)
+            wish = self._emails.wish(account, address, platform, origin, needs_code=False)
+        issue, entered = await self._core.steps.first(account, origin, self._form, platform=platform)
+        # at once: a name without its session, or without its mail, would be taken for ever, by nobody
+        await self._core.people.register(account, key, issue, wish=wish)
+        if wish is not None:
+            self._core.notices.posted()
+        return entered

@@ -171,6 +171,15 @@ class Steps:
         await self._challenges.begin(challenge, None, None)
         return await self._claim(challenge, (), 1, origin, await self._session(account, form))
 
+    async def first(self, account: Account, origin: Origin, form: Form, *, platform: str) -> tuple[Issue, Entered]:
+        """The session of an account that is not there yet: good once the two are stored, together.
+
+        form: of opaque sessions; a JWT is minted for an account that is there.
+        """
+        session = await self._session(account, form)
+        issue = self._issue(platform, (), 1, origin, session)
+        return issue, Entered(account, issue.grant, session.told(issue.grant))
+
     async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Entered:
         """The session of a challenge that was approved. Raises RequestRejected("code_wrong")."""
         session = await self._session(await self._holder(challenge), form)
@@ -214,7 +223,7 @@ class Steps:
     async def _claim(
         self, challenge: Challenge, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session
     ) -> Entered:
-        issue = self._issue(challenge, methods, aal, origin, to)
+        issue = self._issue(challenge.platform, methods, aal, origin, to)
         claiming = self._challenges.claim(challenge.id, issue, challenge.epoch, None, single=to.form.single)
         entered = await _entered(claiming, to, issue.grant)
         if to.form.single:
@@ -225,7 +234,7 @@ class Steps:
         """The session, and the factor that it was begun with becomes the account's: both or neither."""
         spend = partial(self._challenges.spend_try, challenge.id)
         factor = await self._factors.prove_draft(to.account, draft, code, origin, spend)
-        issue = self._issue(challenge, ("pwd", "otp"), 2, origin, to)
+        issue = self._issue(challenge.platform, ("pwd", "otp"), 2, origin, to)
         letter = written("mfa_enabled", to.account, origin, self._clock.now())
         claiming = self._challenges.claim_enrolling(challenge.id, issue, challenge.epoch, factor, letter)
         entered = await _entered(claiming, to, issue.grant)
@@ -236,12 +245,12 @@ class Steps:
         secret = form.secret(self._clock) if form.secret is not None else None
         return _Session(account, form, secret, await self.minting(account) if secret is None else lambda _: secret)
 
-    def _issue(self, challenge: Challenge, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session) -> Issue:
+    def _issue(self, platform: str, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session) -> Issue:
         now, form, secret = self._clock.now(), to.form, to.secret
         shape: Presentation = "jwt" if secret is None else "opaque"
         grant = Grant(
             self._clock.uuid4(), to.account.id, "session", shape, now, now + form.lifetime,
-            name=challenge.platform or origin.platform, dialect=form.dialect, aal=aal, amr=methods, idle=form.idle,
+            name=platform or origin.platform, dialect=form.dialect, aal=aal, amr=methods, idle=form.idle,
         )  # fmt: skip
         digest = secret_digest("opaque", secret.encode()) if secret is not None else None
         shown = "" if secret is None else secret[:SHOWN]

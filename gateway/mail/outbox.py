@@ -15,7 +15,7 @@ from gateway.errors import DependencyFailed
 from gateway.identity.letters import Letter
 from gateway.mail.delivery import Transport, Undelivered
 
-POLL: Final = 1.0  # seconds between two looks
+POLL: Final = 1.0  # seconds between two looks, more or less
 AT_ONCE: Final = 8  # mails on their way at once, so that a slow server does not hold up the next login
 LEASE: Final = 120.0  # seconds: longer than any transport takes for one
 FIRST_DELAY: Final = 5.0  # seconds after the first failure, doubled with each
@@ -136,7 +136,7 @@ class Postman:
             except Exception as error:  # whatever it is, the next mail may be another matter
                 self._store_fails(error)
             with suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
+                async with asyncio.timeout(self._clock.between(0.8 * POLL, 1.2 * POLL)):
                     await self._woken.wait()
 
     async def _round(self, woken: bool) -> None:

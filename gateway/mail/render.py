@@ -42,6 +42,7 @@ SAMPLES: Final[Mapping[LetterKind, Mapping[str, str]]] = {
         "expires": "1 June 2027, 12:00 UTC",
     },
     "login_approval": {"link": "https://gateway.example/confirm/token", "minutes": "15"},
+    "login_denied": {},
     "email_confirmation": {"link": "https://gateway.example/confirm/token", "minutes": "60"},
     "email_changed": {},
     "identity_linked": {"provider": "acme"},

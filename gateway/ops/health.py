@@ -14,10 +14,12 @@ FATAL: dict[str, bool] = {
     "draining": True,  # new connections would be refused
     "store_unavailable": True,  # its own file: only cached callers and public routes are served
     "shared_store_unavailable": False,  # a server that every copy asks: known callers are served by each
+    "revocations_late": False,  # the table does not answer: until it does, the caches' own bound holds
     "revocations_unread": True,  # this copy alone would let revoked callers in, for as long as its cache lives
     "keys_pending": True,  # the first fetch of an issuer's keys has not ended: another copy may have them
     "keys_unavailable": False,  # it has ended without keys: one issuer's outage is not ours, its callers get 503
     "state_unavailable": False,  # limits count per process and news come by polling: every copy has the same outage
+    "state_unsubscribed": False,  # news come by polling, half a second later
     "upstream_unreachable": False,  # no live endpoint: its routes get 502, from every copy
 }
 

@@ -6,8 +6,22 @@ Every worker writes its labels in the same order, so that equal rows are equal t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-# How rows of a gauge become one, where the sum says nothing. What only grows is always summed.
+
+def _sum(one: float, other: float) -> float:
+    return one + other
+
+
+# How rows of each gauge become one. What only grows is always summed.
 GAUGES: Mapping[str, Callable[[float, float], float]] = {
+    "gateway_connections_open": _sum,
+    "gateway_websockets_open": _sum,
+    "gateway_credential_cache_entries": _sum,
+    "gateway_credential_cache_refusals": _sum,
+    "gateway_upstream_connections": _sum,
+    "gateway_store_up": min,  # one worker that cannot is what an alarm is about
+    "gateway_state_up": min,
+    "gateway_state_subscribed": min,
+    "gateway_revocations_read_age_seconds": max,
     "gateway_jwks_age_seconds": max,  # the worker that goes by the oldest keys
     "gateway_upstream_endpoints_live": min,  # the worker that sees the fewest; a sum would be of the same endpoints
 }
@@ -75,7 +89,3 @@ def family(name: str, kind: str, meaning: str, label: str, rows: Sequence[tuple[
     """Text of one family with one label, whose values need no quoting."""
     body = "".join(f'{name}{{{label}="{value}"}} {float(number)}\n' for value, number in rows)
     return f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n{body}"
-
-
-def _sum(one: float, other: float) -> float:
-    return one + other

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.settings.faults import quoted, suggestion
+from gateway.settings.state_url import state_url
 from gateway.settings.values import normalised
 
 Path = tuple[str | int, ...]
@@ -32,6 +33,7 @@ def findings(data: Data) -> Iterator[Finding]:
     yield from _upstream_tls(data)
     yield from _listeners(data)
     yield from _workers(data)
+    yield from _state(data)
     yield from _headers(data)
 
 
@@ -102,6 +104,20 @@ def _workers(data: Data) -> Iterator[Finding]:
     if isinstance(workers, int) and workers > 1 and url == "memory":
         message = "several workers need a shared state: write `state: { url: redis://HOST:6379 }`, or one worker"
         yield Finding(("listen", "workers"), "wrong_value", message)
+
+
+def _state(data: Data) -> Iterator[Finding]:
+    """Redis has no user without a password."""
+    said = _mapping(data.get("state"))
+    url = said.get("url")
+    if isinstance(url, str) and said.get("password") is None:
+        try:
+            named = state_url(url).user
+        except ValueError:
+            return
+        if named:
+            message = "the url names a user; write password: { env: NAME } or { file: path } beside it"
+            yield Finding(("state", "url"), "wrong_value", message)
 
 
 def _headers(data: Data) -> Iterator[Finding]:

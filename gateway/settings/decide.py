@@ -1,7 +1,8 @@
 """What the operator may say about the decision endpoint."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from gateway.settings import values
 from gateway.settings.fields import Model, Network, PathPrefix
 
 
@@ -10,3 +11,13 @@ class Decide(Model):
     peers: tuple[Network, ...] = Field(
         min_length=1, description="Networks of the data planes that may ask; for all others there is nothing here."
     )
+
+    @field_validator("peers")
+    @classmethod
+    def _not_everybody(cls, peers: tuple[values.Network, ...]) -> tuple[values.Network, ...]:
+        if any(network.prefixlen == 0 for network in peers):
+            raise ValueError(
+                "a network of all addresses lets everybody ask: whoever may ask is told what a credential is worth, and"
+                " is believed about the address that it came from; name the networks of the data planes"
+            )
+        return peers

@@ -10,7 +10,7 @@ class State(Model):
     url: StateUrl = placed(
         "memory",
         "Where nodes share limits and news: memory (not at all), redis://, rediss://, redis+sentinel://,"
-        " redis+cluster:// or unix://.",
+        " redis+cluster:// or unix://. Without TLS to another machine only with ?tls=off.",
     )
     password: SecretReference | None = Field(
         None, validate_default=True, description="The password of Redis; the user, if any, is in the url."
@@ -25,8 +25,6 @@ class State(Model):
         url = info.data.get("url")
         if url is None:
             return password
-        if password is None and url.user:
-            raise ValueError("the url names a user; write password: { env: NAME } or { file: path }")
         if password is not None and url.form == "memory":
             raise ValueError("the password goes with a url of Redis, as redis://127.0.0.1:6379")
         return password
@@ -36,5 +34,5 @@ class State(Model):
     def _for_tls(cls, ca: object, info: ValidationInfo) -> object:
         url = info.data.get("url")
         if ca is not None and url is not None and not url.tls:
-            raise ValueError("only rediss:// looks at it")
+            raise ValueError("ca is for a server with TLS: write rediss://, rediss+sentinel:// or rediss+cluster://")
         return ca

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final, Literal
 from urllib.parse import unquote
 
@@ -12,9 +13,13 @@ SENTINEL_PORT: Final = 26379
 MAX_DATABASE: Final = 1 << 16
 _URL = re.compile(
     r"(?P<scheme>rediss?(?:\+(?:sentinel|cluster))?)://(?:(?P<user>[^\s:@/?#,]+)@)?(?P<hosts>[^\s@/?#]+)"
-    r"(?:/(?P<path>[^\s?#]*))?"
+    r"(?:/(?P<path>[^\s?#]*))?(?P<plain>\?tls=off)?"
 )
 _SERVICE = re.compile(r"[A-Za-z0-9._-]{1,128}")  # what Sentinel takes as a master's name
+_PLAIN = (
+    "redis:// sends everything, the password too, unencrypted: write rediss://, or end the url with ?tls=off where"
+    " nobody else is on that network"
+)
 _WANTED = "redis://HOST:PORT, rediss://, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE or redis+cluster://HOST:PORT,..."
 
 
@@ -40,6 +45,8 @@ def state_url(text: str) -> StateUrl:
         return StateUrl()
     if text.startswith("unix://"):
         return _socket(text.removeprefix("unix://"))
+    if text.startswith("valkey"):
+        raise ValueError("Valkey speaks as Redis does: write redis:// or rediss://")
     found = _URL.fullmatch(text)
     if not found:
         raise ValueError(f"write memory, {_WANTED}; a password is not in the url, but in state.password")
@@ -50,12 +57,25 @@ def state_url(text: str) -> StateUrl:
     hosts = _hosts(found["hosts"], SENTINEL_PORT if form == "sentinel" else PORT)
     if form == "single" and len(hosts) > 1:
         raise ValueError("redis:// is one server; several are redis+sentinel:// or redis+cluster://")
+    tls = found["scheme"].startswith("rediss")
+    if tls and found["plain"]:
+        raise ValueError("rediss:// is TLS, and ?tls=off is none: write one of the two")
+    if not tls and not found["plain"] and not all(_is_local(at.host) for at in hosts):
+        raise ValueError(_PLAIN)
     service, database = _path(form, found["path"] or "")
     try:
         user = unquote(found["user"] or "", errors="strict")
     except UnicodeDecodeError as error:
         raise ValueError("the user of the state's url cannot be read") from error
-    return StateUrl(form, found["scheme"].startswith("rediss"), hosts, user, database, service)
+    return StateUrl(form, tls, hosts, user, database, service)
+
+
+def _is_local(host: str) -> bool:
+    """Whether what is sent there leaves this machine never."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _socket(path: str) -> StateUrl:

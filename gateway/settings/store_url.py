@@ -10,6 +10,7 @@ POSTGRES = "postgresql+asyncpg://"
 WANTED = "write sqlite:///PATH or postgresql+asyncpg://USER@HOST:PORT/NAME"
 MODES = ("disable", "require", "verify-ca", "verify-full")
 FILES = ("sslrootcert", "sslcert", "sslkey")
+_OTHER_POSTGRES = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9]+)?://")
 _SERVER = re.compile(
     r"(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,190}@"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})?(?::(?P<port>[0-9]{1,5}))?"
@@ -27,7 +28,15 @@ def store_url(text: str, placed: Callable[[str], object] = str) -> str:
         return f"sqlite:///{placed(_sqlite_path(text))}"
     if text.startswith(POSTGRES):
         return _postgres_url(text, placed)
+    if _OTHER_POSTGRES.match(text):
+        raise ValueError("write postgresql+asyncpg:// in the place of what stands before the user")
     raise ValueError(f"this is no store that is known: {WANTED}")
+
+
+def named_files(url: str) -> dict[str, str]:
+    """Paths by sslrootcert, sslcert and sslkey, of what `store_url` returned."""
+    said = dict(parse_qsl(urlsplit(url).query)) if url.startswith(POSTGRES) else {}
+    return {name: said[name] for name in FILES if name in said}
 
 
 def _sqlite_path(text: str) -> str:
@@ -49,6 +58,8 @@ def _postgres_url(text: str, placed: Callable[[str], object]) -> str:
     said = _options(found["query"] or "")
     if not found["host"] and "host" not in said:
         raise ValueError("name a host, or the directory of a Unix socket: ...@/NAME?host=/run/postgresql")
+    if found["host"] and "host" in said:
+        raise ValueError("the url has a server's name and the directory of a socket: write one of the two")
     for name in said.keys() & set(FILES):
         said[name] = str(placed(said[name]))
     query = "&".join(f"{name}={quote(value, safe='/')}" for name, value in said.items())
@@ -64,6 +75,8 @@ def _options(query: str) -> dict[str, str]:
         raise ValueError("?host= is the absolute directory of a Unix socket; a server's name stands before the port")
     if said.get("sslmode", MODES[0]) not in MODES:
         raise ValueError(f"sslmode is one of {', '.join(MODES)}")
+    if said.get("sslmode") == MODES[0] and said.keys() & set(FILES):
+        raise ValueError(f"with sslmode=disable nobody looks at {', '.join(FILES)}: leave out one or the other")
     if ("sslkey" in said) and ("sslcert" not in said):
         raise ValueError("sslkey goes with sslcert")
     return said

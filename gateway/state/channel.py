@@ -8,8 +8,10 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from gateway.clock import BETWEEN, Between
 from gateway.errors import DependencyFailed
-from gateway.state.link import Link, end
+from gateway.state.answers import why
+from gateway.state.link import Link, Told, end
 
 LOOKS_APART: Final = 0.2  # seconds: five looks a second, whatever is sent: of 400 workers, 2,000 reads of the table
 QUIET_SECONDS: Final = 5.0  # without a message: then the server has to answer a ping in the same time
@@ -18,7 +20,7 @@ RETRY_LAST: Final = 2.0
 
 
 class Channel:
-    """looks: how many were made. subscribed: whether news arrive."""
+    """looks: how many were made. subscribed: whether news arrive. failing: whether they cannot: the last try failed."""
 
     def __init__(
         self,
@@ -26,10 +28,18 @@ class Channel:
         name: str,
         look: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        told: Told = lambda _why: None,
+        between: Between = BETWEEN,
     ) -> None:
-        """look: reads what is new. It is called when something was published, and when that may have been missed."""
+        """look: reads what is new. It is called when something was published, and when that may have been missed.
+
+        told: why there is no subscription, once; None when there is one again.
+        """
         self.looks = 0
         self.subscribed = False
+        self.failing = False
+        self._tell = told
+        self._between = between
         self._link = link
         self._name = name
         self._look = look
@@ -63,10 +73,17 @@ class Channel:
         while True:
             try:
                 await self._follow()
-            except Exception:  # whatever it was: the link tells of outages, and the table is polled meanwhile
+            except Exception as error:  # whatever it was: the table is polled meanwhile, and this is tried again
                 wait = RETRY_FIRST if self.subscribed else min(wait * 2, RETRY_LAST)
+                self._failed(error)
             self.subscribed = False
-            await self._sleep(wait)
+            await self._sleep(self._between(0.8 * wait, 1.2 * wait))
+
+    def _failed(self, error: Exception) -> None:
+        """One that breaks is made again at once, and the link tells of outages: neither is told here."""
+        if not self.subscribed and not self.failing and self._link.alive:
+            self.failing = True
+            self._tell(why(error))
 
     async def _follow(self) -> None:
         """Until the connection breaks, or the server is silent to a ping."""
@@ -80,7 +97,7 @@ class Channel:
                     asked = False
                     self._told(message.get("type"))
                 elif asked:
-                    return
+                    raise TimeoutError("no answer to a ping")
                 else:
                     asked = True
                     await subscription.ping()
@@ -92,5 +109,8 @@ class Channel:
     def _told(self, kind: object) -> None:
         if kind == "subscribe":  # what was published before was not heard
             self.subscribed = True
+            if self.failing:
+                self.failing = False
+                self._tell(None)
         if kind in ("subscribe", "message"):
             self._wake.set()

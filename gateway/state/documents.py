@@ -5,6 +5,7 @@ Redis can take a document away, or put an older one of the same issuer back for 
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -16,8 +17,10 @@ from gateway.state.link import CODE, Link
 from gateway.state.names import Names
 
 SKEW: Final = 60.0  # seconds that the clock of another node may be ahead
-LOOKS: Final = 20  # for what another node is fetching, before one fetches oneself
-LOOK_SECONDS: Final = 0.1
+TURN_SECONDS: Final = FETCH_SECONDS + 1.0  # that one node has alone: as long as its fetch may take, and a bit
+LOOK_SECONDS: Final = 0.1  # between looks for what another node is fetching
+LOOKS: Final = round(TURN_SECONDS / LOOK_SECONDS) + 1
+FAILED: Final = b"failed"  # in the place of when a turn began
 
 
 class Sealer(Protocol):
@@ -56,7 +59,11 @@ class SharedDocuments:
             return await fetch()
         if found is not _MINE:
             return found
-        fetched = await fetch()
+        try:
+            fetched = await fetch()
+        except BaseException:
+            await self._give_up(self._lease(source, again), again)
+            raise
         await self._offer(source, fetched)
         return fetched
 
@@ -65,23 +72,33 @@ class SharedDocuments:
         found = await self._read(source, held)
         if found is not None:
             return found
-        name = self._names.document(source.issuer, source.url)
-        at = self._now()
-        seconds = UNKNOWN_KID_WINDOW if again else FETCH_SECONDS
-        lease = f"{name}:{'again' if again else 'turn'}"
-        if await self._link.do(lambda client: client.set(lease, repr(at).encode(), px=int(seconds * 1000), nx=True)):
+        lease, at = self._lease(source, again), repr(self._now()).encode()
+        seconds = UNKNOWN_KID_WINDOW if again else TURN_SECONDS
+        if await self._link.do(lambda client: client.set(lease, at, px=int(seconds * 1000), nx=True)):
             return _MINE
         for _ in range(LOOKS):
-            begun = _seconds(await self._link.do(lambda client: client.get(lease)))
+            turn = await self._link.do(lambda client: client.get(lease))
             found = await self._read(source, held)
             if found is not None:
                 return found
+            begun = _seconds(turn)
             if again and begun is not None and held >= begun:
                 return None  # what is held was fetched in this window
+            if turn is None or turn == FAILED:
+                break
             await self._sleep(LOOK_SECONDS)
         if again:
             raise DependencyFailed("keys_unavailable", "the node whose turn it was has not fetched them")
         return _MINE
+
+    def _lease(self, source: KeySource, again: bool) -> str:
+        return f"{self._names.document(source.issuer, source.url)}:{'again' if again else 'turn'}"
+
+    async def _give_up(self, lease: str, again: bool) -> None:
+        """Nobody waits for this node. The window of unknown `kid`s stays: it has had its fetch."""
+        life = UNKNOWN_KID_WINDOW if again else LOOK_SECONDS
+        with contextlib.suppress(DependencyFailed):
+            await self._link.do(lambda client: client.set(lease, FAILED, px=int(life * 1000)))
 
     async def _read(self, source: KeySource, held: float) -> Fetched | None:
         """What is there, if it can be believed, is fresh, and newer than what is held."""

@@ -132,3 +132,9 @@ local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
 return {full, count, oldest + length - now}
 """
 )
+
+# KEYS: one that nobody else writes.
+PROBE = """
+redis.call('SET', KEYS[1], '1', 'PX', 1000)
+return 1
+"""

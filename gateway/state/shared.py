@@ -11,7 +11,7 @@ from gateway.state.connection import Said, connect
 from gateway.state.counters import RedisCounters
 from gateway.state.documents import Sealer, SharedDocuments
 from gateway.state.falling_back import FallingBackCounters
-from gateway.state.link import Link, Told
+from gateway.state.link import Link, Refused, Told
 from gateway.state.meter import FallingBackMeter, RedisMeter
 from gateway.state.names import Mac, Names
 
@@ -28,10 +28,18 @@ class SharedState:
         sealer: Sealer,
         clock: Clock,
         told: Told,
+        unsubscribed: Told,
+        refused: Refused,
     ) -> None:
-        """mac, sealer: under keys that come from the master key. told: why the state is away, None when it is back."""
+        """mac, sealer: under keys that come from the master key. told: why the state is away, None when it is back.
+
+        unsubscribed: as in Channel. refused: as in Link.
+        """
         self._names = Names(mac)
-        self._link = Link(connect(said, password, ca), self._names.probe, told)
+        self._clock = clock
+        self._unsubscribed = unsubscribed
+        client = connect(said, password, ca)
+        self._link = Link(client, self._names.probe, told, refused=refused, between=clock.between)
         self.counters = FallingBackCounters(RedisCounters(self._link, self._names, clock), MemoryCounters(clock), clock)
         self.meter = FallingBackMeter(RedisMeter(self._link, self._names, clock), MemoryMeter(clock))
         self.documents = SharedDocuments(self._link, self._names, sealer, clock)
@@ -55,13 +63,19 @@ class SharedState:
         """Whether news arrive."""
         return self._channel is not None and self._channel.subscribed
 
+    @property
+    def unheard(self) -> bool:
+        """Whether the server is there, and news cannot arrive."""
+        return self.alive and self._channel is not None and self._channel.failing
+
     async def open(self) -> None:
-        """Tries it, once. A server that is not there now is found later."""
+        """Tries it, once. A server that is not there now is found later. Raises DependencyFailed as Link does."""
         await self._link.open()
 
     def listen(self, look: Callable[[], Awaitable[None]]) -> None:
         """From now on `look` is called when another node tells of news."""
-        self._channel = Channel(self._link, self._names.channel, look)
+        told, between = self._unsubscribed, self._clock.between
+        self._channel = Channel(self._link, self._names.channel, look, told=told, between=between)
         self._channel.start()
 
     async def publish(self) -> None:

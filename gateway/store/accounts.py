@@ -1,6 +1,7 @@
 """Accounts: the AccountStore port, and the account that an external identity brings along."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from sqlalchemy import and_, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -8,16 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.challenge import Mailed
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, AccountStatus, MfaPolicy, Owner, Password
+from gateway.identity.model import Account, AccountStatus, Issue, MfaPolicy, Owner, Password
 from gateway.store.database import Database, broken
-from gateway.store.grants import revoke_others
+from gateway.store.grants import from_issue, revoke_others
 from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
-from gateway.store.rows import changed, from_account, require_account, select_accounts, to_account
+from gateway.store.rows import changed, from_account, from_challenge, require_account, select_accounts, to_account
 from gateway.store.seal import Sealer
-from gateway.store.tables import account, challenge, email, external_identity, password, tenant
+from gateway.store.tables import account, challenge, email, external_identity, grant_, password, tenant
 
 held_email = email.alias("held_email")  # any address of the account; `select_accounts` joins the primary one
 
@@ -35,21 +37,21 @@ class Accounts:
         self, value: Account, email_key: str, username_key: str | None = None, phc: str | None = None
     ) -> None:
         at = self._clock.now()
-        try:
-            async with self._database.writing() as connection:
-                await hold(connection, "accounts")
-                row = from_account(value, at) | {"username_key": username_key}
-                await connection.execute(insert(account).values(row))
-                if value.owner.email:
-                    await add_email(connection, value, email_key, at)
-                if phc is not None:
-                    row = {"account_id": value.id, "phc": phc, "set_at": at, "must_change": False}
-                    await connection.execute(insert(password).values(row))
-        except IntegrityError as error:
-            taken = TAKEN.get(broken(error))
-            if taken is None:
-                raise
-            raise RequestRejected("conflict", f"{taken} is taken") from error
+        async with self._adding() as connection:
+            await add_person(connection, value, username_key, phc, at)
+            if value.owner.email:
+                await add_email(connection, value, email_key, at)
+
+    async def register(
+        self, value: Account, username_key: str, session: Issue, phc: str | None = None, wish: Mailed | None = None
+    ) -> None:
+        async with self._adding() as connection:
+            await add_person(connection, value, username_key, phc, self._clock.now())
+            await connection.execute(insert(grant_).values(from_issue(session)))
+            if wish is not None:  # the account's first: there is no older one to end
+                row = from_challenge(wish.challenge, self._sealer) | {"link_hash": wish.link}
+                await connection.execute(insert(challenge).values(row))
+                await post(connection, self._sealer, self._clock, wish.letter)
 
     async def has_people(self) -> bool:
         async with self._database.reading() as connection:
@@ -61,9 +63,7 @@ class Accounts:
             await hold(connection, "accounts")
             if (await connection.execute(_PEOPLE)).first() is not None:
                 return False
-            await connection.execute(insert(account).values(from_account(value, at) | {"username_key": username_key}))
-            row = {"account_id": value.id, "phc": phc, "set_at": at, "must_change": False}
-            await connection.execute(insert(password).values(row))
+            await add_person(connection, value, username_key, phc, at)
             return True
 
     async def account(self, account_id: str) -> Account:
@@ -158,6 +158,29 @@ class Accounts:
                 await add_email(connection, value, email_key, at)
             link = {"id": self._clock.uuid4(), "account_id": value.id, "issuer": issuer, "subject": subject}
             await connection.execute(insert(external_identity).values(link | {"created_at": at}))
+
+    @asynccontextmanager
+    async def _adding(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that adds an account. Raises RequestRejected("conflict")."""
+        try:
+            async with self._database.writing() as connection:
+                await hold(connection, "accounts")
+                yield connection
+        except IntegrityError as error:
+            taken = TAKEN.get(broken(error))
+            if taken is None:
+                raise
+            raise RequestRejected("conflict", f"{taken} is taken") from error
+
+
+async def add_person(
+    connection: AsyncConnection, value: Account, username_key: str | None, phc: str | None, at: float
+) -> None:
+    """An account with what it is named by and logs in with. `accounts` is held."""
+    await connection.execute(insert(account).values(from_account(value, at) | {"username_key": username_key}))
+    if phc is not None:
+        row = {"account_id": value.id, "phc": phc, "set_at": at, "must_change": False}
+        await connection.execute(insert(password).values(row))
 
 
 async def put_password(connection: AsyncConnection, account_id: str, phc: str, keep: str | None, at: float) -> None:

@@ -1,8 +1,6 @@
 """Challenges: the ChallengeStore port. Every step is one guarded UPDATE, and a claim is one transaction."""
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, Row, Update, and_, insert, select, update
+from sqlalchemy import ColumnElement, Update, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,8 +16,8 @@ from gateway.store.grants import end_sessions, from_issue, revoke_others
 from gateway.store.locks import hold, hold_account
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
-from gateway.store.rows import Values, is_live, overtaken, require_live
-from gateway.store.seal import Sealer, draft_place
+from gateway.store.rows import from_challenge, is_live, overtaken, require_live, to_challenge
+from gateway.store.seal import Sealer
 from gateway.store.tables import challenge, grant_
 
 
@@ -38,7 +36,7 @@ class Challenges:
             if value.address_key is not None:
                 await hold(connection, "challenge", value.purpose, value.address_key)  # one of parallel ones is left
                 await connection.execute(over)
-            row = self._row(value) | {"link_hash": link, "client_hash": client}
+            row = from_challenge(value, self._sealer) | {"link_hash": link, "client_hash": client}
             await connection.execute(insert(challenge).values(row))
             await post(connection, self._sealer, self._clock, letter)
 
@@ -53,11 +51,16 @@ class Challenges:
         here = and_(challenge.c.purpose == "login", challenge.c.ip == ip, challenge.c.ua == user_agent)
         return await self._one(and_(mine, here, self._live()))
 
-    async def decide(self, challenge_id: str, approved: bool) -> bool:
+    async def decide(
+        self, challenge_id: str, approved: bool, method: str | None = None, letter: Letter | None = None
+    ) -> bool:
         change = self._move(challenge_id).where(challenge.c.state != "approved")
-        state = "approved" if approved else "denied"
+        decision = {"state": "approved" if approved else "denied", "method": method, "decided_at": self._clock.now()}
         async with self._database.writing() as connection:
-            return await _moved(connection, change.values(state=state, decided_at=self._clock.now()))
+            if not await _moved(connection, change.values(decision)):
+                return False
+            await post(connection, self._sealer, self._clock, letter)
+            return True
 
     async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
         mine = and_(challenge.c.purpose == purpose, challenge.c.address_key == address_key)
@@ -91,7 +94,7 @@ class Challenges:
                 await end_sessions(connection, issue.grant.account_id, issue.grant.dialect, self._clock.now())
             await connection.execute(insert(grant_).values(from_issue(issue)))
             if step_up is not None:
-                await connection.execute(insert(challenge).values(self._row(step_up)))
+                await connection.execute(insert(challenge).values(from_challenge(step_up, self._sealer)))
             return True
 
     async def claim_enrolling(
@@ -176,53 +179,7 @@ class Challenges:
         statement = select(challenge).where(which).order_by(challenge.c.created_at.desc()).limit(1)
         async with self._database.reading() as connection:
             row = (await connection.execute(statement)).first()
-            return None if row is None else self._challenge(row)
-
-    def _row(self, value: Challenge) -> Values:
-        draft = value.draft
-        return {
-            "id": value.id,
-            "purpose": value.purpose,
-            "state": value.state,
-            "dialect": value.dialect,
-            "account_id": value.account_id,
-            "address": value.address,
-            "address_key": value.address_key,
-            "grant_id": value.grant_id,
-            "code_mac": value.code_mac,
-            "tries_left": value.tries_left,
-            "epoch": value.epoch,
-            "needs_code": value.needs_code,
-            "draft_enc": None if draft is None else self._sealer.seal(draft.encode(), draft_place(value.id)),
-            "platform": value.platform,
-            "ip": value.ip,
-            "ua": value.user_agent,
-            "created_at": value.created_at,
-            "expires_at": value.expires_at,
-        }
-
-    def _challenge(self, row: Row[Any]) -> Challenge:
-        draft = row.draft_enc
-        return Challenge(
-            id=row.id,
-            purpose=row.purpose,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            dialect=row.dialect,
-            state=row.state,
-            account_id=row.account_id,
-            address=row.address,
-            address_key=row.address_key,
-            grant_id=row.grant_id,
-            tries_left=row.tries_left,
-            code_mac=row.code_mac,
-            ip=row.ip,
-            user_agent=row.ua,
-            epoch=row.epoch,
-            needs_code=row.needs_code,
-            draft=None if draft is None else self._sealer.open(draft, draft_place(row.id)).decode(),
-            platform=row.platform,
-        )
+            return None if row is None else to_challenge(row, self._sealer)
 
 
 async def _moved(connection: AsyncConnection, change: Update) -> bool:

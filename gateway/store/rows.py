@@ -6,7 +6,9 @@ from sqlalchemy import ColumnElement, Row, Select, Update, and_, func, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import RequestRejected
+from gateway.identity.challenge import Challenge
 from gateway.identity.model import Account, Grant, Owner
+from gateway.store.seal import Sealer, draft_place
 from gateway.store.tables import account, email, grant_
 
 Values = dict[str, Any]  # the columns of one row
@@ -138,6 +140,56 @@ def from_grant(value: Grant) -> Values:
         "revoked_at": value.revoked_at,
         "idle": value.idle,
     }
+
+
+def from_challenge(value: Challenge, sealer: Sealer) -> Values:
+    draft = value.draft
+    return {
+        "id": value.id,
+        "purpose": value.purpose,
+        "state": value.state,
+        "dialect": value.dialect,
+        "account_id": value.account_id,
+        "address": value.address,
+        "address_key": value.address_key,
+        "grant_id": value.grant_id,
+        "code_mac": value.code_mac,
+        "tries_left": value.tries_left,
+        "epoch": value.epoch,
+        "needs_code": value.needs_code,
+        "draft_enc": None if draft is None else sealer.seal(draft.encode(), draft_place(value.id)),
+        "platform": value.platform,
+        "method": value.method,
+        "ip": value.ip,
+        "ua": value.user_agent,
+        "created_at": value.created_at,
+        "expires_at": value.expires_at,
+    }
+
+
+def to_challenge(row: Row[Any], sealer: Sealer) -> Challenge:
+    draft = row.draft_enc
+    return Challenge(
+        id=row.id,
+        purpose=row.purpose,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        dialect=row.dialect,
+        state=row.state,
+        account_id=row.account_id,
+        address=row.address,
+        address_key=row.address_key,
+        grant_id=row.grant_id,
+        tries_left=row.tries_left,
+        code_mac=row.code_mac,
+        ip=row.ip,
+        user_agent=row.ua,
+        epoch=row.epoch,
+        needs_code=row.needs_code,
+        draft=None if draft is None else sealer.open(draft, draft_place(row.id)).decode(),
+        platform=row.platform,
+        method=row.method,
+    )
 
 
 def is_live(now: float) -> ColumnElement[bool]:

@@ -251,6 +251,7 @@ challenge = Table(
     Column("ip", Text),
     Column("ua", Text),
     Column("platform", Text, nullable=False),  # what a client calls itself
+    Column("method", Text),  # of the second factor that approved it
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
     Column("decided_at", Double),

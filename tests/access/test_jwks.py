@@ -1,11 +1,13 @@
 """Keys of external issuers: when they are fetched, how long they last, and what a caller is told."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from identity.forge import jwk, rsa_key
 
 from gateway.access.jwks import REFRESH_DEFAULT, REFRESH_LEAST, REFRESH_MOST, RETRY_LAST, Fetched, Jwks, KeySource
+from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 
 from .world import Site, Time
@@ -235,6 +237,11 @@ async def test_an_issuer_is_pending_until_its_first_fetch_has_ended(fails: bool)
     assert (before, keys.pending()) == ({"acme"}, frozenset())
 
 
+def chance(time: Time, byte: bytes) -> Clock:
+    """Of a time whose chance is always this one."""
+    return replace(time.clock, token_bytes=lambda count: byte * count)
+
+
 @pytest.mark.parametrize(
     ("max_age", "sleeps"),
     [
@@ -246,22 +253,25 @@ async def test_an_issuer_is_pending_until_its_first_fetch_has_ended(fails: bool)
         (86400.0, REFRESH_MOST),
     ],
 )
-async def test_the_background_refresh_follows_cache_control_within_bounds(max_age: float | None, sleeps: float) -> None:
-    """One minute to one hour; five minutes when the issuer says nothing."""
+@pytest.mark.parametrize(("byte", "part"), [(b"\x00", 0.9), (b"\xff", 1.0)])
+async def test_the_background_refresh_follows_cache_control_within_bounds(
+    max_age: float | None, sleeps: float, byte: bytes, part: float
+) -> None:
+    """One minute to one hour, five minutes when the issuer says nothing; a tenth of it earlier at most, by chance."""
     nap, site, time = Nap(), Site(max_age=max_age), Time()
     site.publish(FIRST)
-    keys = Jwks([KeySource("acme", "http://127.0.0.1/")], site, time.clock, nap)
+    keys = Jwks([KeySource("acme", "http://127.0.0.1/")], site, chance(time, byte), nap)
     keys.start()
     await nap.next()
     await keys.aclose()
-    assert nap.slept == [sleeps]
+    assert nap.slept == pytest.approx([sleeps * part])
 
 
 async def test_the_background_refresh_backs_off_while_it_fails() -> None:
     """1, 2, 4 seconds and so on, half a minute at most; then back to the interval."""
     nap, site, time = Nap(), Site(fails=True), Time()
     site.publish(FIRST)
-    keys = Jwks([KeySource("acme", "http://127.0.0.1/")], site, time.clock, nap)
+    keys = Jwks([KeySource("acme", "http://127.0.0.1/")], site, chance(time, b"\xff"), nap)
     keys.start()
     for sleeps in range(1, 8):
         await nap.next()
@@ -270,7 +280,7 @@ async def test_the_background_refresh_backs_off_while_it_fails() -> None:
         nap.wake()
     await nap.next()
     await keys.aclose()
-    assert nap.slept == [1, 2, 4, 8, 16, RETRY_LAST, RETRY_LAST, REFRESH_DEFAULT]
+    assert nap.slept == [1, 2, 4, 8, 16, RETRY_LAST, RETRY_LAST, pytest.approx(REFRESH_DEFAULT)]
 
 
 async def test_the_background_refresh_outlives_whatever_a_fetch_raises() -> None:

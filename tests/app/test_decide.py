@@ -56,6 +56,15 @@ def test_the_mount_is_not_where_logins_are(tmp_path: Path) -> None:
     assert '"mount"' in config.read_text().splitlines()[fault.line - 1]
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0"])
+def test_everybody_is_nobody_that_may_ask(tmp_path: Path, network: str) -> None:
+    """Whoever may ask can try credentials, and say where a caller is."""
+    with pytest.raises(SettingsInvalid) as caught:
+        load(written(tmp_path, {"peers": ["10.0.0.0/8", network]}, []), {})
+    (fault,) = caught.value.faults
+    assert "lets everybody ask" in fault.message
+
+
 @pytest.mark.parametrize("decide", [{}, {"peers": []}, {"peers": ["everybody"]}, {"peers": ["::1"], "mount": "/"}])
 def test_who_may_ask_is_said(tmp_path: Path, decide: object) -> None:
     """There is no default: the answers tell who a credential's holder is."""

@@ -64,6 +64,32 @@ async def test_a_start_with_such_a_key_says_so(site: Site, folder: Path) -> None
         await Gateway(loaded, Clock(), Kept()).start()
 
 
+def test_the_files_of_the_store_are_looked_for(site: Site, folder: Path) -> None:
+    """Each that is not there is named; without a connection."""
+    (folder / "cert.pem").touch()
+    url = "postgresql+asyncpg://a@127.0.0.1:1/b?sslrootcert=ca.pem&sslcert=cert.pem&sslkey=key.pem"
+    with pytest.raises(SettingsInvalid) as caught:
+        read(written(folder, site.said("http://127.0.0.1:1", store={"url": url})), {})
+    assert [fault.message.rpartition(" for ")[2] for fault in caught.value.faults] == ["sslrootcert", "sslkey"]
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_the_certificates_of_the_state_are_read_before_they_are_needed(
+    site: Site, folder: Path, content: str | None
+) -> None:
+    """A fault of the check, at its place, and no outage that lasts for ever at the start."""
+    if content is not None:
+        (folder / "redis.pem").write_text(content)
+    said = site.said("http://127.0.0.1:1", state={"url": "rediss://127.0.0.1:1", "ca": "redis.pem"})
+    config = written(folder, said)
+    with pytest.raises(SettingsInvalid) as caught:
+        read(config, {})
+    (fault,) = caught.value.faults
+    assert (fault.code, fault.message.startswith("state.ca: ")) == ("bad_certificate", True)
+    with pytest.raises(StartFailed, match=r"state\.ca: "):
+        await Gateway(load(config, {}), Clock(), Kept()).start()
+
+
 @pytest.mark.parametrize(("where", "codes"), [("./logs/access.log", ["file_missing"]), ("./access.log", [])])
 def test_a_folder_that_the_access_log_needs_must_be_there(
     site: Site, folder: Path, where: str, codes: list[str]

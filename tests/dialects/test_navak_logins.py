@@ -13,6 +13,7 @@ from .desk import BASE, LINKS, Desk, Person
 from .navak import AUTH, LINK, NOT_READY, Named, begun, decide, door, login, named, page, poll, register, session
 
 DAY = 86400.0
+DENIED = re.compile(r"(.*the login was denied.*)", re.DOTALL)
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -268,12 +269,36 @@ def test_denying_needs_no_code(desk: Desk) -> None:
     assert decide(desk, link, "deny").status == 200
 
 
+def test_a_denied_login_is_told_to_its_account(desk: Desk) -> None:
+    """Who asked, from where and when: as the page had it, and with no link of a stranger's words."""
+    one = named(desk)
+    _, link = begun(desk, one, "evil.example")
+    when = re.search(r"<dt>When</dt><dd>([^<]+)</dd>", page(desk, link).body.decode())
+    assert when is not None
+    desk.hand.ahead += 300
+    decide(desk, link, "deny")
+    text = desk.host.mailed(one.email, DENIED)
+    told = (f"When: {when[1]}\n", "From the address: 127.0.0.1\n", "With: evil example\n")
+    assert [words for words in told if words not in text.replace("\r\n", "\n")] == []
+
+
 def test_a_recovery_code_approves_once(desk: Desk) -> None:
     """As it does elsewhere."""
     one = named(desk)
     app = desk.app(person(desk, one))
     statuses = [decide(desk, begun(desk, one)[1], code=app.codes[0]).status for _ in range(2)]
     assert statuses == [200, 400]
+
+
+def test_a_login_approved_with_a_recovery_code_says_so(desk: Desk) -> None:
+    """An API behind the gateway may ask for the app itself (RFC 8176)."""
+    one = named(desk)
+    app = desk.app(person(desk, one))
+    auth_id, link = begun(desk, one)
+    decide(desk, link, code=app.codes[0])
+    assert poll(desk, auth_id).status == 200
+    (grant,) = [one for one in desk.host.do(desk.host.store.grants.grants(one.account)) if one.dialect == "navak"]
+    assert (grant.aal, grant.amr, grant.restricted) == (2, ("email", "recovery"), False)
 
 
 def test_a_factor_that_came_meanwhile_ends_the_login(desk: Desk) -> None:

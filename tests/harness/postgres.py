@@ -113,7 +113,7 @@ class Postgres:
 
     def url(self, name: str) -> str:
         """By its Unix socket, without a password."""
-        return f"postgresql+asyncpg://{USER}@localhost:{self.port}/{name}?host={self.folder}"
+        return f"postgresql+asyncpg://{USER}@:{self.port}/{name}?host={self.folder}"
 
     def tcp_url(self, name: str, more: str = "") -> str:
         return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{name}{more}"

@@ -205,9 +205,10 @@ class Way:
         """patience: longer than in production, as the tests that do not ask for it run on busy machines."""
         secret = os.urandom(16)
         self.told: list[str | None] = []
+        self.refusals: list[str] = []
         self.names = Names(lambda purpose, value: hmac.digest(secret, purpose.encode() + b"\0" + value, "sha256"))
         self.client: Client = connect(state_url(url), password, ca)
-        self.link = Link(self.client, self.names.probe, self.told.append, patience)
+        self.link = Link(self.client, self.names.probe, self.told.append, patience, refused=self.refusals.append)
 
     async def keys(self) -> int:
         """In the index of attempts: those that are not given back or cleared."""

@@ -15,12 +15,15 @@ from store.world import MASTER_KEY, Hand
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.accounts import Accounts, NewAccount
+from gateway.identity.addresses import address
 from gateway.identity.approvals import APPROVAL_SECONDS, Approvals, Started, require_platform, unlinked
 from gateway.identity.factors import Factors
 from gateway.identity.grants import Grants
+from gateway.identity.letters import Letter
 from gateway.identity.logins import Logins
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
+from gateway.identity.notices import moment
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 from gateway.identity.services import Services
@@ -54,6 +57,7 @@ class Office:
     store: Store
     hand: Ticking
     made: list[bytes]
+    emails: NewEmails
     approvals: Approvals
     ada: Account
 
@@ -77,6 +81,15 @@ class Office:
         except RequestRejected as fault:
             return fault.code
         raise AssertionError("claimed")
+
+    async def letters(self) -> list[Letter]:
+        """Everything that waits to be sent, which is then gone."""
+        box, found = self.store.changes().outbox, []
+        for taken in await box.take(100, 1):
+            await box.sent(taken.id)
+            assert taken.letter is not None
+            found.append(taken.letter)
+        return found
 
     async def column(self, name: str) -> list[object]:
         """Of all challenges, oldest first."""
@@ -102,7 +115,8 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     )
     core = services(store, clock)
     page = "https://gateway.example/auth/confirm/"
-    yield Office(store, hand, made, Approvals(core, NewEmails(core, "navak", page), FORM, page), ada)
+    emails = NewEmails(core, "navak", page)
+    yield Office(store, hand, made, emails, Approvals(core, emails, FORM, page), ada)
     await store.aclose()
 
 
@@ -151,6 +165,34 @@ async def test_an_approved_login_cannot_be_denied(office: Office) -> None:
     _, link = await office.begin()
     await office.approvals.approve(link, "", PHONE)
     assert await office.approvals.deny(link) == "gone"
+
+
+async def test_a_denied_login_is_told_once(office: Office) -> None:
+    """As it was asked for, however often the button is pressed."""
+    _, link = await office.begin()
+    await office.letters()
+    office.hand.at += 300
+    outcomes = await asyncio.gather(*(office.approvals.deny(link) for _ in range(20)))
+    (letter,) = await office.letters()
+    assert sorted(outcomes) == ["denied"] + ["gone"] * 19
+    assert (letter.kind, letter.to) == ("login_denied", "ada@example.org")
+    assert letter.values == {"when": moment(office.hand.at - 300), "ip": DESK.address, "platform": "cURL"}
+
+
+async def test_an_approved_login_is_not_told_as_denied(office: Office) -> None:
+    """Though the other button is pressed afterwards."""
+    _, link = await office.begin()
+    await office.letters()
+    assert [await office.approvals.approve(link, "", PHONE), await office.approvals.deny(link)] == ["approved", "gone"]
+    assert await office.letters() == []
+
+
+async def test_a_denied_address_is_no_denied_login(office: Office) -> None:
+    """Who reads it may be anybody, and the account has lost nothing."""
+    office.made.clear()
+    await office.emails.ask(office.ada, address("new@example.org"), "x", DESK)
+    await office.letters()
+    assert (await office.approvals.deny(office.link()), await office.letters()) == ("denied", [])
 
 
 async def test_parallel_claims_make_one_session(office: Office) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.ops.merged import growing, merged, parse, rendered
+from gateway.ops.merged import GAUGES, growing, merged, parse, rendered
 from gateway.ops.metrics import READINGS, Metrics
 
 
@@ -34,6 +34,8 @@ def test_counters_and_histograms_are_summed() -> None:
     ("name", "row", "value"),
     [
         ("gateway_connections_open", "gateway_connections_open", 8.0),
+        ("gateway_state_up", "gateway_state_up", 3.0),
+        ("gateway_revocations_read_age_seconds", "gateway_revocations_read_age_seconds", 5.0),
         ("gateway_jwks_age_seconds", 'gateway_jwks_age_seconds{issuer="x"}', 5.0),
         ("gateway_upstream_endpoints_live", 'gateway_upstream_endpoints_live{upstream="x"}', 3.0),
     ],
@@ -42,6 +44,11 @@ def test_a_gauge_is_what_its_row_says(name: str, row: str, value: float) -> None
     """The sum, the oldest, the fewest."""
     whole = merged([parse(exposition(**{name: 3.0})), parse(exposition(**{name: 5.0}))])
     assert whole[name].rows == {row: value}
+
+
+def test_every_gauge_has_a_rule() -> None:
+    """Chosen for it: a sum of what is up says nothing."""
+    assert set(GAUGES) == {name for name, grows, _, _ in READINGS if not grows}
 
 
 def test_the_dead_leave_what_grows() -> None:

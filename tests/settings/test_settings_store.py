@@ -16,7 +16,7 @@ SERVER = "postgresql+asyncpg://gateway@db.example:5432/gateway"
     [
         SERVER, f"{SERVER}?sslmode=require", "postgresql+asyncpg://a@[::1]/b",
         "postgresql+asyncpg://a@/b?host=/run/postgresql",
-        "postgresql+asyncpg://a@localhost:5433/b?host=/run/postgresql", "postgresql+asyncpg://a%40b@127.0.0.1/c",
+        "postgresql+asyncpg://a@:5433/b?host=/run/postgresql", "postgresql+asyncpg://a%40b@127.0.0.1/c",
         f"{SERVER}?sslmode=verify-full&sslrootcert=/a.pem&sslcert=/b.pem&sslkey=/c.pem",
     ],
 )  # fmt: skip
@@ -34,13 +34,22 @@ def test_a_server_is_read_as_it_is_written(text: str) -> None:
         "postgresql+asyncpg://a@b,c/d", "postgresql+asyncpg://a@b/c?sslmode=prefer", "postgresql+asyncpg://a@b/c?sslmode=",
         "postgresql+asyncpg://a@b/c?host=d", "postgresql+asyncpg://a@b/c?password=d", "postgresql+asyncpg://a@b/c?x",
         "postgresql+asyncpg://a@b/c?sslkey=/k", "postgresql+asyncpg://a@b/c?sslmode=require&sslmode=disable",
-        "postgresql+asyncpg://a @b/c", "postgresql+asyncpg://",
+        "postgresql+asyncpg://a @b/c", "postgresql+asyncpg://", "postgresql+asyncpg://a@b/c?host=/run/postgresql",
+        "postgresql+asyncpg://a@b/c?sslmode=disable&sslrootcert=/a.pem",
+        "postgresql+asyncpg://a@b/c?sslmode=disable&sslcert=/a.pem",
     ],
 )  # fmt: skip
 def test_another_server_is_refused(text: str) -> None:
     """No mode lets the network choose whether there is TLS."""
     with pytest.raises(ValueError, match=r"\S"):
         store_url(text)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_another_spelling_is_told_the_one_that_is_read(scheme: str) -> None:
+    """And not the whole grammar."""
+    with pytest.raises(ValueError, match=r"^write postgresql\+asyncpg://"):
+        store_url(f"{scheme}://a:s3cret@b/c")
 
 
 @pytest.mark.parametrize("url", ["postgresql+asyncpg://u:s3cret@h/d", "postgresql+asyncpg://u:s3@cret@h/d"])

@@ -11,11 +11,13 @@ from harness.redis import Server, Servers, Way, until_async
 from harness.site import Site
 
 from gateway.clock import Clock
+from gateway.errors import DependencyFailed
 from gateway.identity.limits import ACCOUNT, HOUR, NETWORK, PAIR
 from gateway.identity.meter import MemoryMeter, Quota
 from gateway.identity.throttle import Count, Held, MemoryCounters, Over
 from gateway.state.counters import RedisCounters
 from gateway.state.falling_back import FallingBackCounters
+from gateway.state.link import CALLS as AT_ONCE
 from gateway.state.meter import FallingBackMeter, RedisMeter
 
 ANN = [Count(PAIR, "ann@home"), Count(ACCOUNT, "ann")]
@@ -187,6 +189,42 @@ async def test_a_server_that_takes_no_writes_is_away(node: Node, server: Server,
     server.cli(*words)
     assert await node.uses(20) == 5
     assert not node.way.link.alive
+
+
+async def test_calls_that_wait_for_their_turn_are_no_outage(server: Server) -> None:
+    """Four times as many as go at once, of which each takes half of its patience."""
+    async with Way(server.url, patience=0.4) as way:
+        found = await asyncio.gather(*(way.link.do(lambda _: asyncio.sleep(0.2, True)) for _ in range(4 * AT_ONCE)))
+        assert (all(found), way.link.outages) == (True, 0)
+
+
+async def test_a_queue_that_does_not_move_refuses_the_call_alone(server: Server) -> None:
+    """It is decided here; the server, which others hear from, is not away."""
+    async with Way(server.url, patience=30.0) as way:
+        gate = asyncio.Event()
+        busy = [asyncio.create_task(way.link.do(lambda _: gate.wait())) for _ in range(AT_ONCE)]
+        await asyncio.sleep(0)
+        with pytest.raises(DependencyFailed, match="turn"):
+            await RedisCounters(way.link, way.names, Clock()).reserve(ANN)
+        gate.set()
+        await asyncio.gather(*busy)
+        assert (way.link.alive, way.link.outages) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "away"),
+    [
+        ("NOPERM no", False), ("WRONGTYPE no", False), ("ERR no", False), ("LOADING yes", True), ("OOM yes", True),
+        ("MISCONF yes", True), ("MASTERDOWN yes", True), ("CLUSTERDOWN yes", True), ("READONLY yes", True),
+    ],
+)  # fmt: skip
+async def test_an_answer_is_an_outage_where_no_command_would_do_better(server: Server, answer: str, away: bool) -> None:
+    """The server is made to say it, by a script."""
+    async with Way(server.url) as way:
+        with pytest.raises(DependencyFailed, match="state_unavailable"):
+            await way.link.do(lambda client: client.eval(f"return redis.error_reply('{answer}')", 0))
+        assert way.link.alive is not away
+        assert len(way.refusals) == (0 if away else 1)
 
 
 async def test_two_nodes_share_one_limit(server: Server) -> None:

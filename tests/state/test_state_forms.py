@@ -1,5 +1,6 @@
 """Every form of `state.url`, against real servers: attempts are counted, news arrive, and a failover is survived."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from gateway.state.channel import Channel
 from gateway.state.counters import RedisCounters
 from gateway.state.meter import RedisMeter
 
+ROOT = Path(__file__).parents[2]
+RIGHTS_WRITTEN = re.compile(r"ACL SETUSER gateway on '>[^']*' (.*)")
 COUNTS = [Count(NETWORK, "n"), Count(PAIR, "ann@n"), Count(ACCOUNT, "ann")]
 
 
@@ -64,16 +67,66 @@ async def test_a_server_alone(servers: Servers) -> None:
 
 
 async def test_a_server_with_a_user_and_a_password(servers: Servers) -> None:
-    """A wrong password is a server that is away, and no text repeats it."""
+    """A wrong password is no outage, which no text repeats."""
     server = servers.single()
     server.cli("ACL", "SETUSER", "gw", "on", ">s3cret", "~*", "&*", "+@all")
     server.cli("ACL", "SETUSER", "default", "off")
     async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret") as way:
         await works(way)
     async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret2") as way:
+        with pytest.raises(DependencyFailed, match=r"state_misconfigured: .*state\.password") as caught:
+            await way.link.open()
+        assert "s3cret" not in str(caught.value)
+
+
+async def test_a_user_with_the_rights_that_are_documented(servers: Servers) -> None:
+    """Those in docs/deploy.md, and no other."""
+    server = servers.single()
+    words = RIGHTS_WRITTEN.search((ROOT / "docs/deploy.md").read_text())
+    assert words is not None
+    server.cli("ACL", "SETUSER", "gateway", "on", ">s3cret", *words[1].split())
+    async with Way(f"redis://gateway@{LOOPBACK}:{server.port}", "s3cret") as way:
         await way.link.open()
-        assert not way.link.alive
-        assert "s3cret" not in str(way.told)
+        await works(way)
+        assert way.refusals == []
+
+
+async def test_a_user_that_may_not_run_scripts_is_a_wrong_configuration(servers: Servers) -> None:
+    """Nothing could be counted: said at the start."""
+    server = servers.single()
+    server.cli("ACL", "SETUSER", "gw", "on", ">s3cret", "~*", "&*", "+@all", "-@scripting")
+    async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret") as way:
+        with pytest.raises(DependencyFailed, match=r"state_misconfigured: .*too few rights"):
+            await way.link.open()
+
+
+async def test_a_user_without_rights_to_channels_still_counts(servers: Servers) -> None:
+    """What Redis 7 gives to new users. It is told once that news do not arrive, and when they do."""
+    server = servers.single()
+    server.cli("ACL", "SETUSER", "gw", "on", ">s3cret", "~gw:*", "+@all", "resetchannels")
+    told: list[str | None] = []
+
+    async def look() -> None:
+        return
+
+    async with Way(f"redis://gw@{LOOPBACK}:{server.port}", "s3cret") as way:
+        await way.link.open()
+        channel = Channel(way.link, way.names.channel, look, told=told.append)
+        channel.start()
+        try:
+            for _ in range(3):
+                await channel.publish()
+            assert await used_up(way) == [True] * 5 + [False]
+            await until_async(lambda: told, "a word")
+            assert channel.failing
+            assert not channel.subscribed
+            server.cli("ACL", "SETUSER", "gw", "&gw:*")
+            await until_async(lambda: channel.subscribed, "a subscription")
+        finally:
+            await channel.aclose()
+        assert (way.link.alive, way.link.outages, way.told, len(way.refusals)) == (True, 0, [], 1)
+        assert ["permissions" in why if why else None for why in told] == [True, None]
+        assert not channel.failing
 
 
 async def test_a_server_at_a_socket(servers: Servers, tmp_path: Path) -> None:
@@ -91,16 +144,16 @@ async def test_a_server_over_tls(servers: Servers, tmp_path: Path) -> None:
         await works(way)
     (tmp_path / "other").mkdir()
     async with Way(server.url, ca=Authority(tmp_path / "other").ca) as way:
-        await way.link.open()
-        assert not way.link.alive
+        with pytest.raises(DependencyFailed, match=r"state_misconfigured: .*state\.ca"):
+            await way.link.open()
 
 
 async def test_a_server_over_tls_must_have_the_name_that_is_asked_for(servers: Servers, tmp_path: Path) -> None:
     """The certificate is for the address."""
     authority = Authority(tmp_path)
     async with Way(servers.single(authority=authority).url.replace(LOOPBACK, "localhost"), ca=authority.ca) as way:
-        await way.link.open()
-        assert not way.link.alive
+        with pytest.raises(DependencyFailed, match="state_misconfigured"):
+            await way.link.open()
 
 
 @pytest.fixture(params=["redis", "rediss"])
@@ -120,6 +173,18 @@ async def test_a_cluster(servers: Servers, authority: Authority | None) -> None:
     nodes = servers.cluster(authority)
     async with way_to("cluster", f"{LOOPBACK}:{nodes[2].port},{LOOPBACK}:{nodes[0].port}", authority) as way:
         await works(way)
+
+
+async def test_a_cluster_that_is_away(servers: Servers) -> None:
+    """None of its nodes answers, before the first call: it is an outage, and found again."""
+    node = servers.single("--cluster-enabled", "yes")
+    node.kill()
+    async with Way(f"redis+cluster://{LOOPBACK}:{node.port}") as way:
+        await way.link.open()
+        assert not way.link.alive
+        node.start()
+        node.cli("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        await until_async(lambda: way.link.alive, "the cluster")
 
 
 async def test_a_failover(servers: Servers, authority: Authority | None) -> None:

@@ -2,11 +2,13 @@
 
 import pytest
 
-from gateway.errors import RequestRejected
+from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.accounts import NewAccount
-from gateway.identity.model import Revocation
+from gateway.identity.challenge import Challenge, Mailed
+from gateway.identity.letters import Letter
+from gateway.identity.model import Account, Grant, Issue, Owner, Revocation
 
-from .world import World
+from .world import World, change
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -173,3 +175,34 @@ async def test_a_slug_in_form_is_taken(world: World, slug: str) -> None:
     """Up to 64 characters."""
     account, tenant = await world.manager()
     assert await world.accounts.assign_role(account.id, tenant.id, slug, "read")
+
+
+def registration(world: World) -> tuple[Account, Issue, Mailed]:
+    """Somebody new, their session, and the address that they would like to have."""
+    at, account = world.hand.at, Account(world.clock.uuid4(), "Bo", Owner(world.clock.uuid4(), "", username="Bo"))
+    grant = Grant(world.clock.uuid4(), account.id, "session", "opaque", at, at + 60)
+    wish = Challenge(world.clock.uuid4(), "new_email", at, at + 60, account_id=account.id, address_key=account.id)
+    return account, Issue(grant, digest=b"secret"), Mailed(wish, b"link", Letter("email_confirmation", "bo@x.y", {}))
+
+
+async def test_a_registration_stores_all_that_belongs_to_it(world: World) -> None:
+    """Each part is found by what it is asked for."""
+    changes, (account, session, wish) = world.store.changes(), registration(world)
+    await changes.accounts.register(account, "bo", session, "phc", wish)
+    password, begun = await changes.accounts.password(account.id), await changes.challenges.by_link(b"link")
+    found, (mail,) = await changes.accounts.by_username("bo"), await changes.outbox.take(10, 1.0)
+    assert (found and found.id, password and password.phc, begun) == (account.id, "phc", wish.challenge)
+    assert (await changes.grants.grants(account.id), mail.letter) == ([session.grant], wish.letter)
+
+
+@pytest.mark.parametrize("table", ["account", "password", "grant_", "challenge", "outbox"])
+async def test_a_registration_is_stored_whole_or_not_at_all(world: World, table: str) -> None:
+    """Whatever part of it cannot be stored; then the name is free."""
+    accounts, (account, session, wish) = world.store.changes().accounts, registration(world)
+    await change(world.url, f"ALTER TABLE {table} RENAME TO away")
+    with pytest.raises(DependencyFailed, match="store_unavailable"):
+        await accounts.register(account, "bo", session, "phc", wish)
+    await change(world.url, f"ALTER TABLE away RENAME TO {table}")
+    tables = ("account", "password", "grant_", "challenge", "outbox")
+    assert [await world.rows(f"SELECT count(*) FROM {name}") for name in tables] == [[(0,)]] * len(tables)
+    await accounts.register(account, "bo", session, "phc", wish)

@@ -89,12 +89,14 @@ async def test_a_read_gives_up_in_time(postgres: Postgres, url: str) -> None:
     await reader.aclose()
 
 
-async def test_a_read_that_waits_for_a_connection_gives_up_in_time(url: str) -> None:
-    """All four are busy."""
+async def test_a_read_that_waits_for_a_connection_gives_up_in_time(postgres: Postgres, url: str) -> None:
+    """All of them wait for a lock: nobody who comes later gets one, and all get theirs once it is gone."""
     reader = Reader(parse(url), patience=0.3)
-    busy = [asyncio.create_task(reader.rows("SELECT pg_sleep(0.25)")) for _ in range(reading.CONNECTIONS * 8)]
-    found = await asyncio.gather(*busy, return_exceptions=True)
-    assert {type(one) for one in found} == {list, DependencyFailed}
+    async with locked(postgres, url):
+        reads = [reader.rows(BY_GRANT, ("x",)) for _ in range(reading.CONNECTIONS * 8)]
+        found = await asyncio.gather(*reads, return_exceptions=True)
+    assert {type(one) for one in found} == {DependencyFailed}
+    assert await reader.rows(BY_GRANT, ("x",)) == []
     await reader.aclose()
 
 
@@ -124,10 +126,9 @@ async def test_a_write_waits_for_a_lock_in_vain(postgres: Postgres, url: str) ->
     await database.aclose()
 
 
-async def test_a_write_waits_for_a_connection_in_vain(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_waits_for_a_connection_in_vain(url: str) -> None:
     """All four are busy."""
-    monkeypatch.setattr(writes, "POOL_PATIENCE", 0.1)
-    database, go = writes.open_database(parse(url)), asyncio.Event()
+    database, go = writes.open_database(parse(url), turn=0.1), asyncio.Event()
     taken = 0
 
     async def hold() -> None:

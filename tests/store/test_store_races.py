@@ -2,6 +2,7 @@
 PostgreSQL has `store.locks` for.
 """
 
+from gateway.identity.challenge import Mailed
 from gateway.identity.model import (
     Account,
     Owner,
@@ -38,6 +39,19 @@ async def test_fifty_accounts_get_fifty_numbers(world: World, gateways: list[Sto
 
     assert tally(await at_once(gateways, add)) == {None: COUNT}
     assert await world.rows("SELECT num FROM account ORDER BY num") == [(number + 1,) for number in range(COUNT)]
+
+
+async def test_one_of_fifty_registers_a_name(world: World, gateways: list[Store]) -> None:
+    """The others leave neither a session nor anything else."""
+
+    async def add(store: Changes, number: int) -> None:
+        value = person(world, "bo")
+        wish = Mailed(challenge(world, value, address_key=value.id), b"%d" % number, LETTER)
+        await store.accounts.register(value, "bo", session(world, value), None, wish)
+
+    assert tally(await at_once(gateways, add)) == {None: 1, "conflict": 49}
+    tables = ("account", "grant_", "challenge", "outbox")
+    assert [await world.rows(f"SELECT count(*) FROM {name}") for name in tables] == [[(1,)]] * len(tables)
 
 
 async def test_one_of_fifty_gets_an_address(world: World, gateways: list[Store]) -> None:
@@ -146,6 +160,14 @@ async def test_fifty_tries_spend_five(world: World, gateways: list[Store]) -> No
     await world.store.changes().challenges.begin(value, None, None)
     found = await at_once(gateways, lambda store, _: store.challenges.spend_try(value.id))
     assert tally(found) == {True: 5, False: 45}
+
+
+async def test_one_of_fifty_denials_is_told(world: World, gateways: list[Store]) -> None:
+    """One challenge, one mail."""
+    value = challenge(world, await world.ada())
+    await world.store.changes().challenges.begin(value, None, None)
+    found = await at_once(gateways, lambda store, _: store.challenges.decide(value.id, False, letter=LETTER))
+    assert (tally(found), await world.rows("SELECT count(*) FROM outbox")) == ({True: 1, False: 49}, [(1,)])
 
 
 async def test_single_sessions_are_single(world: World, gateways: list[Store]) -> None:

@@ -28,15 +28,15 @@ _TIMER, _CLOSING = "gateway_timer", "gateway_closing"  # in the `info` of a pool
 SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
-def open_database(address: Address, patience: float = PATIENCE) -> Database:
-    """patience: seconds that a statement may take, with the locks that it waits for."""
+def open_database(address: Address, patience: float = PATIENCE, turn: float = POOL_PATIENCE) -> Database:
+    """patience: seconds that a statement may take, with the locks that it waits for. turn: to wait for a connection."""
     said = arguments(
         address,
         patience + 1,  # so that a lock is what a lock's timeout tells
         lock_timeout=milliseconds(patience),
         idle_in_transaction_session_timeout=milliseconds(IDLE),
     )
-    return Database(make_engine(said, CONNECTIONS), _nothing, SNAPSHOT)
+    return Database(make_engine(said, CONNECTIONS, turn), _nothing, SNAPSHOT)
 
 
 def open_migrating(address: Address) -> Database:
@@ -44,13 +44,13 @@ def open_migrating(address: Address) -> Database:
     return Database(make_engine(arguments(address, None, lock_timeout=milliseconds(MIGRATING)), 1), _nothing, SNAPSHOT)
 
 
-def make_engine(said: dict[str, Any], connections: int) -> AsyncEngine:
+def make_engine(said: dict[str, Any], connections: int, turn: float = POOL_PATIENCE) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=partial(asyncpg.connect, **said),
         pool_size=connections,
         max_overflow=0,
-        pool_timeout=POOL_PATIENCE,
+        pool_timeout=turn,
         pool_use_lifo=True,  # so that those that are not needed are the ones that nobody uses
         hide_parameters=True,  # an error's text must not carry the bound values: digests are among them
     )

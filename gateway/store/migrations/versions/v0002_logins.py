@@ -80,6 +80,7 @@ def create_challenge() -> None:
         sa.Column("ip", sa.Text(), nullable=True),
         sa.Column("ua", sa.Text(), nullable=True),
         sa.Column("platform", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.Column("decided_at", sa.Double(), nullable=True),
