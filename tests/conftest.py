@@ -1,5 +1,5 @@
 """The fixtures that every folder may use: servers that are started once for all tests."""
 
-from harness.postgres import postgres
+from harness.postgres import patient, postgres
 
-__all__ = ["postgres"]
+__all__ = ["patient", "postgres"]

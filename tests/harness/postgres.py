@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import asyncpg
 import pytest
 from e2e.parts import free_port, need
+
+from gateway.store.postgres import writes
 
 BINARIES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"), Path("/usr/bin")]
 USER, PASSWORD = "gateway", "s3cret of the database"  # fmt: skip
@@ -183,3 +186,9 @@ def postgres() -> Iterator[Postgres]:
     """One for all tests, which leave it as it is: whoever stops a server has one of their own."""
     with running() as server:
         yield server
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred transactions at once take their turns on four connections, however long that is on a busy machine."""
+    monkeypatch.setattr(writes, "open_database", partial(writes.open_database, turn=50.0))

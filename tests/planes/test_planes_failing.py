@@ -1,9 +1,7 @@
 """What a data plane does when the gateway cannot decide, or is not there: never a pass."""
 
-import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,8 +34,7 @@ def test_whom_the_store_would_have_to_know_does_not_pass_without_it(
     port = int(failing.url.rpartition(":")[2])
     with planes.running(name, tmp_path, port, service.port) as plane:
         assert ask(plane.port, "/secret/a", "GET", ada).status == 200
-        with closing(sqlite3.connect(failing.home.database)) as connection:
-            connection.execute("ALTER TABLE grant_ RENAME TO gone")
+        failing.home.database.rename(tmp_path / "gone.db")
         refused(plane, service, bob, (403 if plane.few else 503,))
         assert ask(plane.port, "/secret/a", "GET", ada).status == 200
         failing.process.kill()

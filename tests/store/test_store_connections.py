@@ -68,13 +68,18 @@ async def test_writes_leave_no_connection_that_nobody_uses(
     await database.aclose()
 
 
-async def test_a_connection_that_is_used_is_not_closed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long the transaction is."""
-    monkeypatch.setattr(writes, "UNUSED", 0.02, raising=False)
+@pytest.mark.parametrize("seconds", [0.0, 0.02])
+async def test_a_connection_that_is_used_is_not_closed(
+    url: str, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """However long the transaction is, and in whichever turn of the loop after its return it is taken again."""
+    monkeypatch.setattr(writes, "UNUSED", seconds, raising=False)
     database = writes.open_database(parse(url))
-    for _ in range(2):
+    for turns in range(8):
+        for _ in range(turns):
+            await asyncio.sleep(0)
         async with database.writing() as connection:
-            await connection.exec_driver_sql("SELECT pg_sleep(0.1)")
+            await connection.exec_driver_sql("SELECT pg_sleep(0.03)")
     await database.aclose()
 
 

@@ -2,6 +2,8 @@
 PostgreSQL has `store.locks` for.
 """
 
+import pytest
+
 from gateway.identity.challenge import Mailed
 from gateway.identity.model import (
     Account,
@@ -13,6 +15,8 @@ from gateway.store.sql import Store
 
 from .racing import ADDRESS, COUNT, ISSUER, LETTER, at_once, challenge, person, session, tally
 from .world import World
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 # accounts
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from gateway.clock import Clock
 from gateway.identity.model import (
     Factor,
@@ -17,6 +19,8 @@ from gateway.store.sql import Store
 
 from .racing import COUNT, ISSUER, LETTER, at_once, challenge, tally
 from .world import HOUR, World
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 # factors
 

@@ -22,8 +22,8 @@ IDLE = 15.0  # seconds until a transaction whose worker is gone lets go of its l
 UNUSED = 60.0  # seconds after which a connection that nobody uses is closed, as the reader's
 MIGRATING = 60.0  # seconds to wait for the others that migrate, and for those that still use a table
 
-CLOSING = 1.0  # seconds to say goodbye to the server
-_TIMER = "gateway_timer"  # in the `info` of a pool's entry
+GOODBYE = 1.0  # seconds to tell the server that a connection ends
+_TIMER, _CLOSING = "gateway_timer", "gateway_closing"  # in the `info` of a pool's entry, which a new connection empties
 
 SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -58,12 +58,6 @@ def make_engine(said: dict[str, Any], connections: int, turn: float = POOL_PATIE
     event.listen(sync, "checkin", closing.returned)
     event.listen(sync, "checkout", closing.taken)
 
-    @event.listens_for(sync, "checkout")
-    def still_open(connection: DBAPIConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-        # of a server that was restarted meanwhile; SQLAlchemy then opens another, at no cost for the others
-        if entry.driver_connection is None or entry.driver_connection.is_closed():
-            raise DisconnectionError("the server has closed the connection")
-
     @event.listens_for(sync, "handle_error")
     def without_values(context: ExceptionContext) -> None:
         # DETAIL: Key (key)=(ada@example.org) already exists
@@ -75,7 +69,7 @@ def make_engine(said: dict[str, Any], connections: int, turn: float = POOL_PATIE
 
 
 class Closing:
-    """Closes a pool's connections that nobody has used for so long. The pool finds them closed, and opens others."""
+    """Closes a pool's connections that nobody has used for so long, and has the pool open others in their place."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -83,23 +77,28 @@ class Closing:
 
     def returned(self, connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
         if entry.driver_connection is not None:
-            timer = asyncio.get_running_loop().call_later(self._seconds, self._close, entry.driver_connection)
-            entry.info[_TIMER] = timer
+            entry.info[_TIMER] = asyncio.get_running_loop().call_later(self._seconds, self._close, entry)
 
     def taken(self, connection: DBAPIConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         timer = entry.info.pop(_TIMER, None)
         if timer is not None:
             timer.cancel()
+        found = entry.driver_connection
+        # closed here, or by a server that was restarted meanwhile; the pool opens another, at no cost for the others
+        if found is None or found.is_closed() or entry.info.get(_CLOSING):
+            raise DisconnectionError("the connection is closed")
 
-    def _close(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        task = asyncio.create_task(_closed(connection))
+    def _close(self, entry: ConnectionPoolEntry) -> None:
+        entry.info[_CLOSING] = True  # from now on: the task runs in a turn of the loop to come
+        task = asyncio.create_task(_closed(entry.driver_connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _closed(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        await connection.close(timeout=CLOSING)  # from its first step on it says that it is closed
+async def _closed(connection: "asyncpg.Connection[asyncpg.Record] | None") -> None:
+    if connection is not None:
+        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=GOODBYE)
 
 
 def _nothing() -> None:

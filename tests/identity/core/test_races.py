@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from gateway.identity.origin import Origin
 
 from .world import ADA, BOB, HERE, PASSWORD, STEP, App, Core, outcome, tally, wrong_code
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 NEW = "another horse battery"
 
