@@ -64,8 +64,8 @@ class Channel:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self.looks += 1
             await self._look()
+            self.looks += 1
             await self._sleep(LOOKS_APART)  # what comes meanwhile is one look
 
     async def _listen(self) -> None:
