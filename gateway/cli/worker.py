@@ -25,6 +25,7 @@ from gateway.settings.values import Address
 from gateway.supervise.channel import Channel, Message, open_channel
 from gateway.supervise.part import WorkerPart
 
+TURNS = 4  # of the loop: one accepts all that is queued, one reads it; one more of each, for what comes meanwhile
 IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)  # a terminal sends them to all; the supervisor acts on them
 
 
@@ -65,6 +66,10 @@ class Desk:
             case "ready" if gateway is not None:
                 found = await gateway.readiness()
                 return {"reasons": found.reasons, "warnings": found.warnings}
+            case "ping":
+                return {}
+            case "labels" if gateway is not None:
+                return {"labels": gateway.labels()}
             case "purge" if gateway is not None:
                 await gateway.purge()
                 return {}
@@ -139,8 +144,15 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
         if gateway.setup_token is not None and part.first and part.number == 1:  # not to the log, which others read
             click.echo(f"nobody has an account yet: x-setup-token: {gateway.setup_token}", err=True)
         await desk.stopped.wait()
+        await _caught_up()
         await first_of(gateway.drain(desk.patience), desk.hurried.wait())
         channel.tell({"event": "last", "exposition": await exposition(gateway)})
+
+
+async def _caught_up() -> None:
+    """What is queued on the socket is accepted, and what was sent on it read: a closed socket resets it."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 def fixed(loaded: Loaded, part: WorkerPart) -> Sequence[Fault]:

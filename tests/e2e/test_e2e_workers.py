@@ -483,7 +483,7 @@ def test_a_gateway_is_ready_while_one_worker_is(gateway: Gateway) -> None:
     one, two = workers(gateway)
     with stopped(one):
         assert world.ask(f"{gateway.admin}/readyz").status == 200
-        assert unready(gateway) == ["worker 1: not running"]
+        assert unready(gateway) == ["worker 1: does not answer"]
         with stopped(two):
             answer = world.ask(f"{gateway.admin}/readyz")
             assert (answer.status, len(answer.json()["reasons"])) == (503, 2)
