@@ -161,6 +161,8 @@ class Supervisor:
 
     async def succeed(self) -> None:
         """Becomes the new program; returns if it is told to stop. Raises OSError when it cannot, and goes on."""
+        async with self.fleet.changing, self.fleet.starts.closed():
+            pass  # what is under way may take long; until it is over, the admin listener answers
         await self.listener.aclose()  # answers what was asked
         number = -1
         async with self.fleet.changing, self.fleet.starts.closed():

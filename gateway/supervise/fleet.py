@@ -147,8 +147,8 @@ class Fleet:
             self._log.error("worker was not understood", worker=slot.number, detail=worker.fault)
         try:
             self.kept = merged.merged([self.kept, merged.growing(merged.parse(worker.exposition))])
-        except ValueError as error:
-            self._log.error("worker was not understood", worker=slot.number, detail=str(error))
+        except Exception as error:  # it has said so; its slot is to have another
+            self._log.error("worker was not understood", worker=slot.number, detail=repr(error))
 
     async def revive(self, slot: Slot) -> None:
         """Until it has a worker."""
