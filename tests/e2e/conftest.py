@@ -68,7 +68,7 @@ def several(standing: Gateway) -> Iterator[Gateway]:
     yield standing
     standing.configure(standing.said)
     assert standing.home.told("reload")["reloaded"]
-    until(lambda: workers.unready(standing) == [], "that both are ready")
+    until(lambda: workers.unready(standing) == [] and len(workers.workers(standing)) == 2, "that there are two, ready")
     assert "Traceback" not in standing.process.complained()
     os.truncate(standing.process.err, 0)
 

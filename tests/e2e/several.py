@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import signal
 import threading
 from collections import Counter
@@ -24,9 +25,18 @@ def said(service: int, workers: int = 2, **listen: Any) -> dict[str, Any]:
 
 
 def workers(gateway: Gateway) -> list[int]:
-    """Process numbers, oldest first."""
+    """Process numbers, in the order of the workers' own."""
     children = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text()
-    return [int(pid) for pid in children.split()]
+    return sorted(map(int, children.split()), key=_number)
+
+
+def _number(pid: int) -> int:
+    """Of a worker, as it was told at its start; 0 when it has just ended."""
+    try:
+        found = re.search(rb'GATEWAY_PART={[^\0]*"number": (\d+)', Path(f"/proc/{pid}/environ").read_bytes())
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def sockets(pid: int) -> int:
