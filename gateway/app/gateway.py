@@ -235,6 +235,10 @@ class Gateway:
     async def readiness(self) -> Readiness:
         return await readiness(store_conditions(self, self._store))
 
+    def labels(self) -> list[str]:
+        """Names that exchanges are counted by, of the configuration that runs."""
+        return sorted({lane.label for lane in self.edge.generation.lanes.values()})
+
     async def reload(self) -> Sequence[Mapping[str, object]]:
         """The new configuration whole, or the old one still: then the faults. Raises DependencyFailed("draining")."""
         async with self._reloading:

@@ -9,7 +9,8 @@ from gateway.cli.shared import Down, Failure, emit, settings, shared
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.values import Address
 
-TIMEOUT = 30.0  # seconds
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 4 * 3600.0  # a reload waits for an upgrade, in which each worker may drain for up to an hour
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a listener on every address is asked on loopback
 
 
@@ -35,13 +36,21 @@ def reload() -> None:
         raise Failure("the configuration has faults; the old one stays")
 
 
-def post(address: Address, token: str, path: str = "/reload", seconds: float = TIMEOUT) -> tuple[int, bytes]:
-    """Status and body. Raises Down when nobody answers."""
-    connection = http.client.HTTPConnection(UNSPECIFIED.get(address.host, address.host), address.port, seconds)
+def post(address: Address, token: str, path: str = "/reload", seconds: float = ANSWER_SECONDS) -> tuple[int, bytes]:
+    """Status and body. seconds: for the answer. Raises Down when nobody answers."""
+    host = UNSPECIFIED.get(address.host, address.host)
+    connection = http.client.HTTPConnection(host, address.port, CONNECT_SECONDS)
+    try:
+        connection.connect()
+    except OSError as error:
+        raise Down(f"no gateway answers at {address}: {error}") from error
+    connection.sock.settimeout(seconds)
     try:
         connection.request("POST", path, headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
         return response.status, response.read()
+    except TimeoutError as error:
+        raise Down(f"the gateway at {address} is still at it after {seconds:g} s; its log says how it ends") from error
     except (OSError, http.client.HTTPException) as error:
         raise Down(f"no gateway answers at {address}: {error}") from error
     finally:

@@ -21,6 +21,7 @@ import uvloop
 from gateway.app.compile import compiled, read
 from gateway.app.gateway import Gateway, StartFailed
 from gateway.cli.demo import demo
+from gateway.cli.hangup import Hangup
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.ops.logs import Log, adopt_standard_logging, application_log
@@ -106,29 +107,21 @@ def _signals(gateway: Gateway, log: Log, notify: Notify) -> tuple[asyncio.Event,
     """Set by the first signal to stop, and by the second, which ends the draining. SIGHUP reloads."""
     loop = asyncio.get_running_loop()
     stopped, hurried = asyncio.Event(), asyncio.Event()
-    reloads: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
         (hurried if stopped.is_set() else stopped).set()
 
-    def reload() -> None:
-        task = loop.create_task(_reload(gateway, log, notify))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, Hangup(lambda: _reload(gateway, notify), log))
     loop.add_signal_handler(signal.SIGUSR2, log.warning, "an upgrade without a gap takes `listen.workers` of 2 or more")
     return stopped, hurried
 
 
-async def _reload(gateway: Gateway, log: Log, notify: Notify) -> None:
+async def _reload(gateway: Gateway, notify: Notify) -> None:
     notify.reloading()
     try:
         await gateway.reload()
-    except Exception as error:  # nobody waits for this task: the old configuration goes on
-        log.error("reload failed", exc_info=error)
     finally:
         notify.tell(READY)
 

@@ -69,6 +69,12 @@ def _serve(path: Path, migrate: bool) -> int:
         return 1
 
 
+def _refused(given: int, workers: int) -> int:
+    """What connects to a socket that nobody accepts on waits for ever."""
+    click.echo(f"gateway: {given} listening sockets were handed over, for listen.workers: {workers}", err=True)
+    return 1
+
+
 def _begin(path: Path, migrate: bool) -> int:
     """Raises SettingsInvalid."""
     from gateway.settings.files import Recorder
@@ -79,7 +85,10 @@ def _begin(path: Path, migrate: bool) -> int:
         recorder = Recorder()
         loaded = load(path, os.environ, recorder)
         given = activated(os.environ)
-        if loaded.settings.listen.workers > 1:
+        workers = loaded.settings.listen.workers
+        if len(given) > workers:
+            return _refused(len(given), workers)
+        if workers > 1:
             from gateway.cli import supervisor
 
             return supervisor.serve(path, loaded.settings, recorder, migrate, given)

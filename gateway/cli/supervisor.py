@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.hangup import Hangup
 from gateway.clock import Clock
 from gateway.control import admin
 from gateway.control.listener import Listener
@@ -28,10 +29,11 @@ from gateway.settings.faults import SettingsInvalid
 from gateway.settings.files import Recorder, packed, unpacked
 from gateway.settings.load import load
 from gateway.settings.values import Address
-from gateway.supervise import succession
+from gateway.supervise import state, succession
 from gateway.supervise.children import Children
-from gateway.supervise.fleet import Fleet, Reading
+from gateway.supervise.fleet import Fleet
 from gateway.supervise.part import SuccessorPart, WorkerPart, told
+from gateway.supervise.reading import Reading
 from gateway.supervise.slot import Slot
 from gateway.supervise.sockets import bind_all
 from gateway.supervise.worker import Worker, WorkerFailed
@@ -50,6 +52,7 @@ class Supervisor:
         self.children = Children()
         self.stopped = asyncio.Event()
         self.succeeding = asyncio.Event()
+        self.hangup = Hangup(self.reload, self.log)
         self._stops = 0
         self._tasks: set[asyncio.Task[object]] = set()
         self.fleet: Fleet
@@ -144,31 +147,37 @@ class Supervisor:
         return reading, [fault.as_json() for fault in composed.faults]
 
     async def _try_successor(self) -> list[Mapping[str, object]]:
-        async with self.fleet.configuring:
-            state = succession.written(self.fleet, self.admin)
-            code = await succession.trial(self.children, state, self._environ)
-            os.close(state)
+        async with self.fleet.starts.closed():
+            if self.fleet.stopping:
+                raise DependencyFailed("draining")
+            given = succession.handed_over(self.fleet, self.admin)
+            code = await succession.trial(self.children, given, self._environ)
         if code == 0:
             return []
         self.log.error("upgrade stopped: the new supervisor would not start", code=code)
-        return [{"code": "upgrade_failed", "message": f"the new supervisor would not start: exit code {code}"}]
+        message = f"the new supervisor would not start: exit code {code}"
+        count = len(self.fleet.slots)
+        return [{"code": "upgrade_failed", "message": message, "replaced": count, "workers": count}]
 
     async def succeed(self) -> None:
         """Becomes the new program; returns if it is told to stop. Raises OSError when it cannot, and goes on."""
+        async with self.fleet.changing, self.fleet.starts.closed():
+            pass  # what is under way may take long; until it is over, the admin listener answers
         await self.listener.aclose()  # answers what was asked
-        state = -1
-        async with self.fleet.configuring:
+        number = -1
+        async with self.fleet.changing, self.fleet.starts.closed():
             await succession.hold()
             try:
                 if not self.stopped.is_set():
                     self.log.info("supervisor replaced")
-                    state = succession.written(self.fleet, self.admin)
-                    succession.become(state, self._environ)
+                    given = succession.handed_over(self.fleet, self.admin, self.hangup.pending)
+                    number = state.written(given)
+                    succession.become(number, given, self._environ)
             finally:
                 succession.release()
                 self.succeeding.clear()
-                if state >= 0:
-                    os.close(state)
+                if number >= 0:
+                    os.close(number)
                 await self.open_admin()
 
     # signals
@@ -177,8 +186,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._do(self._attempt("reload", self.reload())))
-        loop.add_signal_handler(signal.SIGUSR2, lambda: self._do(self._attempt("upgrade", self.upgrade())))
+        loop.add_signal_handler(signal.SIGHUP, self.hangup)
+        loop.add_signal_handler(signal.SIGUSR2, lambda: self._do(self._attempt(self.upgrade())))
 
     def _stop(self) -> None:
         self._stops += 1
@@ -186,11 +195,11 @@ class Supervisor:
             self.fleet.hurry()
         self.stopped.set()
 
-    async def _attempt(self, what: str, work: Coroutine[object, object, object]) -> None:
+    async def _attempt(self, upgrade: Coroutine[object, object, object]) -> None:
         try:
-            await work
+            await upgrade
         except Exception as error:  # nobody waits for this task: what runs goes on
-            self.log.error(f"{what} failed", exc_info=error)
+            self.log.error("upgrade failed", exc_info=error)
 
     def _do(self, work: Coroutine[object, object, object]) -> asyncio.Task[object]:
         task = asyncio.create_task(work)
@@ -229,27 +238,28 @@ async def begin(
     await _run(supervisor, start)
 
 
-async def go_on(path: Path, state: succession.State, migrate: bool) -> None:
+async def go_on(path: Path, given: state.State, migrate: bool) -> None:
     """The fleet of the image before this one."""
-    settings, reading = copied(path, state)
+    settings, reading = copied(path, given)
     supervisor = Supervisor(path, settings, migrate, dict(os.environ))
     adopt_standard_logging(supervisor.log)
-    supervisor.build(succession.slots(state), reading, succession.adopted_socket(state["admin"]))
+    supervisor.build(succession.slots(given), reading, succession.adopted_socket(given.admin))
     supervisor.obey()
     succession.release()
 
     async def start() -> None:
-        await succession.adopt(supervisor.fleet, supervisor.children, state)
+        await succession.adopt(supervisor.fleet, supervisor.children, given)
         await supervisor.open_admin()
+        if given.reload:
+            supervisor.hangup()
 
     await _run(supervisor, start)
 
 
-def copied(path: Path, state: succession.State) -> tuple[model.Settings, Reading]:
+def copied(path: Path, given: state.State) -> tuple[model.Settings, Reading]:
     """The configuration that the workers run. Raises SettingsInvalid."""
-    text = state["configuration"]
-    settings = load(path, os.environ, unpacked(text)).settings
-    return settings, Reading(text, drain=settings.listen.timeouts.drain)
+    settings = load(path, os.environ, unpacked(given.configuration)).settings
+    return settings, Reading(given.configuration, drain=settings.listen.timeouts.drain)
 
 
 async def _run(supervisor: Supervisor, start: Callable[[], Coroutine[object, object, None]]) -> None:
@@ -262,7 +272,7 @@ async def _run(supervisor: Supervisor, start: Callable[[], Coroutine[object, obj
         address, own = supervisor.fleet.slots[0].listening.getsockname(), supervisor.admin.getsockname()
         supervisor.log.info("serving", address=_text(address), admin=_text(own), workers=len(fleet.slots))
         notify.tell(READY, f"MAINPID={os.getpid()}")
-        watching = asyncio.create_task(notify.watch())
+        watching = asyncio.create_task(notify.watch(fleet.watched))
         stack.callback(watching.cancel)
         while await _unless(supervisor.stopped, supervisor.succeeding.wait()):
             try:
@@ -317,18 +327,24 @@ def serve(
 def succeed(path: Path, part: SuccessorPart, migrate: bool) -> int:
     """As `serve`, for what another image of this process has begun. Of a trial: 0 if this one could go on with it."""
     os.set_inheritable(part.state, False)
-    state = succession.read(part.state)
+    try:
+        given = state.read(part.state)
+    except state.StateUnknown as unknown:
+        click.echo(f"gateway: this program cannot go on with what the running one hands over: {unknown}", err=True)
+        return 3
     if part.trial:
-        copied(path, state)
+        copied(path, given)
         return 0
     os.close(part.state)
-    return _until_stopped(go_on(path, state, migrate))
+    return _until_stopped(go_on(path, given, migrate))
 
 
 def _until_stopped(work: Coroutine[None, None, None]) -> int:
     gc.enable()
     try:
-        asyncio.run(work)
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(succession.threads())
+            runner.run(work)
     except WorkerFailed as failure:
         if not failure.told:
             click.echo(f"gateway: {failure.detail}", err=True)

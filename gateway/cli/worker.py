@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import sys
@@ -25,6 +26,8 @@ from gateway.settings.values import Address
 from gateway.supervise.channel import Channel, Message, open_channel
 from gateway.supervise.part import WorkerPart
 
+QUEUE = 4096  # connections that a socket holds: edge.listener.BACKLOG
+TURNS = 3  # of the loop, in which what has been accepted is read
 IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)  # a terminal sends them to all; the supervisor acts on them
 
 
@@ -65,6 +68,10 @@ class Desk:
             case "ready" if gateway is not None:
                 found = await gateway.readiness()
                 return {"reasons": found.reasons, "warnings": found.warnings}
+            case "ping":
+                return {}
+            case "labels" if gateway is not None:
+                return {"labels": gateway.labels()}
             case "purge" if gateway is not None:
                 await gateway.purge()
                 return {}
@@ -139,8 +146,25 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
         if gateway.setup_token is not None and part.first and part.number == 1:  # not to the log, which others read
             click.echo(f"nobody has an account yet: x-setup-token: {gateway.setup_token}", err=True)
         await desk.stopped.wait()
+        if not desk.patience:  # else a successor accepts on the same socket
+            await _caught_up(listening)
         await first_of(gateway.drain(desk.patience), desk.hurried.wait())
         channel.tell({"event": "last", "exposition": await exposition(gateway)})
+
+
+async def _caught_up(listening: socket.socket) -> None:
+    """What is queued on the socket is accepted, and what was sent on it read: closing it would reset all that.
+
+    The loop accepts one connection in each turn. Of a stream that does not end, as many as the queue holds.
+    """
+    waiting = select.poll()
+    waiting.register(listening, select.POLLIN)
+    for _ in range(QUEUE):
+        if not waiting.poll(0):
+            break
+        await asyncio.sleep(0)
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 def fixed(loaded: Loaded, part: WorkerPart) -> Sequence[Fault]:

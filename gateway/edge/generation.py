@@ -1,18 +1,15 @@
 """What one load of the configuration means to the edge. A reload makes a new one; an exchange keeps its own."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from gateway.edge.pool import Upstream
-from gateway.ops.metrics import Metrics, RouteCounters
+from gateway.ops.metrics import ASKED, Metrics, RouteCounters
 from gateway.pipeline import Pipeline
 from gateway.routes.model import Route
 from gateway.wire.hops import RequestNames
 from gateway.wire.original import Contract
 from gateway.wire.peer import TrustedProxies
 from gateway.wire.reader import Limits
-
-ASKED: Final = "decide"  # begins the labels of what was asked by a data plane
 
 
 @dataclass(frozen=True, slots=True)

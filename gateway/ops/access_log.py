@@ -7,8 +7,10 @@ costs the event loop a moment.
 import asyncio
 import json.encoder
 import os
+import re
 import select
 import stat
+import sys
 import threading
 import time
 from collections import deque
@@ -24,6 +26,10 @@ _LINE = (
     '{"time":"%s.%03dZ","id":%s,"client":%s,"method":%s,"route":%s,"path":%s,"upstream":%s,"status":%d,"reason":%s,'
     '"account":%s,"grant":%s,"bytes_in":%d,"bytes_out":%d,"seconds":%.6f}\n'
 )
+
+_METHOD, _PATH = 4, 6  # places in _LINE
+_CUT = "..."
+_WHOLE = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*")  # characters, and escapes to their end (RFC 8259 section 7)
 
 _quote = json.encoder.encode_basestring_ascii  # a third of the time that JSONEncoder.encode takes
 
@@ -41,6 +47,8 @@ class AccessLog:
         self._owned = owned
         self._bound = bound
         self._block = BLOCK if stat.S_ISREG(os.fstat(fd).st_mode) else select.PIPE_BUF
+        # A longer line could end up inside another worker's: a pipe promises no more (pipe(7)).
+        self._longest = sys.maxsize if self._block == BLOCK else select.PIPE_BUF
         self._lines: deque[str] = deque()
         # Each of these four is written by one side only, so that no lock is needed.
         self._accepted = 0  # bytes, by the loop
@@ -86,7 +94,7 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        line = _LINE % (
+        parts = (
             self._stamp,
             (now - second) * 1000,
             _quote(request_id),
@@ -103,6 +111,9 @@ class AccessLog:
             bytes_out,
             seconds,
         )
+        line = _LINE % parts
+        if len(line) > self._longest:
+            line = _shortened(parts, len(line) - self._longest)
         waiting = self._accepted - self._settled + len(line)
         if waiting > self._bound:
             self._refused += 1
@@ -159,6 +170,21 @@ def open_access_log(path: Path, failed: Callable[[OSError], object]) -> AccessLo
     """Append to a file, made with mode 0640. Raises OSError. A reload opens it anew, which is how it is rotated."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     return AccessLog(fd, failed, owned=True)
+
+
+def _shortened(parts: tuple[object, ...], excess: int) -> str:
+    """The line with so much less of the target and the method, the longer one first: a client chooses both.
+
+    The end is cut, never inside an escape, and marked by three dots.
+    """
+    said = list(parts)
+    for place in sorted((_METHOD, _PATH), key=lambda place: -len(str(parts[place]))):
+        text = str(said[place])[1:-1]
+        whole = _WHOLE.match(text[: max(len(text) - excess - len(_CUT), 0)])
+        if excess > 0 and whole is not None:
+            said[place] = f'"{whole[0]}{_CUT}"'
+            excess -= len(text) - len(whole[0]) - len(_CUT)
+    return _LINE % tuple(said)
 
 
 def _write_all(fd: int, data: bytes) -> None:

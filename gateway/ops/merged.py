@@ -3,8 +3,11 @@
 Every worker writes its labels in the same order, so that equal rows are equal texts.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from gateway.ops.metrics import ASKED, UNMATCHED
 
 
 def _sum(one: float, other: float) -> float:
@@ -27,6 +30,7 @@ GAUGES: Mapping[str, Callable[[float, float], float]] = {
 }
 OWN = frozenset({"gateway_reloads_total"})  # the supervisor counts each once
 
+_ROUTE = re.compile(r'[{,]route="((?:[^"\\]|\\.)*)"')
 _GROWING = ("counter", "histogram")
 
 
@@ -77,6 +81,25 @@ def merged(parts: Iterable[Families]) -> dict[str, Family]:
 def growing(families: Families) -> dict[str, Family]:
     """What a worker leaves behind."""
     return {name: family for name, family in families.items() if family.kind in _GROWING and name not in OWN}
+
+
+def without_routes(families: Families, known: Collection[str]) -> dict[str, Family]:
+    """Without rows of routes that nobody has. known: labels of routes; those of nobody's requests stay."""
+    stay = {*map(_escaped, known), UNMATCHED, ASKED}
+
+    def kept(row: str) -> bool:
+        found = _ROUTE.search(row)
+        return found is None or found[1] in stay or found[1].removeprefix(f"{ASKED} ") in stay
+
+    return {
+        name: Family(family.kind, family.head, {row: value for row, value in family.rows.items() if kept(row)})
+        for name, family in families.items()
+    }
+
+
+def _escaped(label: str) -> str:
+    """As the text format has it."""
+    return label.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def rendered(families: Families) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 UNMATCHED = "none"  # the route label of a request that no route took
+ASKED = "decide"  # begins the labels of what was asked by a data plane
 
 # Seconds. From the 0.4 ms that the gateway may add (p50) to the 60 s an upstream may take.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Final
 
 FIRST: Final = 3  # SD_LISTEN_FDS_START
@@ -36,10 +36,14 @@ class Notify:
         """To be followed by READY. The time is what `Type=notify-reload` goes by."""
         self.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    async def watch(self) -> None:
-        """Says that the event loop turns, twice as often as is asked for. Returns at once where nobody asks."""
+    async def watch(self, well: Callable[[], bool] = lambda: True) -> None:
+        """Says that the event loop turns, twice as often as is asked for. Returns at once where nobody asks.
+
+        well: asked each time; while it is not, nothing is said.
+        """
         while self._watched:
-            self.tell("WATCHDOG=1")
+            if well():
+                self.tell("WATCHDOG=1")
             await asyncio.sleep(self._watched / 2)
 
 

@@ -14,6 +14,7 @@ from typing import Final, cast
 Message = Mapping[str, object]
 
 _LENGTH: Final = struct.Struct("!I")
+_MOST: Final = 1 << 28  # bytes of a frame; 10,000 routes are 5 MB. What says more is no length
 
 
 class ChannelClosedError(Exception):
@@ -21,7 +22,10 @@ class ChannelClosedError(Exception):
 
 
 class Channel:
-    """answer: called with what the other side asks. hear: called with what it only tells."""
+    """answer: called with what the other side asks. hear: called with what it only tells.
+
+    fault: what it said that could not be read, which closed the channel; "" for nothing.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Channel:
         self._hear = hear
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._number = 0
+        self.fault = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -62,13 +67,17 @@ class Channel:
             del self._asked[number]
 
     async def run(self) -> None:
-        """Until the other side closes. Raises nothing that it could cause."""
+        """Until the other side closes, or says what cannot be read. Raises nothing that it could cause."""
         try:
             while True:
                 (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+                if length > _MOST:
+                    raise ValueError(f"a frame of {length} bytes")
                 self._take(cast(dict[str, object], json.loads(await self._reader.readexactly(length))))
         except (asyncio.IncompleteReadError, OSError):
             pass
+        except Exception as error:  # whatever it is, the other side has said it
+            self.fault = f"{type(error).__name__}: {error}"
         finally:
             self._end()
 
@@ -100,7 +109,11 @@ class Channel:
             self._hear(message)
 
     async def _reply(self, message: Message) -> None:
-        self.tell({**await self._answer(message), "answer": message["ask"]})
+        try:
+            answer = await self._answer(message)
+        except Exception as error:  # the other side need not wait for what does not come
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        self.tell({**answer, "answer": message["ask"]})
 
 
 async def open_channel(

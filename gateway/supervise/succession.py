@@ -1,91 +1,70 @@
-"""How a supervisor becomes a new image of itself (execve), with its process number, its sockets and its workers."""
+"""How a supervisor becomes a new image of itself (execve), with its process number, its sockets and its workers.
+
+What it hands over is `state`.
+"""
 
 import asyncio
-import json
 import os
 import signal
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from gateway.ops.merged import Family
+from gateway.supervise import state
 from gateway.supervise.children import Child, Children, command_line
 from gateway.supervise.fleet import Fleet
 from gateway.supervise.part import SuccessorPart, told
 from gateway.supervise.slot import Slot
+from gateway.supervise.state import SlotState, State, WorkerState
 from gateway.supervise.worker import Worker
 
 # Between the old image and the new one nobody handles them: they wait.
 HELD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
-State = Mapping[str, Any]  # JSON, written and read in this module
+
+def handed_over(fleet: Fleet, admin: socket.socket, reload: bool = False) -> State:
+    slots = [
+        SlotState(
+            slot.number,
+            slot.listening.fileno(),
+            slot.restarts,
+            slot.seconds,
+            [_worker(fleet, worker, worker is not slot.worker) for worker in slot.processes()],
+        )
+        for slot in fleet.slots
+    ]
+    return State(admin.fileno(), fleet.reading.text, slots, fleet.reloads, fleet.kept, fleet.release, reload)
 
 
-def written(fleet: Fleet, admin: socket.socket) -> int:
-    """The descriptor of a file in memory that says what the successor takes over."""
-    state = {
-        "admin": admin.fileno(),
-        "configuration": fleet.reading.text,
-        "drain": fleet.reading.drain,
-        "reloads": fleet.reloads,
-        "kept": {name: asdict(family) for name, family in fleet.kept.items()},
-        "slots": [
-            {
-                "number": slot.number,
-                "listening": slot.listening.fileno(),
-                "restarts": slot.restarts,
-                "seconds": slot.seconds,
-                "workers": [_worker(worker, worker is not slot.worker) for worker in slot.processes()],
-            }
-            for slot in fleet.slots
-        ],
-    }
-    number = os.memfd_create("gateway-state")
-    with os.fdopen(os.dup(number), "w") as file:
-        json.dump(state, file)
-    return number
+def _worker(fleet: Fleet, worker: Worker, leaving: bool) -> WorkerState:
+    current = worker.reading is fleet.reading
+    said = worker.since, worker.exposition, leaving, worker.release, current
+    return WorkerState(worker.child.pid, worker.control_number, *said)
 
 
-def _worker(worker: Worker, leaving: bool) -> State:
-    control = worker.control_number
-    return {
-        "pid": worker.child.pid,
-        "control": control,
-        "since": worker.since,
-        "exposition": worker.exposition,
-        "leaving": leaving,
-    }
-
-
-def read(number: int) -> State:
-    """Leaves the descriptor as it is: the trial reads it before the successor does."""
-    with os.fdopen(os.dup(number)) as file:
-        file.seek(0)
-        found: State = json.load(file)
-    return found
-
-
-def slots(state: State) -> list[Slot]:
+def slots(given: State) -> list[Slot]:
     """Their workers are not in them yet, see `adopt`."""
     return [
-        Slot(row["number"], adopted_socket(row["listening"]), restarts=row["restarts"], seconds=row["seconds"])
-        for row in state["slots"]
+        Slot(slot.number, adopted_socket(slot.listening), restarts=slot.restarts, seconds=slot.seconds)
+        for slot in given.slots
     ]
 
 
-async def adopt(fleet: Fleet, children: Children, state: State) -> None:
+async def adopt(fleet: Fleet, children: Children, given: State) -> None:
     """Everything goes on as it was left."""
-    fleet.reloads.update(state["reloads"])
-    fleet.kept = {name: Family(**family) for name, family in state["kept"].items()}
-    for slot, row in zip(fleet.slots, state["slots"], strict=True):
-        for said in row["workers"]:
-            child: Child = children.adopt(said["pid"])
-            worker = Worker(slot.number, child, adopted_socket(said["control"]), said["since"])
-            worker.exposition = said["exposition"]
+    fleet.reloads.update(given.reloads)
+    fleet.kept = given.kept
+    fleet.release = given.release
+    for slot, row in zip(fleet.slots, given.slots, strict=True):
+        for said in row.workers:
+            child: Child = children.adopt(said.pid)
+            worker = Worker(slot.number, child, adopted_socket(said.control), said.since)
+            worker.exposition, worker.release = said.exposition, said.release
+            worker.reading = fleet.reading if said.current else None
             await worker.open()
-            fleet.install(slot, worker, leaving=said["leaving"])
+            fleet.install(slot, worker, leaving=said.leaving)
         if slot.worker is None:
             fleet.keep(slot)
 
@@ -97,15 +76,9 @@ def adopted_socket(number: int) -> socket.socket:
     return sock
 
 
-def descriptors(state: State) -> list[int]:
-    """All that the successor takes over."""
-    workers = [worker["control"] for slot in state["slots"] for worker in slot["workers"]]
-    return [state["admin"], *(slot["listening"] for slot in state["slots"]), *workers]
-
-
-def become(number: int, environ: Mapping[str, str]) -> NoReturn:
-    """number: of the state. To be called after `hold`. Raises OSError when the program cannot be executed."""
-    inherited = [number, *descriptors(read(number))]
+def become(number: int, given: State, environ: Mapping[str, str]) -> NoReturn:
+    """number: of the file. To be called after `hold`. Raises OSError when the program cannot be executed."""
+    inherited = [number, *given.descriptors()]
     try:
         for each in inherited:
             os.set_inheritable(each, True)
@@ -115,6 +88,18 @@ def become(number: int, environ: Mapping[str, str]) -> NoReturn:
         with suppress(OSError):
             for each in inherited:
                 os.set_inheritable(each, False)
+
+
+def threads() -> ThreadPoolExecutor:
+    """For the loop of a supervisor: its threads leave signals to the main one.
+
+    A signal that is held there would be taken by any other thread, noted in an image that is about to go, and lost.
+    """
+    return ThreadPoolExecutor(thread_name_prefix="asyncio", initializer=_leave_signals)
+
+
+def _leave_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
 
 
 async def hold() -> None:
@@ -129,7 +114,11 @@ def release() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
-async def trial(children: Children, number: int, environ: Mapping[str, str]) -> int:
+async def trial(children: Children, given: State, environ: Mapping[str, str]) -> int:
     """Whether the new program would take over: its exit code, 0 for yes."""
-    child = children.start({**environ, **told(SuccessorPart(number, trial=True))}, [number])
-    return (await child.end()).code
+    number = state.written(given)
+    try:
+        child = children.start({**environ, **told(SuccessorPart(number, trial=True))}, [number])
+        return (await child.end()).code
+    finally:
+        os.close(number)

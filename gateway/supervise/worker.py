@@ -3,19 +3,18 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
 from gateway.supervise.channel import Channel, ChannelClosedError, Message, open_channel
 from gateway.supervise.children import Child, End
+from gateway.supervise.reading import Fault, Reading
 
 ANSWER_SECONDS: Final = 2.0  # for metrics, readiness and purge
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-
-Fault = Mapping[str, object]  # file, line, column, code, message
 
 
 class WorkerFailed(Exception):  # noqa: N818 - errors are named by fault
@@ -33,7 +32,10 @@ class WorkerFailed(Exception):  # noqa: N818 - errors are named by fault
 
 
 class Worker:
-    """exposition: of its metrics, as it was told last. since: monotonic seconds, when it became ready."""
+    """exposition: of its metrics, as it was told last. since: monotonic seconds, when it became ready.
+
+    reading: what it has. release: as in Fleet. missed: as in `pulse`.
+    """
 
     def __init__(self, number: int, child: Child, control: socket.socket, since: float = 0.0) -> None:
         self.number = number
@@ -43,14 +45,17 @@ class Worker:
         self.since = since
         self.exposition = ""
         self.address = ""
+        self.reading: Reading | None = None
+        self.release = 0
+        self.missed = 0
         self._ready: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._failure: Message = {}
         self._channel: Channel
-        self._reading: asyncio.Task[None]
+        self._listening: asyncio.Task[None]
 
     async def open(self) -> None:
         self._channel = await open_channel(self._control, _refuse, self._hear)
-        self._reading = asyncio.create_task(self._channel.run())
+        self._listening = asyncio.create_task(self._channel.run())
 
     async def until_ready(self, seconds: float | None) -> None:
         """Raises WorkerFailed, after its end."""
@@ -76,9 +81,14 @@ class Worker:
     async def over(self) -> End:
         """After its end, when all that it told is known."""
         end = await self.child.end()
-        await asyncio.shield(self._reading)
+        await asyncio.wait({self._listening})  # whatever it raised
         await self._channel.aclose()
         return end
+
+    @property
+    def fault(self) -> str:
+        """As in Channel."""
+        return self._channel.fault
 
     async def ask(self, do: str, seconds: float = ANSWER_SECONDS, **fields: object) -> Message:
         """Raises ChannelClosedError."""
@@ -93,7 +103,7 @@ class Worker:
     async def measure(self) -> None:
         """Takes its exposition, if it answers."""
         with suppress(ChannelClosedError):
-            self.exposition = str((await self.ask("metrics"))["exposition"])
+            self.exposition = str((await self.ask("metrics")).get("exposition", self.exposition))
 
     def usage(self) -> tuple[float, int]:
         """Seconds of processor time, bytes of memory; (0, 0) when it has ended (proc(5))."""
@@ -113,7 +123,7 @@ class Worker:
             case "failed":
                 self._failure = message
             case "last":
-                self.exposition = str(message["exposition"])
+                self.exposition = str(message.get("exposition", self.exposition))
 
 
 def how(end: End) -> str:

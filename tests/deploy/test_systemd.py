@@ -21,7 +21,7 @@ from .sandboxed import UNIT, said
 PROGRAM = Path(sys.executable).parent / "gateway"
 EXPOSURE = 15  # tenths: 1.1 and room for what another systemd counts; without its hardening the unit has 9.6
 DRAIN = 30  # seconds: config/systemd/config.yaml
-MARGIN = 5  # seconds to close what the draining left
+MARGIN = 10  # seconds after which a supervisor kills what has not ended: supervise.fleet.MARGIN_SECONDS
 
 
 @pytest.fixture
@@ -142,6 +142,11 @@ def test_what_it_writes_is_below_its_own_folder() -> None:
 
 
 def test_systemd_waits_for_the_draining() -> None:
-    """SIGKILL comes after it, and a margin."""
+    """SIGKILL comes after it, and after the supervisor's own margin."""
     assert f"drain: {DRAIN}s" in (UNIT.parent / "config.yaml").read_text()
-    assert int(said("Service", "TimeoutStopSec")[0]) >= DRAIN + MARGIN
+    assert int(said("Service", "TimeoutStopSec")[0]) > DRAIN + MARGIN
+
+
+def test_systemd_does_not_repeat_what_no_start_mends() -> None:
+    """A wrong configuration, and misuse; a dependency that is down it waits for."""
+    assert said("Service", "RestartPreventExitStatus") == ["1 2"]

@@ -1,5 +1,6 @@
 """One home, made once; one service behind one gateway, shared by the tests that only send requests."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from . import seeding, upstream, world
+from . import several as workers
+from .parts import until
 from .world import Gateway, Home
 
 STATIC_BYTES = 3 * 1024 * 1024 + 17
@@ -46,3 +49,32 @@ def gateway(template: Home, service: int, tmp_path_factory: pytest.TempPathFacto
 def home(template: Home, tmp_path: Path) -> Home:
     """For a test that needs a gateway of its own."""
     return template.copy(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def standing(template: Home, service: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Two workers, for `several`."""
+    home = template.copy(tmp_path_factory.mktemp("standing"))
+    with world.running(home, workers.said(service)) as running:
+        yield running
+
+
+@pytest.fixture
+def several(standing: Gateway) -> Iterator[Gateway]:
+    """Two workers that other tests have had before: ready, with their first configuration and nothing told.
+
+    A worker that is killed takes its backoff along.
+    """
+    yield standing
+    standing.configure(standing.said)
+    assert standing.home.told("reload")["reloaded"]
+    until(lambda: workers.unready(standing) == [] and len(workers.workers(standing)) == 2, "that there are two, ready")
+    assert "Traceback" not in standing.process.complained()
+    os.truncate(standing.process.err, 0)
+
+
+@pytest.fixture
+def own(home: Home, service: int) -> Iterator[Gateway]:
+    """Two workers for a test that ends or counts them."""
+    with world.running(home, workers.said(service)) as running:
+        yield running

@@ -77,7 +77,7 @@ class Process:
     ) -> None:
         self.out = folder / f"{name}.out"
         self.err = folder / f"{name}.err"
-        with self.out.open("wb") as out, self.err.open("wb") as err:
+        with self.out.open("ab") as out, self.err.open("ab") as err:  # so that a test may empty them
             self._popen = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=folder,

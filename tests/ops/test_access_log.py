@@ -230,3 +230,24 @@ async def test_a_pipe_is_given_whole_lines_that_it_takes_at_once() -> None:
                 blocks.append(reader.recv(1 << 20))
     assert sum(block.count(b"\n") for block in blocks) == 100
     assert all(block.endswith(b"\n") and len(block) <= select.PIPE_BUF for block in blocks)
+
+
+@pytest.mark.parametrize("name", ["path", "method"])
+@pytest.mark.parametrize("long", [b"/" + b"x" * 9000, b"/" + b"\xe9" * 3000, b"/" + b'"' * 5000, b"/" * 4096])
+async def test_a_line_to_a_pipe_is_never_longer_than_what_it_takes_whole(name: str, long: bytes) -> None:
+    """The target is cut, and the line is JSON still: another worker's line cannot end up inside."""
+    reading, writing = os.pipe()
+    log = AccessLog(writing, ignore, owned=True)
+    log.write(*changed(**{name: long}))  # type: ignore[arg-type]
+    await log.aclose()
+    with os.fdopen(reading, "rb") as pipe:
+        line = pipe.read()
+    told = json.loads(line)[name]
+    assert select.PIPE_BUF - 6 <= len(line) <= select.PIPE_BUF
+    assert told.endswith("...")
+    assert long.decode("latin-1").startswith(told.removesuffix("..."))
+
+
+async def test_a_line_to_a_file_is_whole(tmp_path: Path) -> None:
+    """Appending takes any length at once."""
+    assert len(json.loads(await written(tmp_path, changed(path=b"/" + b"x" * 9000)))["path"]) == 9001

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.ops.merged import GAUGES, growing, merged, parse, rendered
+from gateway.ops.merged import GAUGES, growing, merged, parse, rendered, without_routes
 from gateway.ops.metrics import READINGS, Metrics
 
 
@@ -67,3 +67,14 @@ def test_a_route_that_one_has_not_seen_is_kept() -> None:
     whole = merged([parse(exposition()), parse(other.render().decode())])
     assert len(whole["gateway_requests_total"].rows) == 2
     assert sum(whole["gateway_requests_total"].rows.values()) == 2.0
+
+
+def test_routes_that_nobody_has_are_forgotten() -> None:
+    """What no route took, and what was asked about a route that is there, stays."""
+    metrics = Metrics()
+    labels = ["none", "decide", "/a", "decide /a", '/b "quoted" \\ x', "/gone", "decide /gone"]
+    for label in labels:
+        metrics.route(label).observe(200, None, 0.1)
+    left = without_routes(parse(metrics.render().decode()), {"/a", '/b "quoted" \\ x'})
+    assert len(left["gateway_requests_total"].rows) == 5
+    assert not [row for family in left.values() for row in family.rows if "/gone" in row]

@@ -62,3 +62,15 @@ def test_sockets_of_another_process_are_not_taken(pid: str) -> None:
     environ = {"LISTEN_PID": pid, "LISTEN_FDS": "2", "OTHER": "stays"}
     assert activated(environ) == []
     assert environ == {"OTHER": "stays"}
+
+
+async def test_the_watchdog_hears_nothing_while_it_is_not_well(manager: socket.socket) -> None:
+    """And hears again when it is: of several workers one hangs, and then is replaced."""
+    well = iter([True, False, False, True])
+    notify = Notify({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "1000"})
+    with pytest.raises(RuntimeError, match="StopIteration"):  # the fifth question has no answer
+        await notify.watch(lambda: next(well))
+    manager.setblocking(False)
+    assert [manager.recv(100) for _ in range(2)] == [b"WATCHDOG=1"] * 2
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)

@@ -66,3 +66,24 @@ async def test_an_end_ends_what_is_asked() -> None:
             await asking
         with pytest.raises(ChannelClosedError):
             await right.ask({"do": "double", "value": 1}, 60)
+
+
+@pytest.mark.parametrize("frame", [b"\0\0\0\2[]", b"\0\0\0\2{]", b"\xff\xff\xff\xff", b'\0\0\0\x0c{"answer":{}}'])
+async def test_what_cannot_be_read_closes_the_channel(frame: bytes) -> None:
+    """And is told to whoever has it; nothing is raised."""
+    one, other = socket.socketpair()
+    channel = await open_channel(one, double, lambda message: message["number"])
+    running = asyncio.create_task(channel.run())
+    with other:
+        other.sendall(frame)
+        await asyncio.wait_for(running, 5)
+    assert channel.fault
+    with pytest.raises(ChannelClosedError):
+        await channel.ask({"do": "double", "value": 1}, 60)
+    await channel.aclose()
+
+
+async def test_an_answer_that_cannot_be_given_is_an_error() -> None:
+    """At once: whoever asked need not wait for it."""
+    async with pair([]) as (left, _):
+        assert "KeyError" in str((await left.ask({"do": "double"}, 60))["error"])

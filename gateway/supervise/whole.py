@@ -1,0 +1,106 @@
+"""What is asked of all workers, answered as by one gateway (`control.admin.Operations`)."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+from gateway.ops import merged
+from gateway.ops.health import Readiness
+from gateway.supervise.channel import ChannelClosedError, Message
+from gateway.supervise.slot import Slot
+from gateway.supervise.worker import Worker
+
+READINESS_SECONDS: Final = 1.9  # more than `ops.health.CHECK_SECONDS`; balancers give up on a probe after 2 or 3 s
+GRACE_SECONDS: Final = 0.3  # for the others, once one has said that it is ready: they could only add warnings
+
+
+async def readiness(
+    slots: Sequence[Slot], seconds: float = READINESS_SECONDS, grace: float = GRACE_SECONDS
+) -> Readiness:
+    """Ready while one worker is. Connections of one that hangs wait on its socket until it is replaced."""
+    asking = [asyncio.ensure_future(_ready(slot)) for slot in slots]
+    await _known(asking, seconds, grace)
+    reasons: list[str] = []
+    warnings: dict[str, None] = {}
+    ready = False
+    for slot, asked in zip(slots, asking, strict=True):
+        answer = asked.result() if not asked.cancelled() else _not("does not answer")
+        found = [f"worker {slot.number}: {reason}" for reason in cast(Sequence[str], answer["reasons"])]
+        ready |= not found
+        reasons += found
+        warnings.update(dict.fromkeys(cast(Sequence[str], answer["warnings"])))
+    if not ready:
+        return Readiness(tuple(reasons), tuple(warnings))
+    return Readiness((), (*reasons, *_mixed(slots), *warnings))
+
+
+async def _known(asking: Sequence[asyncio.Future[Message]], seconds: float, grace: float) -> None:
+    """Until all have answered, or nobody who has not could change the answer. The rest is cancelled."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    pending = set(asking)
+    while pending and (left := end - loop.time()) > 0:
+        done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if any(not asked.result()["reasons"] for asked in done):
+            end = min(end, loop.time() + grace)
+    for asked in pending:
+        asked.cancel()
+    if pending:
+        await asyncio.wait(pending)
+
+
+async def _ready(slot: Slot) -> Message:
+    if slot.worker is None:
+        return _not("not running")
+    try:
+        answer = await slot.worker.ask("ready", READINESS_SECONDS)
+    except ChannelClosedError:
+        return _not("does not answer")
+    return answer if "reasons" in answer else _not("does not answer")
+
+
+def _not(reason: str) -> Message:
+    return {"reasons": [reason], "warnings": ()}
+
+
+def _mixed(slots: Sequence[Slot]) -> Sequence[str]:
+    """While two releases run side by side: during an upgrade, and after one that did not come to its end."""
+    found = [slot.worker.release for slot in slots if slot.worker is not None]
+    old = sum(release < max(found) for release in found)
+    return [f"upgrade: {old} of {len(slots)} workers run the program as it was before"] if old else []
+
+
+async def purge(workers: Sequence[Worker]) -> None:
+    """A worker that ends meanwhile has forgotten everything."""
+    for answer in await asyncio.gather(*(worker.ask("purge") for worker in workers), return_exceptions=True):
+        if isinstance(answer, BaseException) and not isinstance(answer, ChannelClosedError):
+            raise answer
+
+
+async def labels(workers: Sequence[Worker]) -> frozenset[str] | None:
+    """Names that the workers count routes by; None if one does not tell."""
+    try:
+        answers = await asyncio.gather(*(worker.ask("labels") for worker in workers))
+        return frozenset(label for answer in answers for label in cast(Sequence[str], answer["labels"]))
+    except (ChannelClosedError, KeyError):
+        return None
+
+
+def own(slots: Sequence[Slot], reloads: Mapping[str, int]) -> str:
+    """What the supervisor counts itself."""
+    used = [(str(slot.number), slot, [worker.usage() for worker in slot.processes()]) for slot in slots]
+    rows = merged.family
+    ended = [(outcome, float(count)) for outcome, count in reloads.items()]
+    up = [(number, float(slot.worker is not None and not slot.worker.missed)) for number, slot, _ in used]
+    restarts = [(number, float(slot.restarts)) for number, slot, _ in used]
+    seconds = [(number, slot.seconds + sum(taken for taken, _ in found)) for number, slot, found in used]
+    memory = [(number, float(sum(size for _, size in found))) for number, _, found in used]
+    return "".join(
+        (
+            rows("gateway_reloads_total", "counter", "Configuration reloads.", "outcome", ended),
+            rows("gateway_worker_up", "gauge", "Whether a worker runs and answers.", "worker", up),
+            rows("gateway_worker_restarts_total", "counter", "Workers that ended unasked.", "worker", restarts),
+            rows("process_cpu_seconds_total", "counter", "Processor time of a worker.", "worker", seconds),
+            rows("process_resident_memory_bytes", "gauge", "Memory of a worker.", "worker", memory),
+        )
+    )
