@@ -2,7 +2,7 @@
 -- else, silence too, is answered to the client. In nothing else than a 200 is `txn.decided` set.
 
 local GATEWAY = "http://127.0.0.1:8080/_gateway/decide/haproxy"
-local PATIENCE = 5000 -- milliseconds
+local PATIENCE = 1250 -- milliseconds; HAProxy asks four times, so that a gateway that hangs is a refusal after 5 seconds
 
 -- The framing of the body, which is not sent, what is between two hops, and what HAProxy says itself. The last three
 -- would be the client's where the gateway's listen.trusted_proxies lists HAProxy.
