@@ -43,7 +43,8 @@ def test_no_other_upgrade_than_a_websocket_is_passed_on(
         connection.socket.sendall(head.encode())
         while b"\r\n\r\n" not in answer and (data := connection.socket.recv(65536)):
             answer += data
-        if not answer.startswith(b"HTTP/1.1 101 "):  # else it is a WebSocket's, as is seen below
+        over = answer.startswith(b"HTTP/1.1 101 ") or b"connection: close" in answer.lower()
+        if not over:  # of a 101 it is seen below whether it is a WebSocket's
             connection.socket.sendall(BEHIND)
             while connection.socket.recv(65536):
                 pass
