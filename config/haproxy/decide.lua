@@ -4,8 +4,7 @@
 local GATEWAY = "http://127.0.0.1:8080/_gateway/decide/haproxy"
 local PATIENCE = 1250 -- milliseconds; HAProxy asks four times, so that a gateway that hangs is a refusal after 5 seconds
 
--- The framing of the body, which is not sent, what is between two hops, and what HAProxy says itself. The last three
--- would be the client's where the gateway's listen.trusted_proxies lists HAProxy.
+-- The framing of the body, which is not sent, what is between two hops, and what HAProxy says itself.
 local NOT_ASKED = {
   ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["keep-alive"] = true,
   ["proxy-connection"] = true, ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
