@@ -55,13 +55,18 @@ def test_no_other_upgrade_than_a_websocket_is_passed_on(
     assert service.tunnelled[tunnelled:] == []
 
 
-@pytest.mark.parametrize("token", ["WebSocket", "WEBSOCKET"])
-def test_a_websocket_is_one_in_any_case(plane: Plane, service: Service, gateway: Gateway, token: str) -> None:
-    """RFC 6455 section 4.2.1."""
-    lines = (f"Authorization: Bearer {gateway.home.ada.token}", "Connection: Upgrade", f"Upgrade: {token}", *KEY)
-    with Connection(plane.port) as connection:
-        connection.socket.sendall("\r\n".join(("GET /secret/a HTTP/1.1", "Host: app.example", *lines, "", "")).encode())
-        assert connection.socket.recv(65536).startswith(b"HTTP/1.1 101 ")
+@pytest.mark.parametrize(
+    ("connection", "token"), [("Upgrade", "WebSocket"), ("upgrade", "WEBSOCKET"), ("keep-alive, Upgrade", "websocket")]
+)
+def test_a_websocket_is_one_in_any_case(
+    plane: Plane, service: Service, gateway: Gateway, connection: str, token: str
+) -> None:
+    """RFC 6455 section 4.2.1. Firefox lists two options."""
+    credential = f"Authorization: Bearer {gateway.home.ada.token}"
+    lines = (credential, f"Connection: {connection}", f"Upgrade: {token}", *KEY)
+    with Connection(plane.port) as client:
+        client.socket.sendall("\r\n".join(("GET /secret/a HTTP/1.1", "Host: app.example", *lines, "", "")).encode())
+        assert client.socket.recv(65536).startswith(b"HTTP/1.1 101 ")
     assert service.got[-1].value("upgrade").lower() == "websocket"
 
 
