@@ -21,6 +21,7 @@ class Asking:
     def __init__(self, settings: model.Settings, routes: Sequence[Route]) -> None:
         """routes: the configured ones."""
         self._decide = settings.decide
+        self._proxies = settings.listen.trusted_proxies
         self._spellings = frozenset[bytes]().union(*(route.allow_encoded for route in routes))
         self._contracts: dict[Route, Contract] = {}
         self.routes: list[Route] = []
@@ -40,11 +41,12 @@ class Asking:
         if self._decide is None:
             return {}
         peers = TrustedProxies(str(network) for network in self._decide.peers)
+        hops = TrustedProxies(str(network) for network in (*self._decide.peers, *self._proxies))
         nobody = Lane(UNMATCHED, None, metrics.route(UNMATCHED))
         lanes = dict.fromkeys(self.routes, nobody)
         for route, contract in self._contracts.items():
             prefix = len(f"{self._decide.mount}/{contract.name}")
-            lanes[route] = Adapter(contract, prefix, peers, metrics).unmatched
+            lanes[route] = Adapter(contract, prefix, peers, hops, metrics).unmatched
         return lanes
 
 
@@ -57,6 +59,7 @@ def mount_faults(loaded: Loaded, endpoints: Sequence[tuple[str, str]]) -> Iterat
     decide = loaded.settings.decide
     if decide is None:
         return
+    yield from _peer_faults(loaded, decide)
     mount = loaded.place(("decide", "mount"))
     for place, route in enumerate(loaded.settings.routes):
         if _below(route.path, decide.mount):
@@ -67,6 +70,19 @@ def mount_faults(loaded: Loaded, endpoints: Sequence[tuple[str, str]]) -> Iterat
         if _below(path, decide.mount):
             yield mount.fault("endpoint_overlap", f"{method} {path} is an endpoint of the gateway's logins")
             return
+
+
+def _peer_faults(loaded: Loaded, decide: Decide) -> Iterator[Fault]:
+    """Who passes clients on and may ask: its clients may ask as well, and read their own profile and assertion."""
+    for place, peer in enumerate(decide.peers):
+        for at, proxy in enumerate(loaded.settings.listen.trusted_proxies):
+            if peer.version == proxy.version and peer.overlaps(proxy):
+                theirs = loaded.place(("listen", "trusted_proxies", at))
+                yield loaded.place(("decide", "peers", place)).fault(
+                    "peer_overlap",
+                    f"{peer} overlaps {proxy}, a proxy that passes clients on, at {theirs}: so could they ask."
+                    " Peers are believed about whom they ask for without being listed there",
+                )
 
 
 def _below(path: str, mount: str) -> bool:

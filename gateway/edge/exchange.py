@@ -116,6 +116,7 @@ class Exchange(Answering):
             self.lane = self.generation.unmatched
             self._refused(Refused(RequestRejected("no_route")))
             return
+        self.peer = adapter.hops.resolve(client.address, self.request.forwarding)
         try:
             self.request = read_original(self.request, adapter.contract, adapter.prefix)
         except RequestRejected as fault:

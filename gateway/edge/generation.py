@@ -41,13 +41,19 @@ class Adapter:
     prefix: length of the path that it asks at. few: whether it understands no other refusal than 401 and 403.
     """
 
-    __slots__ = ("_lanes", "_metrics", "contract", "few", "peers", "prefix", "unmatched")
+    __slots__ = ("_lanes", "_metrics", "contract", "few", "hops", "peers", "prefix", "unmatched")
 
-    def __init__(self, contract: Contract, prefix: int, peers: TrustedProxies, metrics: Metrics) -> None:
-        """peers: the networks that may ask; the socket's own other end counts, never what it says of others."""
+    def __init__(
+        self, contract: Contract, prefix: int, peers: TrustedProxies, hops: TrustedProxies, metrics: Metrics
+    ) -> None:
+        """peers: the networks that may ask; the socket's own other end counts, never what it says of others.
+
+        hops: whose word counts on whom they ask for: the peers, and the proxies before them.
+        """
         self.contract = contract
         self.prefix = prefix
         self.peers = peers
+        self.hops = hops
         self.few = contract.name == "nginx"
         self.unmatched = Lane(ASKED, None, metrics.route(ASKED), adapter=self)
         self._metrics = metrics

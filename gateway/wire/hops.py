@@ -24,6 +24,7 @@ LENGTH: Final = 11
 ENCODING: Final = 12
 FORWARDING: Final = 13
 WEBSOCKET: Final = 14
+RESERVED: Final = 15  # dropped as well; that it was there is told to who could not take it out
 
 NAMESPACES: Final = (b"x-mycelium-", b"x-gateway-")
 
@@ -94,7 +95,9 @@ class RequestNames:
         if not _PLAIN(name) and lower not in self._allowed:
             return REFUSE
         folded = fold(lower)
-        if folded.startswith(NAMESPACES) or folded == fold(self._connection_string):
+        if folded.startswith(NAMESPACES):
+            return RESERVED
+        if folded == fold(self._connection_string):
             return DROP
         if folded in METADATA or folded in ORIGINALS:
             return FORWARDING if lower == folded else DROP

@@ -15,7 +15,8 @@ class Request:
     connection_string, authorization, tenant_id, request_id: raw values of these headers, or None. listed: lower-case
     names in `Connection`. forwarding: (lower-case name, value) of the forwarding metadata, believed only from trusted
     peers. websocket: whether a WebSocket upgrade is asked for. expects_continue: `Expect: 100-continue`.
-    keep_alive: whether the client wants the connection kept.
+    keep_alive: whether the client wants the connection kept. reserved: whether a name in a reserved namespace was there
+    and dropped.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Request:
         "method",
         "minor",
         "request_id",
+        "reserved",
         "target",
         "tenant_id",
         "websocket",
@@ -51,7 +53,7 @@ class Request:
         self.authorization: bytes | None = None
         self.tenant_id: bytes | None = None
         self.request_id: bytes | None = None
-        self.chunked = self.websocket = self.expects_continue = False
+        self.chunked = self.websocket = self.expects_continue = self.reserved = False
         self.listed: frozenset[bytes] = NONE
         self.forwarding: tuple[tuple[bytes, bytes], ...] = ()
 

@@ -21,19 +21,23 @@ _SCHEMES: Final = frozenset((b"http", b"https", b"ws", b"wss"))  # Traefik calls
 @dataclass(frozen=True, slots=True)
 class Contract:
     """Lower-case names of the headers that say it. target None: the method and host are the asking request's own, and
-    the target is what follows the path that it asks at. host None: the Host header."""
+    the target is what follows the path that it asks at. host None: the Host header.
+
+    blind: it asks with the client's headers, and cannot take out by their beginning those that it does not know.
+    """
 
     name: str
     target: bytes | None = None
     method: bytes = b""
     host: bytes | None = None
     scheme: bytes | None = None
+    blind: bool = False
 
 
 _X_ORIGINAL: Final = (b"x-original-uri", b"x-original-method")
 _X_FORWARDED: Final = (b"x-forwarded-uri", b"x-forwarded-method", b"x-forwarded-host", b"x-forwarded-proto")
 CONTRACTS: Final = (
-    Contract("nginx", *_X_ORIGINAL),
+    Contract("nginx", *_X_ORIGINAL, blind=True),
     Contract("haproxy", *_X_ORIGINAL),
     Contract("traefik", *_X_FORWARDED),
     Contract("caddy", *_X_FORWARDED),
@@ -49,6 +53,8 @@ def read_original(asking: Request, contract: Contract, prefix: int) -> Request:
     """
     if asking.length or asking.chunked:
         raise RequestRejected("bad_original", "Ask without the body: nothing is decided by it.")
+    if contract.blind and asking.reserved:
+        raise RequestRejected("bad_header_name", "A reserved name that is not the client's to send would go on.")
     request = Request()
     request.minor, request.keep_alive, request.websocket = asking.minor, asking.keep_alive, asking.websocket
     request.authorization, request.connection_string = asking.authorization, asking.connection_string

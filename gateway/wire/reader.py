@@ -180,6 +180,8 @@ class RequestReader:
                     request.chunked = _chunked(value, request.minor)
                 case hops.FORWARDING:
                     request.forwarding += ((name.lower(), value),)
+                case hops.RESERVED:
+                    request.reserved = True
                 case hops.WEBSOCKET:
                     handshake.append((name.lower(), value))
         listed = request.listed

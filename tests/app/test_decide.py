@@ -13,10 +13,11 @@ from gateway.settings.load import load
 DECIDE = {"mount": "/_gateway/decide", "peers": ["127.0.0.1/32"]}
 
 
-def written(folder: Path, decide: object, paths: Sequence[str]) -> Path:
+def written(folder: Path, decide: object, paths: Sequence[str], proxies: Sequence[str] = ()) -> Path:
     said = {
         "public_url": "http://gateway.test", "upstreams": {"u": {"endpoints": ["http://127.0.0.1:1"]}},
         "log": {"access": "./access.log"}, **({} if decide is None else {"decide": decide}),
+        "listen": {"trusted_proxies": proxies},
         "routes": [{"path": path, "upstream": "u", "access": "public"} for path in paths],
     }  # fmt: skip
     path = folder / "config.yaml"
@@ -70,3 +71,20 @@ def test_who_may_ask_is_said(tmp_path: Path, decide: object) -> None:
     """There is no default: the answers tell who a credential's holder is."""
     with pytest.raises(SettingsInvalid):
         load(written(tmp_path, decide, []), {})
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "127.0.0.0/8", "0.0.0.0/0"])
+def test_who_asks_passes_no_clients_on(tmp_path: Path, proxy: str) -> None:
+    """Whoever it passes on could ask as well, and read the assertion. Both lines are named."""
+    config = written(tmp_path, DECIDE, [], ["10.0.0.1", proxy])
+    lines = config.read_text().splitlines()
+    (fault,) = compile_faults(load(config, {}))
+    theirs = next(number for number, line in enumerate(lines, 1) if f'"{proxy}"' in line)
+    assert (fault.code, lines[fault.line - 1].strip()) == ("peer_overlap", '"127.0.0.1/32"')
+    assert f"config.yaml:{theirs}:" in fault.message
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.2", "::1", "::/0", "10.0.0.0/8"])
+def test_a_proxy_elsewhere_passes_clients_on(tmp_path: Path, proxy: str) -> None:
+    """Its clients find nothing at the mount."""
+    assert compile_faults(load(written(tmp_path, DECIDE, [], [proxy]), {})) == []

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from harness.certificates import Authority
 
 from .cluster import AUTHORITIES, KUBERNETES, ROOT, SECRETS, kustomized
@@ -51,6 +52,15 @@ def test_its_commands_make_an_overlay_that_is_built(tmp_path: Path) -> None:
         len(base64.b64decode((tmp_path / OVERLAY / "secrets" / name).read_text())) for name in list(SECRETS)[:2]
     ] == [32, 32]
     assert kustomized(tmp_path / OVERLAY).returncode == 0
+
+
+def test_prometheus_is_given_the_secret_that_the_document_makes() -> None:
+    """And the pods' port, by their own label."""
+    (text,) = re.findall(r"^```yaml\n(scrape_configs.*?)^```$", TEXT, re.M | re.S)
+    (job,) = yaml.safe_load(text)["scrape_configs"]
+    assert job["authorization"] == {"type": "Bearer", "credentials_file": "/etc/prometheus/gateway/admin.token"}
+    assert "create secret generic gateway-admin" in TEXT
+    assert job["relabel_configs"][0]["regex"] == "gateway;9901"
 
 
 def test_secrets_stay_out_of_the_images_build() -> None:

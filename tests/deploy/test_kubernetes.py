@@ -3,6 +3,7 @@
 No cluster runs here. The schemas are Kubernetes' own, with unknown fields refused.
 """
 
+import ipaddress
 import re
 import subprocess
 from pathlib import Path
@@ -193,6 +194,18 @@ def test_the_admin_listener_is_for_monitoring_alone(site: Cluster) -> None:
     }
     name = "kubernetes.io/metadata.name"
     assert opened == {8080: [{name: "ingress-nginx"}], 9901: [{name: "monitoring"}]}
+
+
+def test_nothing_is_read_without_the_token(site: Cluster) -> None:
+    """A collector that finds pods by annotations would ask without it: 401, for ever."""
+    metadata = site.one("Deployment")["spec"]["template"]["metadata"]
+    assert "prometheus.io" not in str(metadata.get("annotations"))
+
+
+def test_the_proxies_to_copy_are_nobodys() -> None:
+    """Whoever forgets to put the own ones there believes no pod (RFC 5737)."""
+    said = yaml.safe_load((KUBERNETES / OVERLAY / "site.yaml").read_text())["listen"]["trusted_proxies"]
+    assert all(ipaddress.ip_network(each).subnet_of(ipaddress.ip_network("192.0.2.0/24")) for each in said)
 
 
 def test_the_internet_does_not_include_the_clusters_own_networks(site: Cluster) -> None:

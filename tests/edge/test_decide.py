@@ -310,3 +310,24 @@ async def test_a_store_that_is_down_is_never_a_pass(site: Site) -> None:
     answer = await put(client, about("/secure/x", running.people.bob.field, kind="traefik"))
     assert (answer.status, answer.code) == (503, "store_unavailable")
     assert (await put(client, about("/secure/x", running.people.ada.field))).status == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_log_names_whom_is_asked_for(site: Site, kind: str) -> None:
+    """Who may ask is believed about that, and about no request's identity."""
+    running = await deciding(site, decide={"mount": MOUNT, "peers": ["127.0.0.1"]})
+    client = await site.client(running)
+    mine = b"11111111-2222-4333-8444-555555555555"
+    for fields in ((b"X-Forwarded-For: 192.0.2.7", b"X-Mycelium-Request-Id: " + mine), ()):
+        answer = await put(client, about("/public/x", *fields, kind=kind))
+        assert (answer.status, answer.one(b"x-mycelium-request-id") == mine) == (200, False)
+    assert [line["client"] for line in await running.lines()] == ["192.0.2.7", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("name", [b"X-Mycelium-Other", b"x-mycelium-", b"X-Gateway-Peer", b"X-Mycelium-Profile"])
+async def test_what_nginx_would_pass_on_is_refused(site: Site, name: bytes) -> None:
+    """It can take out only names that it knows; what it knows, it does not ask with."""
+    client = await site.client(await deciding(site))
+    answer = await put(client, about("/public/x", name + b": forged"))
+    assert (answer.status, answer.code) == (403, "bad_header_name")
+    assert (await put(client, about("/public/x", name + b": forged", kind="caddy"))).status == 200

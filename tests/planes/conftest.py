@@ -40,7 +40,7 @@ def service() -> Iterator[Service]:
 @contextmanager
 def deciding(home: Home, service: Service) -> Iterator[Gateway]:
     said = {**world.configuration({"app": service.port}), "routes": ROUTES, "decide": DECIDE}
-    said["listen"] = {**said["listen"], "trusted_proxies": ["127.0.0.2", "127.0.0.1"]}
+    said["listen"] = {**said["listen"], "trusted_proxies": ["127.0.0.2"]}
     with world.running(home, said) as running:
         yield running
 

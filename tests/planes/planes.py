@@ -26,15 +26,18 @@ class Plane:
 
 @dataclass(frozen=True)
 class Ports:
-    """listen: of the plane. admin: of what else it serves."""
+    """listen: of the plane. admin, ask: of what else it serves."""
 
     listen: int
     gateway: int
     service: int
     admin: int
+    ask: int
 
     def put(self, text: str, folder: Path) -> str:
-        for committed, port in ((8000, self.listen), (8080, self.gateway), (9001, self.service), (9902, self.admin)):
+        for committed, port in (
+            (8000, self.listen), (8001, self.ask), (8080, self.gateway), (9001, self.service), (9902, self.admin),
+        ):  # fmt: skip
             text = text.replace(f"127.0.0.1:{committed}", f"{LOOPBACK}:{port}")
             text = text.replace(f"port_value: {committed} ", f"port_value: {port} ")  # Envoy
             text = text.replace(f"http://:{committed} ", f"http://:{port} ")  # Caddy
@@ -81,7 +84,7 @@ COMMANDS: dict[str, Command] = {
 def running(name: str, folder: Path, gateway: int, service: int, alive: bool = True) -> Iterator[Plane]:
     """Ready to be asked. alive: whether the gateway is there."""
     command = COMMANDS[name](folder)
-    ports = Ports(free_port(), gateway, service, free_port())
+    ports = Ports(free_port(), gateway, service, free_port(), free_port())
     open_to_others(folder)
     for path in (CONFIG / name).iterdir():
         (folder / path.name).write_text(ports.put(path.read_text(), folder))

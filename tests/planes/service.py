@@ -18,12 +18,13 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
 @dataclass(frozen=True)
 class Got:
-    """One request that arrived. fields: (lower-case name, value) in order."""
+    """One request that arrived. fields: (lower-case name, value) in order. trailers: lines behind its body."""
 
     method: str
     target: str
     fields: tuple[tuple[str, str], ...]
     body: bytes
+    trailers: tuple[str, ...] = ()
 
     def values(self, name: str) -> list[str]:
         return [value for key, value in self.fields if key == name]
@@ -40,12 +41,16 @@ class Got:
 
 
 class Service:
-    """Answers 200 `arrived` to whatever comes. port: where. got: requests so far, oldest first."""
+    """Answers 200 `arrived` to whatever comes, 101 to any upgrade. port: where. got: requests so far, oldest first.
+
+    tunnelled: what came behind a 101.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self.port = int(sock.getsockname()[1])
         self.got: list[Got] = []
+        self.tunnelled: list[bytes] = []
 
     def run(self) -> None:
         while True:
@@ -61,9 +66,10 @@ class Service:
             try:
                 while (got := _read(stream)) is not None:
                     self.got.append(got)
-                    if got.value("upgrade").lower() == "websocket":
-                        connection.sendall(_switching(got.value("sec-websocket-key")))
+                    if upgrade := got.values("upgrade"):
+                        connection.sendall(_switching(upgrade[-1], got.value("sec-websocket-key")))
                         while data := connection.recv(65536):
+                            self.tunnelled.append(data)
                             connection.sendall(data)
                         return
                     body = b"" if got.method == "HEAD" else b"arrived"
@@ -74,9 +80,9 @@ class Service:
                 return
 
 
-def _switching(key: str) -> bytes:
+def _switching(upgrade: str, key: str) -> bytes:
     accept = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest())
-    head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + upgrade.encode() + b"\r\n"
     return head + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
 
 
@@ -91,12 +97,14 @@ def _read(stream: object) -> Got | None:
         fields.append((name.lower(), value.strip()))
     told = dict(fields)
     body = lines.read(int(told.get("content-length", 0)))
+    trailers: list[str] = []
     if told.get("transfer-encoding", "").lower() == "chunked":
-        while size := int(lines.readline(), 16):
+        while size := int(lines.readline() or b"0", 16):  # nothing more: it was broken off
             body += lines.read(size)
             lines.readline()
-        lines.readline()
-    return Got(first[0], first[1], tuple(fields), body)
+        while trailer := lines.readline().decode("latin-1").rstrip("\r\n"):
+            trailers.append(trailer)
+    return Got(first[0], first[1], tuple(fields), body, tuple(trailers))
 
 
 @contextmanager

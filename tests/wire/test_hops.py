@@ -16,9 +16,12 @@ def kind(name: bytes, *allowed: bytes) -> int:
 
 REQUEST = {
     hops.FORWARD: "Accept Cookie User-Agent X-Any Range Content-Type Sec-WebSocket-Protocol x-myceliumx a",
-    hops.DROP: (
+    hops.RESERVED: (
         "x-mycelium-profile X-Mycelium-Profile X-MYCELIUM-EMAIL x-mycelium-anything x-mycelium- x-gateway-peer"
-        " X-Gateway-X Keep-Alive Proxy-Connection TE Trailer Proxy-Authorization Proxy-Authenticate HTTP2-Settings"
+        " X-Gateway-X"
+    ),
+    hops.DROP: (
+        "Keep-Alive Proxy-Connection TE Trailer Proxy-Authorization Proxy-Authenticate HTTP2-Settings"
         " X-Real-IP X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Server"
         " X-Original-URL X-Original-Host X-Rewrite-URL True-Client-IP X-HTTP-Method-Override"
         " X-HTTP-Method X-Method-Override Front-End-Https"
@@ -52,12 +55,12 @@ def test_a_request_field_by_its_name(expected: int, name: str) -> None:
         (b"user_id", hops.FORWARD),
         (b"USER_ID", hops.FORWARD),
         (b"user.id", hops.REFUSE),
-        (b"x_mycelium_profile", hops.DROP),
-        (b"x_gateway_peer", hops.DROP),
+        (b"x_mycelium_profile", hops.RESERVED),
+        (b"x_gateway_peer", hops.RESERVED),
         (b"content_length", hops.DROP),
         (b"x_forwarded_for", hops.DROP),
         (b"x_real_ip", hops.DROP),
-        (b"x_mycelium_connection_string", hops.DROP),
+        (b"x_mycelium_connection_string", hops.RESERVED),
         (b"authorization_", hops.FORWARD),
     ],
 )
@@ -71,7 +74,7 @@ def test_another_header_may_carry_connection_strings() -> None:
     """Then that one is the credential, and the usual one a name of the namespace, which is dropped."""
     names = RequestNames(b"x-api-key")
     assert names.classify(b"X-Api-Key") == hops.CONNECTION_STRING
-    assert names.classify(b"x-mycelium-connection-string") == hops.DROP
+    assert names.classify(b"x-mycelium-connection-string") == hops.RESERVED
 
 
 @given(st.text(alphabet="xX-_.+~ mycelium", min_size=1, max_size=12), st.booleans())
