@@ -42,8 +42,9 @@ class Link:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         refused: Refused = lambda _why: None,
         between: Between = BETWEEN,
+        turn: float = TURN_SECONDS,
     ) -> None:
-        """probe: a key to write: a server that only reads, or is full, is of no use. refused: told each kind once."""
+        """patience: seconds for a call, turn: for its turn. probe: a key to write: a server that only reads, or is full, is of no use. refused: told each kind once."""
         self.client = client
         self.alive = True
         self.outages = 0
@@ -53,7 +54,7 @@ class Link:
         self._refusals: set[str] = set()
         self._between = between
         self._script = Script(PROBE)
-        self._patience = patience
+        self._patience, self._patience_for_turn = patience, turn
         self._sleep = sleep
         self._calls = asyncio.Semaphore(CALLS)
         self._reviving: asyncio.Task[None] | None = None
@@ -99,7 +100,7 @@ class Link:
         if not self.alive:
             raise DependencyFailed(CODE)
         try:
-            async with asyncio.timeout(TURN_SECONDS):
+            async with asyncio.timeout(self._patience_for_turn):
                 await self._calls.acquire()
         except TimeoutError as error:
             raise DependencyFailed(CODE, "too many calls wait for their turn") from error

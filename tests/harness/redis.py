@@ -201,14 +201,18 @@ async def until_async(look: Callable[[], object], what: str) -> None:
 class Way:
     """A link to a server, with names that no other way has. told: why it was lost, None for back."""
 
-    def __init__(self, url: str, password: str | None = None, ca: Path | None = None, patience: float = 5.0) -> None:
+    def __init__(
+        self, url: str, password: str | None = None, ca: Path | None = None, patience: float = 5.0, turn: float = 1.0
+    ) -> None:
         """patience: longer than in production, as the tests that do not ask for it run on busy machines."""
         secret = os.urandom(16)
         self.told: list[str | None] = []
         self.refusals: list[str] = []
         self.names = Names(lambda purpose, value: hmac.digest(secret, purpose.encode() + b"\0" + value, "sha256"))
         self.client: Client = connect(state_url(url), password, ca)
-        self.link = Link(self.client, self.names.probe, self.told.append, patience, refused=self.refusals.append)
+        self.link = Link(
+            self.client, self.names.probe, self.told.append, patience, refused=self.refusals.append, turn=turn
+        )
 
     async def keys(self) -> int:
         """In the index of attempts: those that are not given back or cleared."""

@@ -214,7 +214,7 @@ async def test_a_server_that_takes_no_writes_is_away(node: Node, server: Server,
 
 async def test_calls_that_wait_for_their_turn_are_no_outage(server: Server) -> None:
     """Four times as many as go at once: the last ones end after more than the patience that each of them has."""
-    async with Way(server.url, patience=3.0) as way:
+    async with Way(server.url, patience=3.0, turn=30.0) as way:
         found = await asyncio.gather(*(way.link.do(lambda _: asyncio.sleep(0.8, True)) for _ in range(4 * AT_ONCE)))
         assert (all(found), way.link.outages) == (True, 0)
 
