@@ -44,7 +44,9 @@ class Link:
         between: Between = BETWEEN,
         turn: float = TURN_SECONDS,
     ) -> None:
-        """patience: seconds for a call, turn: for its turn. probe: a key to write: a server that only reads, or is full, is of no use. refused: told each kind once."""
+        """patience: seconds for a call; turn: before it begins. probe: a key to write: a server that only reads, or is
+        full, is of no use. refused: told each kind once.
+        """
         self.client = client
         self.alive = True
         self.outages = 0
