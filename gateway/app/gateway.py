@@ -55,6 +55,17 @@ class StartFailed(Exception):  # noqa: N818 - errors are named by fault
 class Gateway:
     """One worker. `start`, then `drain` and `aclose`; `reload` in between. address, admin_address: as bound."""
 
+    _store: Store
+    _lasting: Lasting
+    _fetch: HttpFetch
+    core: Core
+    edge: Edge
+    poll: RevocationPoll
+    upkeep: Upkeep
+    mails: Mails
+    _admin: Listener
+    observer: Observer
+
     def __init__(
         self,
         loaded: Loaded,
@@ -90,17 +101,7 @@ class Gateway:
         self.reloads = {"done": 0, "refused": 0}
         self.address: tuple[str, int] = ("", 0)
         self.admin_address: tuple[str, int] = ("", 0)
-        self._store: Store
         self.shared: SharedState | None = None  # with other nodes
-        self._lasting: Lasting
-        self._fetch: HttpFetch
-        self.core: Core
-        self.edge: Edge
-        self.poll: RevocationPoll
-        self.upkeep: Upkeep
-        self.mails: Mails
-        self._admin: Listener
-        self.observer: Observer
 
     async def start(self) -> None:
         """Raises StartFailed, with nothing left open."""
