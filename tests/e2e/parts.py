@@ -77,6 +77,8 @@ class Process:
     ) -> None:
         self.out = folder / f"{name}.out"
         self.err = folder / f"{name}.err"
+        for path in (self.out, self.err):
+            path.write_bytes(b"")  # of an earlier one by this name
         with self.out.open("ab") as out, self.err.open("ab") as err:  # so that a test may empty them
             self._popen = subprocess.Popen(
                 [str(word) for word in command],

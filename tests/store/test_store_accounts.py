@@ -200,7 +200,7 @@ async def test_a_registration_is_stored_whole_or_not_at_all(world: World, table:
     """Whatever part of it cannot be stored; then the name is free."""
     accounts, (account, session, wish) = world.store.changes().accounts, registration(world)
     await change(world.url, f"ALTER TABLE {table} RENAME TO away")
-    with pytest.raises(DependencyFailed, match="store_unavailable"):
+    with pytest.raises(DependencyFailed, match="internal_error"):
         await accounts.register(account, "bo", session, "phc", wish)
     await change(world.url, f"ALTER TABLE away RENAME TO {table}")
     tables = ("account", "password", "grant_", "challenge", "outbox")

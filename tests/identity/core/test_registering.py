@@ -73,7 +73,7 @@ async def test_a_registration_that_fails_half_way_leaves_nothing(counter: Counte
     """Whichever step it is; the name is free for the second try."""
     before = await counter.counts()
     await change(counter.url, f"ALTER TABLE {table} RENAME TO away")
-    with pytest.raises(DependencyFailed, match="store_unavailable"):
+    with pytest.raises(DependencyFailed, match="internal_error"):
         await counter.register()
     await change(counter.url, f"ALTER TABLE away RENAME TO {table}")
     assert await counter.counts() == before
