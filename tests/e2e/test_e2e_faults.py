@@ -249,6 +249,7 @@ def fronting(home: Home, mortal: Service) -> Iterator[Gateway]:
 def test_a_service_killed_amid_its_answer_is_a_cut_connection(fronting: Gateway, mortal: Service) -> None:
     """The client has 5 of 10 bytes and learns that it has not all; the log has one line that says why."""
     with world.held(fronting) as (response, _):
+        assert response.peek(5) == b"first"  # it is here, not on its way
         mortal.process.kill()
         with pytest.raises(http.client.IncompleteRead) as cut:
             response.read()
