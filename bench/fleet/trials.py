@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 
 from bench.fleet.callers import PATH
+from bench.fleet.disk import disk_full
 from bench.fleet.fleet import Fleet
 from bench.fleet.loadtest import log_out
 from bench.fleet.traffic import Case, Connection, Tally, under_load
@@ -106,6 +107,11 @@ async def _clock(fleet: Fleet, seconds: int, name: str) -> Outcome:
         await asyncio.sleep(3)
         after = await _statuses(port, fleet.callers.short)
     return Outcome(name, tally, f"tokens of half an hour: {ended} during, {after} after")
+
+
+async def disk_filled(fleet: Fleet) -> Outcome:
+    tally, note = await disk_full(fleet)
+    return Outcome("a full disk under SQLite", tally, note)
 
 
 async def black_hole(fleet: Fleet) -> Outcome:
@@ -210,6 +216,7 @@ TRIALS: Mapping[str, Trial] = {
     "postgres": postgres_restarted,
     "clock-forward": clock_forward,
     "clock-back": clock_back,
+    "disk": disk_filled,
     "black-hole": black_hole,
     "reloads": reloads,
     "upgrade": upgraded,
