@@ -24,7 +24,7 @@ from gateway.store.sql import Store, open_store
 
 OUT = Path(__file__).parents[1] / "out"
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-ACCOUNTS, KEYS = 64, 20_000
+ACCOUNTS, KEYS = 64, 8_000
 LIBRARY = "LD_PRELOAD"
 
 
