@@ -31,7 +31,8 @@ class CompileHook(BuildHookInterface[Any]):
         """What the build environment gets. The libraries too: mypyc wants the types of what the modules import."""
         if not _wanted():
             return []
-        return ["mypy[mypyc]>=1.19", "setuptools>=77", "types-PyYAML", "asyncpg-stubs", *self.metadata.core.dependencies]
+        types = ["types-PyYAML", "asyncpg-stubs"]
+        return ["mypy[mypyc]>=1.19", "setuptools>=77", *types, *self.metadata.core.dependencies]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable" or not _wanted():  # a source tree with compiled modules in it would hide its changes
