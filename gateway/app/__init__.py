@@ -1,6 +1,6 @@
 """The composition root: settings in, running gateway out. The only place where objects meet."""
 
-from gateway.app.compile import compile_faults
+from gateway.app.checks import compile_faults
 from gateway.app.gateway import Gateway, StartFailed
 
 __all__ = ["Gateway", "StartFailed", "compile_faults"]

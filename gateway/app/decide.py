@@ -9,6 +9,7 @@ from gateway.settings import model
 from gateway.settings.decide import Decide
 from gateway.settings.faults import Fault
 from gateway.settings.load import Loaded
+from gateway.settings.route import KNOWN_METHODS
 from gateway.wire.original import CONTRACTS, Contract
 from gateway.wire.peer import TrustedProxies
 
@@ -50,7 +51,7 @@ class Asking:
         return lanes
 
 
-_METHODS = frozenset(model.KNOWN_METHODS)
+_METHODS = frozenset(KNOWN_METHODS)
 _ANYBODY = Access(AccessKind.PUBLIC)  # to the edge: who may ask is seen by its address
 
 

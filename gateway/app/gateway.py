@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.access.jwks import Documents, Jwks
 from gateway.app import compile
+from gateway.app.checks import compile_faults
 from gateway.app.core import Core, key_sources, make_jwks
 from gateway.app.logins import Lasting, Notified
 from gateway.app.mails import Mails
@@ -271,7 +272,7 @@ class Gateway:
             loaded = await asyncio.to_thread(self._reread)  # 10,000 routes take most of a second
         except SettingsInvalid as invalid:
             return invalid.faults
-        faults = [*await asyncio.to_thread(compile.compile_faults, loaded), *needs_restart(self._settings, loaded)]
+        faults = [*await asyncio.to_thread(compile_faults, loaded), *needs_restart(self._settings, loaded)]
         if faults:
             return faults
         try:

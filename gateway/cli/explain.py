@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from gateway.app.compile import read
+from gateway.app.checks import read
 from gateway.app.explain import Asked, Explanation, offline
 from gateway.app.explain import explain as explained
 from gateway.cli.check import config_path

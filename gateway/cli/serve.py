@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from gateway.app.compile import compiled, read
+from gateway.app.checks import compiled, read
 from gateway.app.gateway import Gateway, StartFailed
 from gateway.cli.demo import demo
 from gateway.cli.hangup import Hangup

@@ -13,7 +13,7 @@ from typing import cast
 
 import click
 
-from gateway.app.compile import read
+from gateway.app.checks import read
 from gateway.app.gateway import Gateway, StartFailed
 from gateway.cli.serve import first_of, raise_file_limit, settle_heap, uvloop_run
 from gateway.clock import Clock

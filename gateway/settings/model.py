@@ -6,31 +6,23 @@ Frozen values, checked one by one. What holds between keys is in `crosscheck.py`
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway.settings import values
-from gateway.settings.access import AccessRule
 from gateway.settings.decide import Decide
 from gateway.settings.fields import (
     EMPTY,
     AccessLog,
     CredentialHeader,
     Duration,
-    Encoded,
-    Endpoint,
     FilePath,
     GuardedUrl,
-    HostHeader,
     HostName,
     IssuerName,
     ListenAddress,
     MailAddress,
     MailUrl,
     Model,
-    Network,
-    OddHeader,
-    PathPrefix,
-    PathTemplate,
     SecretReference,
     Size,
     Text,
@@ -43,65 +35,15 @@ from gateway.settings.fields import (
     sizes,
     written,
 )
+from gateway.settings.listen import Listen
+from gateway.settings.login import Login
+from gateway.settings.route import Route
 from gateway.settings.secrets import Secret
 from gateway.settings.state import State
 from gateway.settings.store import Store
-from gateway.settings.template import literal_prefix, refused_spellings
+from gateway.settings.upstream import Upstream
 
 PUBLIC_URL = "http://localhost:8080"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # of a route that names none; HEAD goes with GET
-# What llhttp parses besides CONNECT and TRACE, which are never forwarded.
-KNOWN_METHODS = tuple(
-    """GET POST PUT PATCH DELETE HEAD OPTIONS COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND
-    ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK
-    QUERY""".split()  # noqa: SIM905 - a list of quoted words would be thirty lines
-)
-
-
-Method = Annotated[str, one_of(*KNOWN_METHODS), WithJsonSchema({"enum": list(KNOWN_METHODS)})]
-
-
-class ServerTls(Model):
-    cert: FilePath = Field(description="Certificate chain, PEM.")
-    key: FilePath = Field(description="Private key of the certificate, PEM.")
-
-
-class Limits(Model):
-    head: Annotated[Size, sizes("1KiB", "256KiB")] = written(values.size, "32KiB", "Largest request head; more is 431.")
-    field: Annotated[Size, sizes("256B", "32KiB")] = written(values.size, "8KiB", "Largest header line; more is 431.")
-    fields: int = Field(100, ge=1, le=1000, description="Most header lines in a request; more is 431.")
-    target: Annotated[Size, sizes("64B", "32KiB")] = written(
-        values.size, "8KiB", "Longest request target; more is 414."
-    )
-
-
-class Timeouts(Model):
-    head: Annotated[Duration, durations("100ms", "10m")] = written(
-        values.duration, "10s", "Longest wait for a whole request head."
-    )
-    body_idle: Annotated[Duration, durations("100ms", "1h")] = written(
-        values.duration, "30s", "Longest silence inside a request body."
-    )
-    keep_alive: Annotated[Duration, durations("100ms", "1h")] = written(
-        values.duration, "75s", "Longest wait for the next request on a connection."
-    )
-    drain: Annotated[Duration, durations("0s", "1h")] = written(
-        values.duration, "30s", "How long running exchanges may take after the signal to stop."
-    )
-
-
-class Listen(Model):
-    address: ListenAddress = written(values.address, "127.0.0.1:8080", "Host and port where clients connect.")
-    tls: ServerTls | None = Field(None, description="Serve TLS with this certificate; plain TCP without it.")
-    workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one need a shared `state`.")
-    trusted_proxies: tuple[Network, ...] = Field(
-        (), description="Networks of proxies whose forwarding headers are believed; nobody's by default."
-    )
-    allow_headers: tuple[OddHeader, ...] = Field(
-        (), description="Header names outside letters, digits and - that are let through; all others are 400."
-    )
-    limits: Limits = Field(EMPTY, validate_default=True, description="Sizes beyond which a request is refused.")
-    timeouts: Timeouts = Field(EMPTY, validate_default=True, description="How long clients may take.")
 
 
 class Admin(Model):
@@ -177,52 +119,6 @@ class Issuer(Model):
     verify_sub: bool = Field(True, description="Refuse a sub that is not text; false for issuers that write numbers.")
 
 
-class Mycelium(Model):
-    mount: PathPrefix = Field("/_adm", description="The path below which its endpoints are served.")
-    enabled: bool = Field(True, description="Serve its logins; the profile is served either way.")
-    provision: bool = Field(False, description="Create an account for an address that logs in for the first time.")
-    link_lifetime: Annotated[Duration, durations("1m", "24h")] = written(
-        values.duration, "15m", "How long a mailed link or code may be used, as its page and mail say."
-    )
-    totp_issuer: Text = Field("Mycelium", description="How authenticator apps name the gateway.")
-
-
-class Mployr(Model):
-    mount: PathPrefix = Field("/v1", description="The path below which its endpoints are served.")
-
-
-class MikroCloud(Model):
-    mount: PathPrefix = Field("/user", description="The path below which its endpoints are served.")
-
-
-class Pipelit(Model):
-    mount: PathPrefix = Field("/api/v1/auth", description="The path below which its endpoints are served.")
-    keys_mount: PathPrefix = Field("/api/v1/users/me/keys", description="The path below which API keys are managed.")
-    binding: Annotated[Literal["compat", "strict"], one_of("compat", "strict")] = Field(
-        "compat",
-        description="login-verify by name and code alone from the same client too, or only by token or cookie.",
-    )
-    reset: Annotated[Literal["loopback", "off"], one_of("loopback", "off")] = Field(
-        "loopback", description="mfa/reset for direct callers on this machine, or for nobody."
-    )
-    single_session: bool = Field(False, description="A new login ends the account's earlier ones.")
-
-
-class Navak(Model):
-    mount: PathPrefix = Field("/auth", description="The path below which its endpoints are served.")
-    registration: Annotated[Literal["open", "closed"], one_of("open", "closed")] = Field(
-        "closed", description="Whether anybody may make an account."
-    )
-
-
-class Login(Model):
-    mycelium: Mycelium = Field(EMPTY, validate_default=True, description="The Mycelium account endpoints.")
-    mployr: Mployr | None = Field(None, description="The Mployr login endpoints; off unless given, as the next three.")
-    mikrocloud: MikroCloud | None = Field(None, description="The MikroCloud login endpoints.")
-    pipelit: Pipelit | None = Field(None, description="The Pipelit login endpoints.")
-    navak: Navak | None = Field(None, description="The Navak login endpoints.")
-
-
 class Mail(Model):
     url: MailUrl = placed("file:var/outbox", "Where mails go: smtp://, smtps://, file:FOLDER, or console: for stderr.")
     password: SecretReference | None = Field(
@@ -244,110 +140,6 @@ class Mail(Model):
         if password is not None and (not url.user or url.password):
             raise ValueError("the password goes with a url that has a user and no password, as smtp://user@host")
         return password
-
-
-class ClientTls(Model):
-    ca: FilePath | None = Field(
-        None, description="Certificates that sign the upstream's, PEM; the system's by default."
-    )
-    verify: bool = Field(True, description="Check the upstream's certificate and name.")
-
-    @field_validator("verify")
-    @classmethod
-    def _ca_is_used(cls, verify: bool, info: ValidationInfo) -> bool:
-        if not verify and info.data.get("ca") is not None:
-            raise ValueError("with verify: false the ca is never looked at; remove one of the two")
-        return verify
-
-
-class Upstream(Model):
-    endpoints: tuple[Endpoint, ...] = Field(min_length=1, description="Its servers, http(s)://host:port[/path].")
-    balance: Annotated[Literal["round_robin", "least"], one_of("round_robin", "least")] = Field(
-        "least", description="Which server is next: in turn, or the one with the fewest running exchanges."
-    )
-    tls: ClientTls = Field(EMPTY, validate_default=True, description="How https endpoints are checked.")
-    pool: int = Field(256, ge=1, le=65535, description="Most idle connections kept to each server.")
-
-
-class Forward(Model):
-    authorization: bool = Field(False, description="Send the client's Authorization on.")
-    host: Annotated[Literal["preserve", "upstream"], one_of("preserve", "upstream")] = Field(
-        "preserve", description="Send the client's Host on, or the endpoint's own."
-    )
-
-
-class RouteTimeouts(Model):
-    connect: Annotated[Duration, durations("10ms", "5m")] = written(
-        values.duration, "3s", "Longest wait for a connection to the upstream."
-    )
-    first_byte: Annotated[Duration, durations("10ms", "24h")] = written(
-        values.duration, "60s", "Longest wait for the first byte of the answer."
-    )
-    idle: Annotated[Duration, durations("10ms", "24h")] = written(
-        values.duration, "60s", "Longest silence inside an answer."
-    )
-
-
-class RouteLimits(Model):
-    body: Annotated[Size, sizes("0B", "1024GiB")] | None = Field(
-        None, description="Largest request body; more is 413; unlimited by default."
-    )
-
-
-class Route(Model):
-    path: PathTemplate = Field(description="Literal segments, {name} for one segment, /** at the end for the rest.")
-    methods: tuple[Method, ...] = Field(
-        METHODS, min_length=1, description="Methods in upper case; HEAD goes with GET, OPTIONS only where listed."
-    )
-    host: HostHeader | None = Field(None, description="Only for this Host; such a route outranks one without.")
-    upstream: Text = Field(description="The name of the upstream.")
-    access: AccessRule = Field(description="Who may pass: public, authenticated, protected, or a mapping of rules.")
-    strip_prefix: PathPrefix | None = Field(None, description="Whole segments taken off the path before forwarding.")
-    forward: Forward = Field(EMPTY, validate_default=True, description="What of the client's request goes on.")
-    allow_encoded: tuple[Encoded, ...] = Field(
-        (),
-        validate_default=True,
-        description="Spellings in a path that are let through as they are: %2F, %5C, %25, ; or an encoded letter.",
-    )
-    errors: Annotated[Literal["problem", "mployr"], one_of("problem", "mployr")] = Field(
-        "problem", description="The form of 401 and 403 answers: problem JSON, or Mployr's envelope."
-    )
-    timeouts: RouteTimeouts = Field(EMPTY, validate_default=True, description="How long the upstream may take.")
-    limits: RouteLimits = Field(EMPTY, validate_default=True, description="Sizes beyond which a request is refused.")
-
-    @field_validator("methods", mode="before")
-    @classmethod
-    def _never_forwarded(cls, methods: object) -> object:
-        if isinstance(methods, tuple):
-            refused = [method for method in ("CONNECT", "TRACE") if method in methods]
-            if refused:
-                raise ValueError(f"{refused[0]} is never forwarded")
-        return methods
-
-    @field_validator("methods")
-    @classmethod
-    def _head_follows_get(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        if "HEAD" in methods and "GET" not in methods:
-            raise ValueError("HEAD follows the rule of GET; list GET")
-        if len(set(methods)) != len(methods):
-            raise ValueError("a method is listed twice")
-        return tuple(method for method in methods if method != "HEAD")
-
-    @field_validator("strip_prefix")
-    @classmethod
-    def _prefix_of_path(cls, prefix: str | None, info: ValidationInfo) -> str | None:
-        path = info.data.get("path")
-        if prefix is not None and path is not None and not f"{literal_prefix(path)}/".startswith(f"{prefix}/"):
-            raise ValueError(f"must be a prefix of the path's literal segments, {literal_prefix(path)}")
-        return prefix
-
-    @field_validator("allow_encoded")
-    @classmethod
-    def _path_can_match(cls, spellings: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        missing = refused_spellings(info.data.get("path", "/")) - set(spellings)
-        if missing:
-            raise ValueError(f"allow_encoded must list {', '.join(sorted(missing))}, which the path holds")
-        return tuple(dict.fromkeys(spellings))
 
 
 class Profile(Model):

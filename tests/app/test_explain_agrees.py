@@ -12,7 +12,7 @@ from harness.site import Kept, Running, Site
 from harness.upstream import answering
 from identity.forge import ISSUER, jwk, jwks, private_key, token
 
-from gateway.app.compile import read
+from gateway.app.checks import read
 from gateway.app.explain import Asked, Explanation, explain, offline
 from gateway.clock import Clock
 

@@ -13,7 +13,7 @@ import pytest
 from harness.people import MASTER_KEY, People
 from harness.site import Kept, Site
 
-from gateway.app.compile import read
+from gateway.app.checks import read
 from gateway.app.gateway import Gateway, StartFailed
 from gateway.clock import Clock
 from gateway.settings.faults import SettingsInvalid

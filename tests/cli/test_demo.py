@@ -13,7 +13,7 @@ import pytest
 from pytest_aiohttp.plugin import AiohttpClient
 
 from gateway.app import Gateway
-from gateway.app.compile import read
+from gateway.app.checks import read
 from gateway.cli import demo as module
 from gateway.cli.demo import (
     ADMIN,

@@ -9,7 +9,7 @@ from harness.fixtures import people
 from harness.people import People
 from harness.site import ROUTES
 
-from gateway.app.compile import read
+from gateway.app.checks import read
 from gateway.app.logins import paths
 from gateway.login.dialect import Endpoint
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.app.compile import read
+from gateway.app.checks import read
 from gateway.app.gateway import Gateway
 from gateway.clock import Clock
 from harness.client import Client
