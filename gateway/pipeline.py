@@ -3,8 +3,9 @@
     bytes -> wire.Request -> routes.match -> access.authenticate -> access.authorize -> access.inject
           -> proxy.prepare -> edge.upstream -> proxy.finish -> bytes
 
-`decide` is synchronous and ends at once whenever the credential was verified before. Where it was not, it answers
-`Unverified`, and `settle` takes the same stages on from there. Sockets are none of this module's business.
+`route` and `judge` are synchronous and end at once whenever the credential was verified before. Where it was not,
+`judge` answers `Unverified`, and `settle` takes the same stages on from there. Sockets are none of this module's
+business.
 """
 
 from collections.abc import Awaitable
@@ -168,13 +169,23 @@ class Pipeline:
         self._injector = injector
 
     def decide(self, request: Request, memo: Memo, now: float) -> Admitted | Refused | Unverified:
-        """memo: of the connection. now: seconds since the epoch. Never waits; never raises what a request can cause."""
+        """`route`, then `judge`."""
+        route = self.route(request, memo)
+        return route if isinstance(route, Refused) else self.judge(route, request, memo, now)
+
+    def route(self, request: Request, memo: Memo) -> Route | Refused:
+        """The one that the request asks for. memo: of the connection."""
         route = memo.asked(request, self)
-        if route is None:
-            matched = self._match(request)
-            if isinstance(matched, Refused):
-                return matched
-            route = memo.ask(request, self, matched)
+        if route is not None:
+            return route
+        matched = self._match(request)
+        return matched if isinstance(matched, Refused) else memo.ask(request, self, matched)
+
+    def judge(self, route: Route, request: Request, memo: Memo, now: float) -> Admitted | Refused | Unverified:
+        """Whether the caller may. route: from `route`. now: seconds since the epoch.
+
+        Never waits; never raises what a request can cause.
+        """
         try:
             if request.target.oddities and not request.target.oddities <= route.allow_encoded:
                 raise RequestRejected("ambiguous_path", "This route does not list that spelling in allow_encoded.")

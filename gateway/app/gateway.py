@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from gateway.access.jwks import Documents, Jwks
 from gateway.app import compile
 from gateway.app.checks import compile_faults
 from gateway.app.core import Core, key_sources, make_jwks
+from gateway.app.cores import Cores
 from gateway.app.logins import Lasting, Notified
 from gateway.app.mails import Mails
 from gateway.app.observer import Observer
@@ -59,7 +60,6 @@ class Gateway:
     _store: Store
     _lasting: Lasting
     _fetch: HttpFetch
-    core: Core
     edge: Edge
     poll: RevocationPoll
     upkeep: Upkeep
@@ -93,8 +93,7 @@ class Gateway:
         self._number = 0
         self._reloading = asyncio.Lock()
         self._stopping = False
-        self._others: set[Core] = set()  # of earlier generations, which exchanges still go by, and the one to come
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._cores = Cores(log, self._in_use, lambda used: self.upkeep.take(used))
         self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
         self.metrics_registry = Metrics()
@@ -103,6 +102,11 @@ class Gateway:
         self.address: tuple[str, int] = ("", 0)
         self.admin_address: tuple[str, int] = ("", 0)
         self.shared: SharedState | None = None  # with other nodes
+
+    @property
+    def core(self) -> Core:
+        """Of the configuration that runs."""
+        return self._cores.current
 
     async def start(self) -> None:
         """Raises StartFailed, with nothing left open."""
@@ -132,7 +136,7 @@ class Gateway:
         self._closers.push_async_callback(self.poll.aclose)
         if self.shared is not None:
             self.shared.listen(self.poll.look)
-        self.upkeep = Upkeep(self._store, self._take_used, self._log, self._clock)
+        self.upkeep = Upkeep(self._store, self._cores.take_used, self._log, self._clock)
         self.upkeep.start()
         self._closers.push_async_callback(self.upkeep.aclose)
         self.mails = Mails(self._store, lambda: self._settings, self._clock, self._log)
@@ -183,19 +187,16 @@ class Gateway:
     async def _open_core(self, settings: model.Settings) -> None:
         jwks = make_jwks(settings, self._fetch, self._clock, self._log, self._documents)
         try:
-            self.core = self._core(settings, self._number, jwks)
+            self._cores.adopt(self._core(settings, self._number, jwks))
         except BaseException:
             await jwks.aclose()
             raise
-        self._closers.push_async_callback(self._close_cores)
+        self._closers.push_async_callback(self._cores.aclose)
         await self.core.start()
 
     def _core(self, settings: model.Settings, number: int, jwks: Jwks) -> Core:
         registry = self.metrics_registry
         return Core(settings, number, self._store, jwks, self._clock, self._log, registry, lasting=self._lasting)
-
-    def _take_used(self) -> list[Mapping[str, float]]:
-        return [core.authenticator.take_used() for core in self._cores()]
 
     async def _open_admin(self, address: Address) -> None:
         self._admin = Listener(admin.build(self, self._admin_access, self._log), address.host, address.port)
@@ -205,14 +206,6 @@ class Gateway:
             raise StartFailed(f"cannot listen on {address} (admin): {error.strerror}") from error
         self._closers.push_async_callback(self._admin.aclose)
         self.admin_address = self._admin.address
-
-    async def _close_cores(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for core in tuple(self._cores()):
-            await core.aclose()
-            await core.jwks.aclose()
 
     async def _close_access_log(self) -> None:
         if self.observer.access_log is not None:
@@ -294,8 +287,8 @@ class Gateway:
             number = self._number + 1
             core = await asyncio.to_thread(self._core, settings, number, jwks)
             undo.push_async_callback(core.aclose)
-            self._others.add(core)  # what is revoked from now on is for it too
-            undo.callback(self._others.discard, core)
+            self._cores.announce(core)
+            undo.callback(self._cores.forget, core)
             await self._ensure_keys(settings)
             await core.start()
             logged, kept = self.observer.access_log, self._keeps_access_log(settings)
@@ -305,7 +298,7 @@ class Gateway:
             self._renew_certificate(settings)
             undo.pop_all()
         self._adopt(settings, core, number)
-        self._retire(old, own)
+        self._cores.retire(old, own)
         self.observer.access_log = access_log
         if logged is not None and not kept:
             await logged.aclose()
@@ -318,44 +311,18 @@ class Gateway:
             self._tls.load_cert_chain(tls.cert, tls.key)
 
     def _adopt(self, settings: model.Settings, core: Core, number: int) -> None:
-        self._others.discard(core)
-        self._settings, self.core, self._number = settings, core, number
+        self._cores.adopt(core)
+        self._settings, self._number = settings, number
         self.edge.adopt(core.generation)
         self._relevel(settings.log.level)
-
-    def _retire(self, core: Core, own_jwks: bool) -> None:
-        """A tunnel may keep the generation for days: what was verified for it is dropped now."""
-        core.authenticator.purge((Revocation(0, "all", ""),))
-        self._others.add(core)
-        self._begin(self._ended(core, own_jwks))
-
-    async def _ended(self, core: Core, own_jwks: bool) -> None:
-        """An exchange keeps the generation that it began with; when none is left, its objects end."""
-        while self._in_use(core):  # noqa: ASYNC110 - it ends with exchanges, which tell nobody so
-            await asyncio.sleep(1.0)
-        await core.aclose()
-        if own_jwks:
-            await core.jwks.aclose()
-        self.upkeep.take(core.authenticator.take_used())
-        self._others.discard(core)
 
     def _in_use(self, core: Core) -> bool:
         return any(client.uses(core.generation) for client in self.edge.clients)
 
-    def _begin(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _cores(self) -> Iterator[Core]:
-        yield self.core
-        yield from tuple(self._others)
-
     def _revoked(self, rows: Sequence[Revocation]) -> None:
-        for core in self._cores():
-            core.authenticator.purge(rows)
+        self._cores.purge(rows)
         if any(row.kind == "keys" for row in rows):
-            self._begin(self._reload_keys())
+            self._cores.begin(self._cores.reload_keys())
         dead = ended_by(rows)
         if dead is not None:
             self.edge.end(dead)
@@ -367,19 +334,10 @@ class Gateway:
     async def _changed(self, grant_id: str | None) -> None:
         """What a login of this worker revoked ends now; what is remembered of the grant that it kept is out of date."""
         if self.shared is not None:
-            self._begin(self.shared.publish())  # nobody waits for it, and none is told what changed
+            self._cores.begin(self.shared.publish())  # nobody waits for it, and none is told what changed
         if grant_id is not None:
-            for core in self._cores():
-                core.authenticator.purge((Revocation(0, "grant", grant_id),))
+            self._cores.purge((Revocation(0, "grant", grant_id),))
         await self.poll.look()
-
-    async def _reload_keys(self) -> None:
-        """Ahead of the next request, which would read them itself."""
-        for core in self._cores():
-            try:
-                await core.authenticator.reload_keys()
-            except DependencyFailed as failure:
-                self._log.error("the gateway's own keys cannot be read", detail=failure.detail)
 
     def _keeps_access_log(self, settings: model.Settings) -> bool:
         """A file is opened anew, which is how it is rotated; one stream has one writer."""

@@ -9,6 +9,7 @@ from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.pipeline import Admitted, Framing, Permit, Refused, finish, informational, switching
+from gateway.routes.model import Route
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
 from gateway.wire.reader import BadAnswer
@@ -25,7 +26,11 @@ _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # fo
 class Answering:
     """An exchange as the upstream's connection and the client's see it. `exchange.Exchange` is the whole.
 
-    received: the request is complete. status: of the answer, 0 while none has begun. began: monotonic seconds.
+    received: the request is complete. status: of the answer, 0 while none has begun. route: that the request asks for.
+    lines: whole field lines that the gateway adds to the answer, whosever it is.
+
+    Monotonic seconds, 0.0 where it did not get so far. began: the head was read. routed_at: its route was found.
+    admitted_at: the caller may. sent_at: the head has gone to the upstream. answered_at: that of its answer has come.
     """
 
     __slots__ = (
@@ -38,6 +43,8 @@ class Answering:
         "_pieces",
         "_sent",
         "_task",
+        "admitted_at",
+        "answered_at",
         "began",
         "bytes_in",
         "bytes_out",
@@ -46,6 +53,7 @@ class Answering:
         "generation",
         "held",
         "lane",
+        "lines",
         "over",
         "peer",
         "permit",
@@ -54,6 +62,9 @@ class Answering:
         "refused",
         "request",
         "request_id",
+        "route",
+        "routed_at",
+        "sent_at",
         "status",
     )
 
@@ -66,7 +77,10 @@ class Answering:
         self.peer = peer
         self.request_id = request_id
         self.began = began
+        self.routed_at = self.admitted_at = self.sent_at = self.answered_at = 0.0
         self.lane: Lane = generation.unmatched
+        self.route: Route | None = None
+        self.lines = b""
         self.permit: Permit | None = None
         self.refused: Refused | None = None
         self.reason: str | None = None
@@ -134,10 +148,11 @@ class Answering:
     def _head_of_answer(self, connection: UpstreamConnection) -> bytes:
         self._again = None
         self.status = connection.status
+        self.answered_at = self.client.edge.monotonic()
         request = self.request
         # an answer before the end of the request ends the connection; after an upgrade frames may be on their way
         keep = request.keep_alive and self.received and not request.websocket and not self.client.edge.draining
-        head, self._framing, self._keep = finish(connection, request, keep, self.request_id)
+        head, self._framing, self._keep = finish(connection, request, keep, self.request_id, self.lines)
         return head
 
     def on_switched(self, early: bytes) -> None:
@@ -145,8 +160,9 @@ class Answering:
         client, connection = self.client, self._connection
         assert connection is not None
         self.status = connection.status
+        self.answered_at = client.edge.monotonic()
         self._begun = True
-        client.transport.write(switching(connection, self.request_id))
+        client.transport.write(switching(connection, self.request_id, self.lines))
         tunnel = Tunnel(client, connection, self)
         client.tunnel = connection.pipe = tunnel
         connection.holder = None
@@ -277,7 +293,7 @@ class Answering:
         # what a data plane asks about may be unreadable; what it asked in was not
         keep = self.request.keep_alive and self.received and (adapter is not None or status not in answers.CLOSING)
         keep = keep and not self.client.edge.draining and not self.request.websocket  # after which nothing is parsed
-        answer = answers.refusal(fault, self.lane, self.request, self.request_id, keep, refused.allow)
+        answer = answers.refusal(fault, self.lane, self.request, self.request_id, keep, refused.allow, self.lines)
         self.client.transport.write(answer)
         self._end(keep)
 

@@ -25,9 +25,18 @@ _PHRASES: Final = {
 
 
 def refusal(
-    fault: GatewayError, lane: Lane, request: Request | None, request_id: bytes, keep_alive: bool, allow: bytes = b""
+    fault: GatewayError,
+    lane: Lane,
+    request: Request | None,
+    request_id: bytes,
+    keep_alive: bool,
+    allow: bytes = b"",
+    own: bytes = b"",
 ) -> bytes:
-    """A whole response. Nothing of the request is in it. HEAD gets the head alone. request: None if it was not read."""
+    """A whole response. Nothing of the request is in it. HEAD gets the head alone. request: None if it was not read.
+
+    own: more whole field lines.
+    """
     said, status = PROBLEMS[fault.code].status, status_of(fault, lane)
     form = lane.errors if said in _OF_DIALECTS else "problem"
     content = _FORMS[form](fault, request_id.decode("ascii"))
@@ -40,6 +49,7 @@ def refusal(
         b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nx-mycelium-request-id: ",
         request_id,
         b"\r\n",
+        own,
     ]
     if status == 401:
         lines.append(_challenge(fault))

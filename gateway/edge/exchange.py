@@ -27,13 +27,20 @@ class Exchange(Answering):
 
     def start(self, now: float) -> None:
         """now: seconds since the epoch."""
-        outcome = self.generation.pipeline.decide(self.request, self.client.memo, now)
+        generation, client = self.generation, self.client
+        route = generation.pipeline.route(self.request, client.memo)
+        self.routed_at = client.edge.monotonic()
+        if isinstance(route, Refused):
+            self._refused(route)
+            return
+        self.route = route
+        self.lane = generation.lanes[route]
+        outcome = generation.pipeline.judge(route, self.request, client.memo, now)
         if isinstance(outcome, Admitted):
             self._admitted(outcome)
         elif isinstance(outcome, Refused):
             self._refused(outcome)
         else:
-            self.lane = self.generation.lanes[outcome.route]
             self.client.wait_nothing()  # the store and the issuers' keys have bounds of their own
             self._task = self.client.loop.create_task(self._settle(outcome, now))
 
@@ -88,8 +95,9 @@ class Exchange(Answering):
             self.fail(DependencyFailed("internal_error"))
 
     def _admitted(self, admitted: Admitted) -> None:
-        permit = self.permit = admitted.permit
-        lane = self.lane = self.generation.lanes[permit.route]
+        permit, lane = admitted.permit, self.lane
+        self.permit = permit
+        self.admitted_at = self.client.edge.monotonic()
         limit = permit.route.body_limit
         if limit is not None and (self.request.length or self.bytes_in) > limit:
             self.fail(RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes."))
@@ -181,6 +189,7 @@ class Exchange(Answering):
             else:
                 body, self._sent = b"", self.received
         connection.transport.write(data + body if body else data)
+        self.sent_at = self.client.edge.monotonic()
         if not self.received:
             self._continue()
             self._await_next()

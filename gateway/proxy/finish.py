@@ -25,11 +25,12 @@ _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # fo
 
 
 def finish(
-    response: ResponseReader, request: Request, keep_alive: bool, request_id: bytes
+    response: ResponseReader, request: Request, keep_alive: bool, request_id: bytes, lines: bytes = b""
 ) -> tuple[bytes, Framing, bool]:
     """The head, how the body goes, and whether the connection lives on.
 
-    keep_alive: whether the gateway is willing to; the answer may say no where only closing can end the body.
+    keep_alive: whether the gateway is willing to; the answer may say no where only closing can end the body. lines:
+    whole field lines of the gateway's own.
     """
     status, length = response.status, response.length
     if request.method == b"HEAD" or status in _BODILESS:
@@ -49,6 +50,7 @@ def finish(
             _status_line(status, response.reason),
             *response.fields,
             line,
+            lines,
             b"x-mycelium-request-id: ",
             request_id,
             b"\r\n\r\n",
@@ -68,12 +70,13 @@ def informational(response: ResponseReader) -> bytes:
     return b"".join((_status_line(response.status, response.reason), *response.fields, b"\r\n"))
 
 
-def switching(response: ResponseReader, request_id: bytes) -> bytes:
-    """The 101 that turns the connection into a tunnel."""
+def switching(response: ResponseReader, request_id: bytes, lines: bytes = b"") -> bytes:
+    """The 101 that turns the connection into a tunnel. lines: as in `finish`."""
     return b"".join(
         (
             b"HTTP/1.1 101 Switching Protocols\r\n",
             *response.fields,
+            lines,
             b"connection: upgrade\r\nupgrade: websocket\r\nx-mycelium-request-id: ",
             request_id,
             b"\r\n\r\n",
