@@ -225,6 +225,11 @@ class Gateway:
             pass
         await self._closers.aclose()
 
+    @property
+    def watched(self) -> bool:
+        """Whether a change of the configuration's files is taken by itself."""
+        return self._settings.reload.watch
+
     # what an operator can ask for (`control.admin.Operations`)
 
     async def readiness(self) -> Readiness:

@@ -22,12 +22,15 @@ from gateway.app.checks import compiled, read
 from gateway.app.gateway import Gateway, StartFailed
 from gateway.cli.demo import demo
 from gateway.cli.hangup import Hangup
+from gateway.cli.watch import Watch
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.ops.logs import Log, adopt_standard_logging, application_log
 from gateway.ops.notify import READY, STOPPING, Notify
 from gateway.settings.faults import SettingsInvalid, render
+from gateway.settings.files import Recorder
 from gateway.settings.load import Loaded, load
+from gateway.settings.seen import Seen
 from gateway.settings.values import Address
 
 
@@ -37,11 +40,13 @@ async def run(
     migrate: bool = False,
     ready: Callable[[Gateway], Awaitable[None]] | None = None,
     listening: socket.socket | None = None,
+    *,
+    seen: Seen,
 ) -> None:
     """Serves until SIGTERM or SIGINT. migrate: bring the database up to date first, making it if there is none.
 
-    ready: called once requests are answered. listening: as in Gateway. Raises SettingsInvalid, StartFailed,
-    DependencyFailed.
+    ready: called once requests are answered. listening: as in Gateway. seen: of the files of `loaded`. Raises
+    SettingsInvalid, StartFailed, DependencyFailed.
     """
     compiled(loaded)
     raise_file_limit()
@@ -52,13 +57,20 @@ async def run(
 
         await migrate_store(loaded.settings.store.url, loaded.settings.store.secret)
     notify = Notify(os.environ)
-    gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ), log.set_level, listening)
+    watch = Watch(seen)
+
+    def reread() -> Loaded:
+        with watch.reading() as recorder:
+            return read(path, os.environ, recorder)
+
+    gateway = Gateway(loaded, Clock(), log, reread, log.set_level, listening)
     del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()
     settle_heap()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
-        stopped, hurried = _signals(gateway, log, notify)
+        hangup = Hangup(lambda: _reload(gateway, notify), log)
+        stopped, hurried = _signals(hangup, log)
         log.info("serving", address=str(Address(*gateway.address)), admin=str(Address(*gateway.admin_address)))
         if gateway.setup_token is not None:  # not to the log, which others read
             click.echo(f"nobody has an account yet: x-setup-token: {gateway.setup_token}", err=True)
@@ -66,6 +78,7 @@ async def run(
             await ready(gateway)
         notify.tell(READY, f"MAINPID={os.getpid()}")
         stack.callback(asyncio.create_task(notify.watch()).cancel)
+        stack.callback(asyncio.create_task(watch.run(hangup, lambda: gateway.watched)).cancel)
         await stopped.wait()
         notify.tell(STOPPING)
         log.info("draining")
@@ -103,7 +116,7 @@ async def first_of(work: Coroutine[object, object, object], signal_: Coroutine[o
         tasks[0].result()
 
 
-def _signals(gateway: Gateway, log: Log, notify: Notify) -> tuple[asyncio.Event, asyncio.Event]:
+def _signals(hangup: Hangup, log: Log) -> tuple[asyncio.Event, asyncio.Event]:
     """Set by the first signal to stop, and by the second, which ends the draining. SIGHUP reloads."""
     loop = asyncio.get_running_loop()
     stopped, hurried = asyncio.Event(), asyncio.Event()
@@ -113,7 +126,7 @@ def _signals(gateway: Gateway, log: Log, notify: Notify) -> tuple[asyncio.Event,
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, Hangup(lambda: _reload(gateway, notify), log))
+    loop.add_signal_handler(signal.SIGHUP, hangup)
     loop.add_signal_handler(signal.SIGUSR2, log.warning, "an upgrade without a gap takes `listen.workers` of 2 or more")
     return stopped, hurried
 
@@ -133,7 +146,8 @@ async def run_demo(gateway: str, admin: str, empty: bool = False) -> None:
         async def greet(running: Gateway) -> None:
             click.echo(shown.greeting(f"http://{Address(*running.address)}"))
 
-        await run(shown.config, load(shown.config, os.environ), ready=greet)
+        recorder = Recorder()
+        await run(shown.config, load(shown.config, os.environ, recorder), ready=greet, seen=recorder.seen)
 
 
 def serve_until_stopped(work: Coroutine[None, None, None]) -> int:

@@ -94,7 +94,7 @@ def _begin(path: Path, migrate: bool) -> int:
             return supervisor.serve(path, loaded.settings, recorder, migrate, given)
         from gateway.cli.serve import run, serve_until_stopped
 
-        work = run(path, loaded, migrate, listening=given[0] if given else None)
+        work = run(path, loaded, migrate, listening=given[0] if given else None, seen=recorder.seen)
         del loaded, recorder  # `run` frees it
         return serve_until_stopped(work)
     finally:

@@ -4,6 +4,7 @@ It serves nobody itself, and loads neither the data plane nor the store. What it
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.hangup import Hangup
+from gateway.cli.watch import Watch
 from gateway.clock import Clock
 from gateway.control import admin
 from gateway.control.listener import Listener
@@ -28,6 +30,7 @@ from gateway.settings.compose import compose
 from gateway.settings.faults import SettingsInvalid
 from gateway.settings.files import Recorder, packed, unpacked
 from gateway.settings.load import load
+from gateway.settings.seen import Seen
 from gateway.settings.values import Address
 from gateway.supervise import state, succession
 from gateway.supervise.children import Children
@@ -42,10 +45,13 @@ from gateway.supervise.worker import Worker, WorkerFailed
 class Supervisor:
     """settings: of the configuration that the workers run."""
 
-    def __init__(self, path: Path, settings: model.Settings, migrate: bool, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, settings: model.Settings, migrate: bool, environ: Mapping[str, str], seen: Seen
+    ) -> None:
         self._path = path
         self._migrate = migrate
         self._environ = environ
+        self.watch = Watch(seen)
         self.settings = settings
         self.log: ApplicationLog = application_log(sys.stderr, settings.log.level)
         self.notify = Notify(environ)
@@ -99,10 +105,11 @@ class Supervisor:
         return worker
 
     def reread(self) -> Reading:
-        try:
-            return read(self._path, self._environ, self._take)
-        except SettingsInvalid as invalid:
-            return Reading("", [fault.as_json() for fault in invalid.faults])
+        with self.watch.reading() as recorder:
+            try:
+                return _reading(load(self._path, self._environ, recorder).settings, recorder, self._take)
+            except SettingsInvalid as invalid:
+                return Reading("", [fault.as_json() for fault in invalid.faults])
 
     def _take(self, settings: model.Settings) -> None:
         self.settings = settings
@@ -208,27 +215,20 @@ class Supervisor:
         return task
 
 
-def read(path: Path, environ: Mapping[str, str], take: Callable[[model.Settings], object]) -> Reading:
-    """The configuration as it is on the disk. Raises SettingsInvalid."""
-    recorder = Recorder()
-    settings = load(path, environ, recorder).settings
-    return _reading(settings, recorder, take)
-
-
 def _reading(settings: model.Settings, recorder: Recorder, take: Callable[[model.Settings], object]) -> Reading:
     return Reading(packed(recorder), (), settings.listen.timeouts.drain, lambda: take(settings))
 
 
 async def begin(
-    path: Path, settings: model.Settings, reading: Reading, migrate: bool, given: Sequence[socket.socket]
+    path: Path, settings: model.Settings, recorder: Recorder, migrate: bool, given: Sequence[socket.socket]
 ) -> None:
     """A new fleet, until it is stopped. given: listening sockets of a service manager. Raises WorkerFailed."""
-    supervisor = Supervisor(path, settings, migrate, dict(os.environ))
+    supervisor = Supervisor(path, settings, migrate, dict(os.environ), recorder.seen)
     adopt_standard_logging(supervisor.log)
     sockets = list(given) or _bound(settings.listen.address, settings.listen.workers)
     (own,) = _bound(settings.admin.address, 1, " (admin)")
     slots = [Slot(number, sockets[(number - 1) % len(sockets)]) for number in range(1, settings.listen.workers + 1)]
-    supervisor.build(slots, reading, own)
+    supervisor.build(slots, _reading(settings, recorder, lambda _: None), own)
     supervisor.obey()
 
     async def start() -> None:
@@ -241,7 +241,11 @@ async def begin(
 async def go_on(path: Path, given: state.State, migrate: bool) -> None:
     """The fleet of the image before this one."""
     settings, reading = copied(path, given)
-    supervisor = Supervisor(path, settings, migrate, dict(os.environ))
+    recorder = Recorder()
+    with contextlib.suppress(SettingsInvalid):
+        load(path, os.environ, recorder)
+    changed = packed(recorder) != given.configuration
+    supervisor = Supervisor(path, settings, migrate, dict(os.environ), recorder.seen)
     adopt_standard_logging(supervisor.log)
     supervisor.build(succession.slots(given), reading, succession.adopted_socket(given.admin))
     supervisor.obey()
@@ -250,7 +254,7 @@ async def go_on(path: Path, given: state.State, migrate: bool) -> None:
     async def start() -> None:
         await succession.adopt(supervisor.fleet, supervisor.children, given)
         await supervisor.open_admin()
-        if given.reload:
+        if given.reload or (changed and settings.reload.watch):
             supervisor.hangup()
 
     await _run(supervisor, start)
@@ -274,6 +278,8 @@ async def _run(supervisor: Supervisor, start: Callable[[], Coroutine[object, obj
         notify.tell(READY, f"MAINPID={os.getpid()}")
         watching = asyncio.create_task(notify.watch(fleet.watched))
         stack.callback(watching.cancel)
+        looking = asyncio.create_task(supervisor.watch.run(supervisor.hangup, lambda: supervisor.settings.reload.watch))
+        stack.callback(looking.cancel)
         while await _unless(supervisor.stopped, supervisor.succeeding.wait()):
             try:
                 await supervisor.succeed()
@@ -321,7 +327,7 @@ def serve(
     path: Path, settings: model.Settings, recorder: Recorder, migrate: bool, given: Sequence[socket.socket]
 ) -> int:
     """Exit code, as of `gateway serve`. What kept a worker from its start, it has said itself."""
-    return _until_stopped(begin(path, settings, _reading(settings, recorder, lambda _: None), migrate, given))
+    return _until_stopped(begin(path, settings, recorder, migrate, given))
 
 
 def succeed(path: Path, part: SuccessorPart, migrate: bool) -> int:

@@ -110,7 +110,14 @@ def _located(value: object, info: ValidationInfo) -> Path:
     return info.context.folder / value if isinstance(info.context, Sources) else value
 
 
-FilePath = Annotated[Path, PlainValidator(_located), _string()]
+def _file(value: object, info: ValidationInfo) -> Path:
+    path = _located(value, info)
+    if isinstance(info.context, Sources):
+        info.context.named(path)
+    return path
+
+
+FilePath = Annotated[Path, PlainValidator(_file), _string()]
 
 
 def _access_log(value: object, info: ValidationInfo) -> Path | str:

@@ -5,7 +5,6 @@ name is not in the copy: secrets and certificates are read from the disk by whoe
 """
 
 import base64
-import glob
 import json
 import stat
 from collections.abc import Sequence
@@ -13,11 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
 
+from gateway.settings.seen import Seen, Stamp, found, stamp
 from gateway.settings.yaml import MAX_BYTES
 
 
 class Files(Protocol):
     """What composing reads. Secrets and certificates are read elsewhere, and always from the disk."""
+
+    def name(self, path: Path) -> None:
+        """A secret, a certificate or another file that the configuration names, just before it is read."""
 
     def read(self, path: Path) -> bytes:
         """At most one byte more than a configuration file may have. Raises OSError, ValueError, NotRegularError."""
@@ -31,6 +34,9 @@ class NotRegularError(Exception):
 
 
 class Disk:
+    def name(self, path: Path) -> None:
+        """Nobody asks later."""
+
     def read(self, path: Path) -> bytes:
         if not stat.S_ISREG(path.stat().st_mode):
             raise NotRegularError
@@ -38,24 +44,35 @@ class Disk:
             return file.read(MAX_BYTES + 1)
 
     def names(self, pattern: str, folder: Path) -> Sequence[str]:
-        return sorted(glob.glob(pattern, root_dir=folder))
+        return found(pattern, str(folder))
 
 
 @dataclass(slots=True)
 class Recorder:
-    """The disk; what was read from it is kept."""
+    """The disk; what was read from it is kept, and what the files looked like before."""
 
     disk: Disk = field(default_factory=Disk)
     texts: dict[str, bytes] = field(default_factory=dict, repr=False)
     matches: dict[str, Sequence[str]] = field(default_factory=dict)
+    _stamps: dict[str, Stamp] = field(default_factory=dict)
+    _globs: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self._stamps, self._globs)
+
+    def name(self, path: Path) -> None:
+        self._stamps[str(path)] = stamp(str(path))
 
     def read(self, path: Path) -> bytes:
-        found = self.texts[str(path)] = self.disk.read(path)
-        return found
+        self.name(path)
+        text = self.texts[str(path)] = self.disk.read(path)
+        return text
 
     def names(self, pattern: str, folder: Path) -> Sequence[str]:
-        found = self.matches[str(folder / pattern)] = self.disk.names(pattern, folder)
-        return found
+        names = self.disk.names(pattern, folder)
+        self.matches[str(folder / pattern)] = self._globs[str(folder), pattern] = names
+        return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +82,14 @@ class Copy:
     texts: dict[str, bytes] = field(repr=False)
     matches: dict[str, Sequence[str]]
 
+    def name(self, path: Path) -> None:
+        """It is on the disk, whoever wrote it since."""
+
     def read(self, path: Path) -> bytes:
-        found = self.texts.get(str(path))
-        if found is None:
+        text = self.texts.get(str(path))
+        if text is None:
             raise FileNotFoundError(2, "not in the configuration that runs", str(path))
-        return found
+        return text
 
     def names(self, pattern: str, folder: Path) -> Sequence[str]:
         return self.matches.get(str(folder / pattern), ())
@@ -82,6 +102,6 @@ def packed(recorder: Recorder) -> str:
 
 
 def unpacked(text: str) -> Copy:
-    found = cast(dict[str, dict[str, object]], json.loads(text))
-    texts = {name: base64.b85decode(str(data)) for name, data in found["texts"].items()}
-    return Copy(texts, {key: cast(list[str], names) for key, names in found["matches"].items()})
+    given = cast(dict[str, dict[str, object]], json.loads(text))
+    texts = {name: base64.b85decode(str(data)) for name, data in given["texts"].items()}
+    return Copy(texts, {key: cast(list[str], names) for key, names in given["matches"].items()})

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.settings.compose import compose
 from gateway.settings.crosscheck import findings
 from gateway.settings.faults import MAX_FAULTS, Fault, Place, SettingsInvalid, quoted, suggestion
-from gateway.settings.files import Files
+from gateway.settings.files import Disk, Files
 from gateway.settings.model import Settings
 from gateway.settings.secrets import Sources
 from gateway.settings.values import Unfit
@@ -58,7 +58,8 @@ def load(path: Path, environ: Mapping[str, str], source: Files | None = None) ->
     settings = None
     if composed.whole:
         data = plain(composed.root)
-        settings, wrong = _validate(data, composed.root, Sources(path.absolute().parent, environ))
+        sources = Sources(path.absolute().parent, environ, (source or Disk()).name)
+        settings, wrong = _validate(data, composed.root, sources)
         faults += wrong
         faults += _between(data, composed.root, {_spot(fault) for fault in faults})
     if faults or settings is None:

@@ -155,6 +155,10 @@ class Log(Model):
     access: AccessLog = Field("stdout", description="Where the access log goes: stdout, off, or a file's path.")
 
 
+class Reload(Model):
+    watch: bool = Field(True, description="Read the configuration again when one of its files changes.")
+
+
 class Settings(Model):
     include: tuple[Text, ...] = Field((), description="More files, as globs relative to this one.")
     public_url: Url = written(values.url, PUBLIC_URL, "How clients reach the gateway; issuer and audience of tokens.")
@@ -176,6 +180,7 @@ class Settings(Model):
     routes: tuple[Route, ...] = Field((), description="Which request goes where, and who may send it.")
     profile: Profile = Field(EMPTY, validate_default=True, description="The profile header.")
     log: Log = Field(EMPTY, validate_default=True, description="Logs.")
+    reload: Reload = Field(EMPTY, validate_default=True, description="How a new configuration is taken.")
 
     @model_validator(mode="before")
     @classmethod

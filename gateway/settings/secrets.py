@@ -1,7 +1,7 @@
 """Secrets by reference: `{env: NAME}` or `{file: path}`. The value is in the object, and in none of its texts."""
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,14 @@ class SecretAbsent(Exception):  # noqa: N818 - errors are named by fault
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where references are looked up. folder: that of the configuration file, absolute."""
+    """Where references are looked up. folder: that of the configuration file, absolute.
+
+    named: is told of each file, just before it is read.
+    """
 
     folder: Path
     environ: Mapping[str, str]
+    named: Callable[[Path], object] = lambda _path: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +52,7 @@ def from_env(name: str, sources: Sources) -> Secret:
 def from_file(name: str, sources: Sources) -> Secret:
     """The file's text without one trailing newline. Its mode is the operator's business: mounts are often 0444."""
     path = sources.folder / name
+    sources.named(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise SecretAbsent(f"{str(path)!r} is not a regular file")

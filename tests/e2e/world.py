@@ -115,6 +115,7 @@ def configuration(upstreams: Mapping[str, int], **more: object) -> dict[str, Any
         "listen": {"address": f"{LOOPBACK}:{free_port()}"},
         "admin": {"address": f"{LOOPBACK}:{free_port()}"},
         "log": {"access": "./access.log"},
+        "reload": {"watch": False},  # most tests say when
         "upstreams": {name: {"endpoints": [f"http://{LOOPBACK}:{port}"]} for name, port in upstreams.items()},
         "routes": [
             {"path": f"{kind}/{name}/**", "upstream": name, "access": access, "strip_prefix": f"{kind}/{name}"}
