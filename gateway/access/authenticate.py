@@ -142,6 +142,14 @@ class Authenticator:
             raise outcome
         raise DependencyFailed("overloaded", retry_after=1)
 
+    async def holder(self, grant_id: str, now: float) -> Verified:
+        """As if its holder had presented a grant of ours: to explain a request, never to let one pass. Not remembered.
+
+        Raises RequestRejected with a 401 code, DependencyFailed.
+        """
+        principal = await self._verifiers.holder(grant_id, now)
+        return Verified(principal, now, min(principal.expires_at, now + self._limits.credentials))
+
     async def reload_keys(self) -> None:
         """Reads our own keys now. Raises DependencyFailed."""
         await self._verifiers.reload_keys()

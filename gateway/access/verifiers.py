@@ -116,6 +116,13 @@ class Verifiers:
                     raise RequestRejected("invalid_credential")
                 return _holder(standing, "opaque", math.inf, now)
 
+    async def holder(self, grant_id: str, now: float) -> Principal:
+        """Who has this grant, with none of its credential shown: to explain a request, never to let one pass."""
+        standing = await self._directory.by_grant(grant_id)
+        if standing is None or standing.grant is None:
+            raise RequestRejected("revoked_credential")
+        return _holder(standing, standing.grant.presentation, math.inf, now)
+
     async def external_identity(self, raw: bytes, now: float) -> ExternalIdentity:
         """Whom a token of an external issuer is about. As `principal` verifies it, but no account is read or made.
 

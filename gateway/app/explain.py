@@ -8,12 +8,14 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
 from gateway.access.jwks import Jwks
 from gateway.app import compile
+from gateway.app.asked import Asked
 from gateway.app.core import Core, key_sources
+from gateway.app.explanation import CHECKS, Check, Credential, Explanation, Sent, Step
 from gateway.clock import Clock
 from gateway.control.fetch import HttpFetch
 from gateway.edge.exchange import Exchange
@@ -25,7 +27,7 @@ from gateway.identity.ports import Directory
 from gateway.ops.logs import Log
 from gateway.ops.metrics import Metrics
 from gateway.pipeline import Admitted, Memo, Pipeline, Refused, Unverified, prepare, prepare_builtin, sender_fields
-from gateway.routes.model import Route
+from gateway.routes.model import AccessKind, Route
 from gateway.settings.model import Settings
 from gateway.store.sql import open_store
 from gateway.wire.credentials import present
@@ -34,74 +36,11 @@ from gateway.wire.original import read_original
 from gateway.wire.peer import forwarded_fields
 from gateway.wire.problems import PROBLEMS
 
-Check = Literal["request", "route", "path", "credential", "access", "body", "headers"]
-CHECKS: Final[tuple[Check, ...]] = ("request", "route", "path", "credential", "access", "body", "headers")
-
 # The account that an external caller would be given on first sight: explaining makes none.
 NEW_ACCOUNT: Final = "00000000-0000-0000-0000-000000000000"
 
 _SECRET = re.compile(r"auth|token|secret|api-?key|passw|cookie|session|signature").search
 _ASSERTION: Final = "x-mycelium-assertion"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as a client at `address` would send it. fields: (name, value), Host among them; no line breaks."""
-
-    method: bytes
-    target: bytes
-    fields: tuple[tuple[bytes, bytes], ...]
-    address: str = "127.0.0.1"
-
-    @property
-    def head(self) -> bytes:
-        lines = [b"%b: %b\r\n" % field for field in self.fields]
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.method, self.target, b"".join(lines))
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    check: Check
-    outcome: Literal["ok", "refused", "failed", "skipped"]
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """kind: as `wire.credentials` tells them apart, `none` or `malformed`.
-
-    outcome: `verified`, a reason code, `ignored` (the route is public), `passed_on` (to our own application), `absent`,
-    or `not_reached`.
-    """
-
-    kind: str = "none"
-    outcome: str = "not_reached"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What the upstream would get. target: without the query. fields: secrets shortened. stripped: names."""
-
-    upstream: str
-    method: str
-    target: str
-    fields: tuple[tuple[str, str], ...]
-    stripped: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """fault: why it would be refused, None if it would be forwarded. route, sent: None where it did not get so far.
-
-    number: of the route among those of the configuration, from 0; None for a built-in one.
-    """
-
-    steps: tuple[Step, ...]
-    fault: GatewayError | None = None
-    route: Route | None = None
-    number: int | None = None
-    credential: Credential = Credential()
-    sent: Sent | None = None
 
 
 class OnPaper:
@@ -145,7 +84,18 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
         return Explanation((_refusal("request", fault),), fault)
     now = clock.now()
     pipeline = core.generation.pipeline
-    outcome = pipeline.decide(exchange.request, Memo(), now)
+    memo = Memo()
+    route = pipeline.route(exchange.request, memo)
+    if isinstance(route, Route) and not (route.builtin or route.access.kind is AccessKind.PUBLIC):
+        if not asked.known:
+            return replace(_unknown(exchange.request, route), number=_number(core, route))
+        if asked.grant is not None:
+            try:
+                memo.keep(exchange.request, core.authenticator, await core.authenticator.holder(asked.grant, now))
+            except GatewayError as fault:
+                refused = _refused(exchange.request, Refused(fault, route))
+                return replace(refused, number=_number(core, route))
+    outcome = pipeline.decide(exchange.request, memo, now)
     if isinstance(outcome, Admitted):
         lane = core.generation.lanes[outcome.permit.route]
         if lane.upstream is None:  # a data plane asks: what it asks about is explained
@@ -188,6 +138,14 @@ def _refused(request: Request, refused: Refused) -> Explanation:
     passed = CHECKS[: CHECKS.index(check)]
     steps = _passed(passed, request, route, credential, caller)
     return Explanation((*steps, _refusal(check, fault)), fault, route, credential=credential)
+
+
+def _unknown(request: Request, route: Route) -> Explanation:
+    """The rule is known and the caller is not."""
+    credential = Credential("unknown")
+    steps = _passed(CHECKS[: CHECKS.index("credential")], request, route, credential, None)
+    last = Step("credential", "skipped", "the log does not have it: ask with the credential itself")
+    return Explanation((*steps, last), None, route, credential=credential)
 
 
 def _check_of(refused: Refused) -> Check:

@@ -14,6 +14,7 @@ from gateway.app import compile
 from gateway.app.checks import compile_faults
 from gateway.app.core import Core, key_sources, make_jwks
 from gateway.app.cores import Cores
+from gateway.app.explaining import Explaining
 from gateway.app.logins import Lasting, Notified
 from gateway.app.mails import Mails
 from gateway.app.observer import Observer
@@ -36,8 +37,10 @@ from gateway.identity.setup import setup_token
 from gateway.identity.throttle import Throttle
 from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.health import Readiness, readiness
+from gateway.ops.logged import Logged
 from gateway.ops.logs import Log
 from gateway.ops.metrics import Metrics
+from gateway.ops.question import Question
 from gateway.settings import model
 from gateway.settings.faults import Fault, SettingsInvalid
 from gateway.settings.load import Loaded
@@ -63,6 +66,7 @@ class Gateway:
     edge: Edge
     poll: RevocationPoll
     upkeep: Upkeep
+    explaining: Explaining
     mails: Mails
     _admin: Listener
     observer: Observer
@@ -84,6 +88,7 @@ class Gateway:
         has none, as their supervisor has it.
         """
         self._settings = loaded.settings
+        self._places = loaded.route_places()
         self._clock = clock
         self._log = log
         self._reread = reread
@@ -145,6 +150,10 @@ class Gateway:
         self._lasting.notices.on_letter = self.mails.postman.wake
         self.edge = Edge(self.core.generation, self.observer, self._clock)
         register(self)
+        self.explaining = Explaining(
+            self._store, self._clock, self._log, lambda: (self.core, self._places), self._recent
+        )
+        self._closers.push_async_callback(self.explaining.aclose)
         if self._has_admin:
             await self._open_admin(settings.admin.address)
         if settings.login.pipelit is not None and not await self._store.has_people():
@@ -230,6 +239,10 @@ class Gateway:
         """Whether a change of the configuration's files is taken by itself."""
         return self._settings.reload.watch
 
+    def _recent(self, request_id: str) -> Logged | None:
+        access_log = self.observer.access_log
+        return access_log.recent.find(request_id) if access_log is not None else None
+
     # what an operator can ask for (`control.admin.Operations`)
 
     async def readiness(self) -> Readiness:
@@ -260,6 +273,9 @@ class Gateway:
         """Every verified credential and our own keys. Nothing ends: what is live is verified anew."""
         self._revoked((Revocation(0, "keys", ""),))
 
+    async def explain(self, question: Question) -> Mapping[str, object]:
+        return await self.explaining.answer(question)
+
     def metrics(self) -> bytes:
         return self.metrics_registry.render()
 
@@ -275,6 +291,7 @@ class Gateway:
             return faults
         try:
             await self._swap(loaded.settings)
+            self._places = loaded.route_places()
         except DependencyFailed as error:
             return [loaded.place(()).fault("reload_failed", error.detail or error.code)]
         except (SecretAbsent, OSError, ValueError) as error:

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+from collections.abc import Mapping
+from urllib.parse import urlencode
 
 import click
 
@@ -10,6 +12,7 @@ from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.values import Address
 
 CONNECT_SECONDS = 10.0
+LOOK_SECONDS = 30.0  # for an answer that changes nothing
 ANSWER_SECONDS = 4 * 3600.0  # a reload waits for an upgrade, in which each worker may drain for up to an hour
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a listener on every address is asked on loopback
 
@@ -38,6 +41,15 @@ def reload() -> None:
 
 def post(address: Address, token: str, path: str = "/reload", seconds: float = ANSWER_SECONDS) -> tuple[int, bytes]:
     """Status and body. seconds: for the answer. Raises Down when nobody answers."""
+    return _ask("POST", address, token, path, seconds)
+
+
+def get(address: Address, token: str, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+    """As `post`."""
+    return _ask("GET", address, token, f"{path}?{urlencode(query)}", LOOK_SECONDS)
+
+
+def _ask(method: str, address: Address, token: str, path: str, seconds: float) -> tuple[int, bytes]:
     host = UNSPECIFIED.get(address.host, address.host)
     connection = http.client.HTTPConnection(host, address.port, CONNECT_SECONDS)
     try:
@@ -46,7 +58,7 @@ def post(address: Address, token: str, path: str = "/reload", seconds: float = A
         raise Down(f"no gateway answers at {address}: {error}") from error
     connection.sock.settimeout(seconds)
     try:
-        connection.request("POST", path, headers={"Authorization": f"Bearer {token}"})
+        connection.request(method, path, headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
         return response.status, response.read()
     except TimeoutError as error:

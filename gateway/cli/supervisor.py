@@ -25,6 +25,7 @@ from gateway.errors import DependencyFailed
 from gateway.ops.health import Readiness
 from gateway.ops.logs import ApplicationLog, adopt_standard_logging, application_log
 from gateway.ops.notify import READY, STOPPING, Notify
+from gateway.ops.question import Question
 from gateway.settings import model
 from gateway.settings.compose import compose
 from gateway.settings.faults import SettingsInvalid
@@ -126,6 +127,9 @@ class Supervisor:
             return await self.fleet.reload()
         finally:
             self.notify.tell(READY)
+
+    async def explain(self, question: Question) -> Mapping[str, object]:
+        return await self.fleet.explain(question)
 
     async def purge(self) -> None:
         await self.fleet.purge()

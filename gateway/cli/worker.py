@@ -6,7 +6,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
@@ -17,8 +17,9 @@ from gateway.app.checks import read
 from gateway.app.gateway import Gateway, StartFailed
 from gateway.cli.serve import first_of, raise_file_limit, settle_heap, uvloop_run
 from gateway.clock import Clock
-from gateway.errors import DependencyFailed
+from gateway.errors import DependencyFailed, GatewayError
 from gateway.ops.logs import adopt_standard_logging, application_log
+from gateway.ops.question import from_json
 from gateway.settings.faults import Fault, SettingsInvalid, render
 from gateway.settings.files import Files, unpacked
 from gateway.settings.load import Loaded
@@ -72,6 +73,8 @@ class Desk:
                 return {}
             case "labels" if gateway is not None:
                 return {"labels": gateway.labels()}
+            case "explain" if gateway is not None:
+                return await _explained(gateway, message)
             case "purge" if gateway is not None:
                 await gateway.purge()
                 return {}
@@ -92,6 +95,13 @@ async def _reloaded(gateway: Gateway) -> Message:
         return {"error": failure.detail or failure.code}
     except Exception as error:  # told to whoever asked for it; the old configuration goes on
         return {"error": f"{type(error).__name__}: {error}"}
+
+
+async def _explained(gateway: Gateway, message: Message) -> Message:
+    try:
+        return {"explained": await gateway.explain(from_json(cast(Mapping[str, object], message["question"])))}
+    except GatewayError as fault:
+        return {"code": fault.code, "detail": fault.detail, "ours": isinstance(fault, DependencyFailed)}
 
 
 async def run(path: Path, part: WorkerPart) -> None:

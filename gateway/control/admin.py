@@ -21,6 +21,7 @@ from gateway.errors import RequestRejected
 from gateway.ops import metrics
 from gateway.ops.health import Readiness
 from gateway.ops.logs import Log
+from gateway.ops.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Operations(Protocol):
     async def purge(self) -> None:
         """Forgets every verified credential."""
 
+    async def explain(self, question: Question) -> Mapping[str, object]:
+        """What would happen to a request, and why. Raises RequestRejected for what cannot be asked."""
+
     def metrics(self) -> bytes:
         """The exposition. Called in a thread."""
 
@@ -53,6 +57,7 @@ _OPEN: Final = {
     "/metrics": "loopback",  # a collector beside the gateway; its numbers tell an outsider about the traffic
 }
 
+_EXPLAINED: Final = "x-explain-"
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d{1,5})?", re.ASCII)
 
 
@@ -89,15 +94,33 @@ def build(
         await operations.purge()
         return answer({"purged": True})
 
+    async def explain(request: web.Request) -> web.StreamResponse:
+        return answer(await operations.explain(_question(request)))
+
     router = application.router
     router.add_get("/healthz", healthz)
     router.add_get("/readyz", readyz)
     router.add_get("/metrics", exposition)
+    router.add_get("/explain", explain, allow_head=False)
     router.add_post("/reload", reload)
     router.add_post("/purge", purge)
     if upgrade is not None:
         router.add_post("/upgrade", _upgrading(upgrade))
     return application
+
+
+def _question(request: web.Request) -> Question:
+    """`?method=GET&url=/orders/1`, or `?id=` of a logged request; header X-Explain-NAME stands for its header NAME."""
+    said = request.query
+    wanted = {"id"} if "id" in said else {"method", "url"}
+    if set(said) != wanted or len(said) != len(wanted):
+        raise RequestRejected("bad_parameter", "Give method and url, or id, each once.")
+    given = [(name[len(_EXPLAINED) :], value) for name, value in request.headers.items() if _is_explained(name)]
+    return Question(said.get("method", ""), said.get("url", ""), tuple(given), said.get("id", ""))
+
+
+def _is_explained(name: str) -> bool:
+    return name.lower().startswith(_EXPLAINED)
 
 
 def _upgrading(upgrade: Upgrade) -> Handler:

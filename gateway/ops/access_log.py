@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.ops.recent import Recent
+
 BLOCK = 64 * 1024  # bytes: the thread is woken for this much
 FLUSH_SECONDS = 0.5  # and at least this often
 BOUND = 4 * 1024 * 1024  # bytes waiting for the sink: about two seconds of lines at 8,000 requests a second
@@ -50,6 +52,7 @@ class AccessLog:
         # A longer line could end up inside another worker's: a pipe promises no more (pipe(7)).
         self._longest = sys.maxsize if self._block == BLOCK else select.PIPE_BUF
         self._lines: deque[str] = deque()
+        self.recent = Recent()
         # Each of these four is written by one side only, so that no lock is needed.
         self._accepted = 0  # bytes, by the loop
         self._refused = 0  # lines, by the loop
@@ -149,6 +152,7 @@ class AccessLog:
                     self._broken = True
                     self._failed(error)
                 self._lost += len(block)  # after it was told: whoever sees the count finds the line
+            self.recent.add(block)
             self._settled += len(data)
 
     def _take(self) -> list[str]:

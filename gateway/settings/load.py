@@ -46,6 +46,11 @@ class Loaded:
         """Where the value at these keys and positions stands; what is not in the files is where it would belong."""
         return place(self.tree, keys)
 
+    def route_places(self) -> tuple[str, ...]:
+        """`file:line` of each route."""
+        found = (self.place(("routes", number, "path")) for number in range(len(self.settings.routes)))
+        return tuple(f"{place.source.name}:{place.line}" for place in found)
+
 
 def load(path: Path, environ: Mapping[str, str], source: Files | None = None) -> Loaded:
     """The settings of one file and its includes. Raises SettingsInvalid with every fault, 500 at most.

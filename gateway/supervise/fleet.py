@@ -13,6 +13,7 @@ from gateway.errors import DependencyFailed
 from gateway.ops import merged
 from gateway.ops.health import Readiness
 from gateway.ops.logs import Log
+from gateway.ops.question import Question
 from gateway.supervise import pulse, whole
 from gateway.supervise.channel import ChannelClosedError
 from gateway.supervise.children import End
@@ -364,6 +365,9 @@ class Fleet:
 
     async def readiness(self) -> Readiness:
         return Readiness(("draining",)) if self.stopping else await whole.readiness(self.slots)
+
+    async def explain(self, question: Question) -> Mapping[str, object]:
+        return await whole.explain(self.workers(), question)
 
     async def purge(self) -> None:
         await whole.purge(self.workers())

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
+from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.ops import merged
 from gateway.ops.health import Readiness
+from gateway.ops.question import Question
 from gateway.supervise.channel import ChannelClosedError, Message
 from gateway.supervise.slot import Slot
 from gateway.supervise.worker import Worker
 
 READINESS_SECONDS: Final = 1.9  # more than `ops.health.CHECK_SECONDS`; balancers give up on a probe after 2 or 3 s
+EXPLAIN_SECONDS: Final = 10.0  # the tables of 10,000 routes are made, and a store may be slow
 GRACE_SECONDS: Final = 0.3  # for the others, once one has said that it is ready: they could only add warnings
 
 
@@ -68,6 +71,26 @@ def _mixed(slots: Sequence[Slot]) -> Sequence[str]:
     found = [slot.worker.release for slot in slots if slot.worker is not None]
     old = sum(release < max(found) for release in found)
     return [f"upgrade: {old} of {len(slots)} workers run the program as it was before"] if old else []
+
+
+async def explain(workers: Sequence[Worker], question: Question) -> Mapping[str, object]:
+    """By the first that can: each remembers the requests that it served itself.
+
+    Raises RequestRejected, DependencyFailed, as one gateway would.
+    """
+    fault: GatewayError = DependencyFailed("overloaded", "No worker answers.")
+    for worker in workers:
+        try:
+            answer = await worker.ask("explain", EXPLAIN_SECONDS, question=question.as_json())
+        except ChannelClosedError:
+            continue
+        if "explained" in answer:
+            return cast(Mapping[str, object], answer["explained"])
+        kind = DependencyFailed if answer.get("ours") else RequestRejected
+        fault = kind(str(answer.get("code", "internal_error")), str(answer.get("detail", "")))
+        if fault.code != "not_found":
+            break
+    raise fault
 
 
 async def purge(workers: Sequence[Worker]) -> None:

@@ -59,9 +59,10 @@ def sent(found: Any) -> dict[str, str]:
 
 
 def test_the_json_has_the_documented_members(shop: Run) -> None:
-    """Eight, and three of every step."""
+    """Ten, and three of every step."""
     found = told(shop, "GET", "/public/x")
-    assert list(found) == ["decision", "code", "route", "access", "credential", "headers", "stripped", "steps"]
+    decided = ["decision", "code", "route", "access", "credential"]
+    assert list(found) == [*decided, "sent", "headers", "stripped", "steps", "logged"]
     assert {tuple(step) for step in found["steps"]} == {("check", "outcome", "detail")}
 
 

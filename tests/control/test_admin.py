@@ -13,6 +13,7 @@ from control.callers import Kept
 from gateway.control import admin
 from gateway.control.admin import AdminAccess, host_allowed
 from gateway.ops.health import Readiness
+from gateway.ops.question import Question
 
 TOKEN = "the-admin-token"
 FAULT = {"file": "config.yaml", "line": 3, "column": 1, "code": "unknown_key", "message": "no such key"}
@@ -35,6 +36,9 @@ class Operated:
 
     async def purge(self) -> None:
         self.done.append("purge")
+
+    async def explain(self, question: Question) -> Mapping[str, object]:
+        return question.as_json()
 
     def metrics(self) -> bytes:
         return b"up 1\n"

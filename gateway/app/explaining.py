@@ -1,0 +1,78 @@
+"""Explains requests beside a running gateway, with objects of its own: nothing is counted, cached or made."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from gateway.app.asked import asked_again, asked_for
+from gateway.app.core import Core
+from gateway.app.explain import OnPaper, explain
+from gateway.app.explanation import as_fields
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.ops.logged import Logged, find
+from gateway.ops.logs import Log
+from gateway.ops.metrics import Metrics
+from gateway.ops.question import Question
+from gateway.settings.model import Settings
+from gateway.store.sql import Store
+
+
+class Explaining:
+    """running: the core of the configuration that runs, and `file:line` of its routes. recent: a logged request."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        log: Log,
+        running: Callable[[], tuple[Core, Sequence[str]]],
+        recent: Callable[[str], Logged | None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self._running = running
+        self._recent = recent
+        self._made: tuple[Core, Core] | None = None  # of that which ran then, and our own
+
+    async def answer(self, question: Question) -> Mapping[str, object]:
+        """As `gateway explain --json` prints it. Raises RequestRejected for what cannot be asked, DependencyFailed."""
+        running, places = self._running()
+        settings, logged = running.settings, None
+        if question.id:
+            logged = await self._logged(settings, question.id)
+            asked = asked_again(logged, settings.public_url)
+        else:
+            try:
+                asked = asked_for(question.method, question.url, question.fields, settings.public_url)
+            except ValueError as error:
+                raise RequestRejected("bad_parameter", f"{error}.") from error
+        core = await self._core(running)
+        return as_fields(await explain(core, asked, self._clock), places, logged)
+
+    async def aclose(self) -> None:
+        if self._made is not None:
+            await self._made[1].authenticator.aclose()
+
+    async def _core(self, running: Core) -> Core:
+        if self._made is None or self._made[0] is not running:
+            await self.aclose()
+            core = await asyncio.to_thread(self._build, running)  # the tables of 10,000 routes take half a second
+            self._made = running, core
+        core = self._made[1]
+        core.authenticator.purge_all()  # nobody tells it what is revoked
+        await core.authenticator.reload_keys()
+        return core
+
+    def _build(self, running: Core) -> Core:
+        directory = OnPaper(self._store.directory)
+        return Core(running.settings, 0, self._store, running.jwks, self._clock, self._log, Metrics(), directory)
+
+    async def _logged(self, settings: Settings, request_id: str) -> Logged:
+        found, where = self._recent(request_id), settings.log.access
+        if found is None and isinstance(where, Path):
+            found = await asyncio.to_thread(find, where, request_id)
+        if found is None:
+            raise RequestRejected("not_found", "No line with that id is remembered: give the log to gateway explain.")
+        return found
