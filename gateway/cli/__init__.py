@@ -20,6 +20,7 @@ from gateway.cli.upgrade import upgrade
 # name, module, what `--help` says; a broken one breaks no other command
 LAZY = {
     "check": ("gateway.cli.check", "Every fault of the configuration, with file:line:column."),
+    "diff": ("gateway.cli.diff", "What another configuration would change."),
     "explain": ("gateway.cli.explain", "What would happen to a request, and why."),
     "schema": ("gateway.cli.check", "The JSON Schema of the configuration, for editors."),
     "serve": ("gateway.cli.start", "Run the gateway."),
