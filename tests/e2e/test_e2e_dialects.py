@@ -62,10 +62,11 @@ def request(line: str) -> str:
 
 
 @contextmanager
-def demo(folder: Path, *options: str) -> Iterator[tuple[Process, str]]:
+def demo(folder: Path, *options: str, admin: str = "") -> Iterator[tuple[Process, str]]:
     """A demo that has greeted, and its host:port. Each document has its own, as its reader has."""
     address = f"{LOOPBACK}:{free_port()}"
-    command = [PROGRAM, "serve", "--demo", *options, "--address", address, "--admin", f"{LOOPBACK}:{free_port()}"]
+    admin = admin or f"{LOOPBACK}:{free_port()}"
+    command = [PROGRAM, "serve", "--demo", *options, "--address", address, "--admin", admin]
     with Process(command, folder, "demo") as process:
         until(lambda: "Ctrl-C" in process.printed() or process.ended(), "the greeting")
         assert not process.ended(), process.complained()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 SHOWN: Final = "127.0.0.1:8080"  # where the documents say that the gateway is
+SHOWN_ADMIN: Final = "127.0.0.1:9901"  # and its admin listener
 GIVEN: Final = re.compile(r"\$ ([A-Z]+)=\.\.\.\n")
 BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
 END: Final = "\x1e"  # after each command's output: RS, which no answer has
@@ -36,6 +37,7 @@ CHANGING: Final = tuple(
         (r"\b(?!2034-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "..."),  # but for the year that a document asks for
         (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "..."),  # as mails and pages write times
         (r"curl/[\d.]+", "curl/..."),
+        (r"/[\w./-]*/gateway-demo-\w+/", ".../"),
         (r"^(X-RateLimit-Reset|Retry-After): \d+", r"\1: ..."),
     )
 )
@@ -79,13 +81,19 @@ def replayed(document: str, shell: "Shell") -> str:
 class Shell:
     """One bash for a whole document, so that variables stay.
 
-    address: host:port of the gateway. given: by its variable, how to find what the reader is to put there.
+    address, admin: host:port of the gateway. given: by its variable, how to find what the reader is to put there.
     """
 
     def __init__(
-        self, folder: Path, address: str, given: Mapping[str, Callable[[], str]], environ: Mapping[str, str]
+        self,
+        folder: Path,
+        address: str,
+        given: Mapping[str, Callable[[], str]],
+        environ: Mapping[str, str],
+        admin: str = SHOWN_ADMIN,
     ) -> None:
         self._address = address
+        self._admin = admin
         self._given = given
         self._bash = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
@@ -115,7 +123,8 @@ class Shell:
         """Of a step's command; fails where its exit code is not 0."""
         if given := GIVEN.fullmatch(command):
             return self._run(f"{given[1]}='{self._given[given[1]]()}'")
-        return normal(self._run(command.removeprefix("$ ").replace(SHOWN, self._address)), self._address)
+        line = command.removeprefix("$ ").replace(SHOWN, self._address).replace(SHOWN_ADMIN, self._admin)
+        return normal(self._run(line), self._address)
 
     def _run(self, line: str) -> str:
         assert self._bash.stdin is not None
