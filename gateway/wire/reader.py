@@ -139,6 +139,9 @@ class RequestReader:
                 request.authorization = value
             elif kind == hops.CONNECTION_STRING and request.connection_string is None:
                 request.connection_string = value
+            elif kind == hops.TRACEPARENT:
+                # of two nobody knows which is true (Trace Context, section 3.2.1): an empty one is none
+                request.traceparent = value if request.traceparent is None else b""
             elif kind != hops.DROP:
                 if special is None:
                     special = []
@@ -163,6 +166,8 @@ class RequestReader:
                     request.tenant_id = value
                 case hops.REQUEST_ID:
                     request.request_id = value
+                case hops.TRACESTATE:
+                    request.tracestate = value if request.tracestate is None else request.tracestate + b"," + value
                 case hops.CONNECTION:
                     request.listed |= tokens(value)
                 case hops.UPGRADE:
