@@ -46,9 +46,7 @@ class Observer:
         elif refused is not None:
             route = refused.route
             principal = refused.caller.principal if refused.caller is not None else None
-        path: bytes | None = exchange.request.target.path
-        if conceals(exchange, route):
-            path = None
+        path = None if conceals(exchange, route) else exchange.request.target.path
         self.access_log.write(
             self._clock.now(),
             exchange.request_id.decode("ascii"),
@@ -80,10 +78,7 @@ class Observer:
 
     def _record(self, spans: Spans, exchange: Answering, seconds: float) -> None:
         """seconds: since it began. Everything is told as seconds before its end."""
-        route, permit, refused, upstream = exchange.route, exchange.permit, exchange.refused, exchange.lane.upstream
-        asked = exchange.lane.adapter is not None
-        if asked:  # about another than the one that it is
-            route = permit.route if permit is not None else refused.route if refused is not None else None
+        route, upstream = _subject(exchange), exchange.lane.upstream
         tried = exchange.sent_at > 0.0 or (exchange.reason is not None and exchange.reason.startswith("upstream_"))
         forwarded = tried and route is not None and not route.builtin and upstream is not None
         end = exchange.began + seconds
@@ -103,7 +98,7 @@ class Observer:
                 answered=_before(end, exchange.answered_at),
                 waited=exchange.waited,
                 forwarded=forwarded,
-                asked=asked,
+                asked=exchange.lane.adapter is not None,
                 request_id=exchange.request_id.decode("ascii"),
                 client=peer.address,
                 method=exchange.request.method.decode("latin-1"),
@@ -127,6 +122,14 @@ def conceals(exchange: Answering, route: Route | None) -> bool:
     """Whether the exchange's path may not be told: that of an endpoint of ours may hold a token."""
     secret = exchange.generation.secret
     return (route is not None and route.builtin) or (len(secret) > 0 and hides(secret, exchange.request.target.path))
+
+
+def _subject(exchange: Answering) -> Route | None:
+    """The route that it is about: of a data plane's question that of what is asked about."""
+    if exchange.lane.adapter is None:
+        return exchange.route
+    permit, refused = exchange.permit, exchange.refused
+    return permit.route if permit is not None else refused.route if refused is not None else None
 
 
 def _before(end: float, at: float) -> float:

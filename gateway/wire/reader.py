@@ -142,6 +142,8 @@ class RequestReader:
             elif kind == hops.TRACEPARENT:
                 # of two nobody knows which is true (Trace Context, section 3.2.1): an empty one is none
                 request.traceparent = value if request.traceparent is None else b""
+            elif kind == hops.TRACESTATE:
+                request.tracestate = value if request.tracestate is None else request.tracestate + b"," + value
             elif kind != hops.DROP:
                 if special is None:
                     special = []
@@ -166,8 +168,6 @@ class RequestReader:
                     request.tenant_id = value
                 case hops.REQUEST_ID:
                     request.request_id = value
-                case hops.TRACESTATE:
-                    request.tracestate = value if request.tracestate is None else request.tracestate + b"," + value
                 case hops.CONNECTION:
                     request.listed |= tokens(value)
                 case hops.UPGRADE:

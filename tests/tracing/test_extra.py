@@ -25,6 +25,13 @@ from gateway.cli import main
 main()
 """
 
+CHECK = """
+import sys
+sys.argv = ["gateway", "check", "config.yaml"]
+from gateway.cli import main
+main()
+"""
+
 IMPORTED = """
 import sys
 import gateway.app.gateway, gateway.cli.serve, gateway.app.checks, gateway.app.tracing
@@ -62,3 +69,11 @@ def test_nothing_of_it_is_loaded_where_no_collector_is_named(tmp_path: Path) -> 
     """It would be a third of a second, and 20 MB, of every start."""
     done = python(IMPORTED, tmp_path)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_certificates_that_cannot_be_used_are_a_fault_at_their_line(tmp_path: Path) -> None:
+    """Before a span is lost for it."""
+    text = CONFIG + "tracing:\n  otlp: https://127.0.0.1:4318\n  ca: none.pem\n"
+    done = python(CHECK, written(tmp_path, text))
+    assert done.returncode == 1
+    assert "config.yaml:7:7: the certificates cannot be used: No such file or directory" in done.stdout + done.stderr
