@@ -19,7 +19,7 @@ COMPILED := .venv-compiled
 SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -name '*.yaml' -o -name '*.mako' -o -name '*.html' -o -name '*.css' -o -name '*.txt')
 # What goes through the compiled modules on the way a request goes; the rest tests the same source as `make test` does.
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
-  tests/edge tests/planes tests/proxy tests/routes tests/security tests/wire tests/test_pipeline.py
+  tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/wire tests/test_pipeline.py
 
 .PHONY: run test test-compiled lint bench fleet wheel clean
 

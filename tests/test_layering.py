@@ -59,6 +59,8 @@ HOMES: dict[str, frozenset[str]] = {
         "email_validator": "identity",
         "structlog": "ops.logs",
         "prometheus_client": "ops.metrics",
+        "opentelemetry": "ops.tracing",  # of an extra: loaded where a collector is named, and nowhere else
+        "requests": "ops.tracing",  # what OpenTelemetry's exporter sends with
         "click": "cli",
         "jinja2": "login.pages mail.render",
         "segno": "login.qr",

@@ -9,6 +9,7 @@ from gateway.app import compile
 from gateway.app.decide import mount_faults
 from gateway.app.mails import make_renderer
 from gateway.app.sharing import unusable_ca
+from gateway.app.tracing import tracing_faults
 from gateway.routes.model import Route
 from gateway.routes.table import Conflict, conflicts, find_equal, host_of
 from gateway.routes.template import read_template
@@ -52,7 +53,7 @@ def compile_faults(loaded: Loaded) -> Sequence[Fault]:
     ]
     faults += mount_faults(loaded, endpoints)
     faults += _endpoint_faults(loaded)
-    return [*faults, *_tls_faults(loaded), *_start_faults(loaded), *_template_faults(loaded)]
+    return [*faults, *_tls_faults(loaded), *_start_faults(loaded), *_template_faults(loaded), *tracing_faults(loaded)]
 
 
 def _template_faults(loaded: Loaded) -> Iterator[Fault]:

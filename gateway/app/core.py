@@ -33,6 +33,7 @@ from gateway.settings import model
 from gateway.store.sql import Store
 from gateway.wire.hops import RequestNames
 from gateway.wire.peer import TrustedProxies
+from gateway.wire.trace import Traces
 
 
 class Core:
@@ -149,6 +150,7 @@ def _generation(
         compile.waits(listen),
         secret,
         {route.path.encode(): lane for route, lane in asked.items()},
+        Traces(settings.tracing.accept == "any", settings.tracing.sample),
     )
 
 

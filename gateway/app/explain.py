@@ -243,12 +243,13 @@ def _sent(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) -> S
 def _head(core: Core, exchange: Exchange, admitted: Admitted) -> bytes:
     """The upstream's request head, made by the functions that make it for an exchange."""
     request, generation, permit = exchange.request, core.generation, admitted.permit
+    trace = exchange.trace.fields()
     if admitted.injected is None:
         sender = sender_fields(exchange.peer, request.host, generation.scheme)
-        return prepare_builtin(request, sender, generation.connection_string, exchange.request_id)
+        return prepare_builtin(request, sender, generation.connection_string, exchange.request_id, trace)
     forwarded = forwarded_fields(exchange.peer, request.host, generation.scheme)
     aim = core.upstreams[permit.route.upstream].endpoints[0].aim
-    return prepare(request, permit, admitted.injected.head, aim, forwarded, exchange.request_id)
+    return prepare(request, permit, admitted.injected.head, aim, forwarded, exchange.request_id, trace)
 
 
 def _stripped(asked: Asked, fields: list[tuple[bytes, bytes]]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from gateway.app.readings import register, store_conditions
 from gateway.app.restart import needs_restart
 from gateway.app.revocations import RevocationPoll, ended_by
 from gateway.app.sharing import open_sharing
+from gateway.app.tracing import Recording
 from gateway.app.upkeep import Upkeep
 from gateway.clock import Clock
 from gateway.control import admin
@@ -107,6 +108,7 @@ class Gateway:
         self.address: tuple[str, int] = ("", 0)
         self.admin_address: tuple[str, int] = ("", 0)
         self.shared: SharedState | None = None  # with other nodes
+        self.recording = Recording(log)
 
     @property
     def core(self) -> Core:
@@ -176,6 +178,9 @@ class Gateway:
             raise StartFailed(f"secrets.master_key: {error}") from error
         self.observer = Observer(self._clock, self._log, self._access_log(settings))
         self._closers.push_async_callback(self._close_access_log)
+        self._closers.push_async_callback(self.recording.aclose)
+        self.recording.adopt(await asyncio.to_thread(self.recording.open, settings.tracing))
+        self.observer.spans = self.recording.current
         self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret)
         self._closers.push_async_callback(self._store.aclose)
         await self._ensure_keys(settings)
@@ -318,10 +323,13 @@ class Gateway:
             if access_log is not None and not kept:
                 undo.push_async_callback(access_log.aclose)
             self._renew_certificate(settings)
+            spans = await asyncio.to_thread(self.recording.open, settings.tracing)
             undo.pop_all()
         self._adopt(settings, core, number)
         self._cores.retire(old, own)
-        self.observer.access_log = access_log
+        self.observer.access_log, self.observer.spans = access_log, spans
+        if (recorded := self.recording.adopt(spans)) is not None:
+            self._cores.begin(self.recording.retire(recorded))  # a collector that is away would hold the reload up
         if logged is not None and not kept:
             await logged.aclose()
 

@@ -10,6 +10,8 @@ from gateway.errors import DependencyFailed, RequestRejected
 from gateway.ops.access_log import AccessLog
 from gateway.ops.logs import Log
 from gateway.ops.outages import Outages
+from gateway.ops.spans import Exchanged, Spans
+from gateway.routes.model import Route
 from gateway.wire.problems import PROBLEMS
 
 
@@ -21,6 +23,7 @@ class Observer:
         self._log = log
         self._outages = Outages(log, clock.monotonic)
         self.access_log = access_log
+        self.spans: Spans | None = None  # as above, where a collector is named
 
     def exchange(self, exchange: Answering) -> None:
         """On the measured path."""
@@ -33,6 +36,8 @@ class Observer:
         permit, refused, upstream = exchange.permit, exchange.refused, lane.upstream
         if refused is not None and isinstance(refused.fault, DependencyFailed):
             self._outages.failed(refused.fault)
+        if self.spans is not None and exchange.trace.sampled:
+            self._record(self.spans, exchange, seconds)
         if self.access_log is None:
             return
         route = principal = None
@@ -41,10 +46,7 @@ class Observer:
         elif refused is not None:
             route = refused.route
             principal = refused.caller.principal if refused.caller is not None else None
-        secret = exchange.generation.secret
-        path: bytes | None = exchange.request.target.path
-        if (route is not None and route.builtin) or (secret and hides(secret, exchange.request.target.path)):
-            path = None
+        path = None if conceals(exchange, route) else exchange.request.target.path
         self.access_log.write(
             self._clock.now(),
             exchange.request_id.decode("ascii"),
@@ -60,6 +62,7 @@ class Observer:
             exchange.bytes_in,
             exchange.bytes_out,
             seconds,
+            exchange.trace.trace_id.decode("ascii"),
         )
 
     def unread(self, client: Client, fault: RequestRejected, request_id: bytes) -> None:
@@ -73,9 +76,65 @@ class Observer:
                 status, fault.code, None, None, 0, 0, 0.0,
             )  # fmt: skip
 
+    def _record(self, spans: Spans, exchange: Answering, seconds: float) -> None:
+        """seconds: since it began. Everything is told as seconds before its end."""
+        route, upstream = _subject(exchange), exchange.lane.upstream
+        tried = exchange.sent_at > 0.0 or (exchange.reason is not None and exchange.reason.startswith("upstream_"))
+        forwarded = tried and route is not None and not route.builtin and upstream is not None
+        end = exchange.began + seconds
+        path = None if conceals(exchange, route) else exchange.request.target.path.decode("latin-1")
+        trace, peer, aim = exchange.trace, exchange.peer, exchange.aim
+        spans.put(
+            Exchanged(
+                trace_id=trace.trace_id,
+                span_id=trace.span_id,
+                parent_id=trace.parent_id,
+                state=trace.state,
+                ended=self._clock.now(),
+                began=seconds,
+                routed=_before(end, exchange.routed_at),
+                admitted=_before(end, exchange.admitted_at),
+                sent=_before(end, exchange.sent_at),
+                answered=_before(end, exchange.answered_at),
+                waited=exchange.waited,
+                forwarded=forwarded,
+                asked=exchange.lane.adapter is not None,
+                request_id=exchange.request_id.decode("ascii"),
+                client=peer.address,
+                method=exchange.request.method.decode("latin-1"),
+                scheme=(peer.scheme or exchange.generation.scheme).decode("ascii"),
+                host=(peer.host or exchange.request.host).decode("latin-1"),
+                path=path,
+                route=route.path if route is not None else None,
+                upstream=upstream.name if forwarded and upstream is not None else None,
+                endpoint=aim.host.decode("ascii") if aim is not None else None,
+                status=exchange.status,
+                reason=exchange.reason,
+            )
+        )
+
     def report(self, error: BaseException) -> None:
         """A fault of our own: the request was answered with 500."""
         self._log.error("internal error", exc_info=error)
+
+
+def conceals(exchange: Answering, route: Route | None) -> bool:
+    """Whether the exchange's path may not be told: that of an endpoint of ours may hold a token."""
+    secret = exchange.generation.secret
+    return (route is not None and route.builtin) or (len(secret) > 0 and hides(secret, exchange.request.target.path))
+
+
+def _subject(exchange: Answering) -> Route | None:
+    """The route that it is about: of a data plane's question that of what is asked about."""
+    if exchange.lane.adapter is None:
+        return exchange.route
+    permit, refused = exchange.permit, exchange.refused
+    return permit.route if permit is not None else refused.route if refused is not None else None
+
+
+def _before(end: float, at: float) -> float:
+    """Seconds; negative for what did not happen."""
+    return end - at if at > 0.0 else -1.0
 
 
 def hides(secret: tuple[bytes, ...], path: bytes) -> bool:

@@ -36,6 +36,7 @@ def register(gateway: "Gateway") -> None:
     read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
     read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
+    read("gateway_spans", gateway.recording.counts)
     read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
     read("gateway_store_up", lambda: gateway.poll.readable)
     read("gateway_reloads", lambda: gateway.reloads)

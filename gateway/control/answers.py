@@ -93,12 +93,24 @@ async def _faults_told(
     except web.HTTPException as refusal:
         code = _REFUSALS.get(refusal.status)
         if code is None:
-            log.error("an answer that no handler meant", id=request_id, route=template(request), status=refusal.status)
+            log.error(
+                "an answer that no handler meant",
+                id=request_id,
+                trace=trace_id(request),
+                route=template(request),
+                status=refusal.status,
+            )
             return problem("internal_error", "", request_id)
         return problem(code, "", request_id, {"Allow": refusal.headers["Allow"]} if refusal.status == 405 else None)
     except Exception as error:
-        log.error("a handler failed", id=request_id, route=template(request), exc_info=error)
+        log.error("a handler failed", id=request_id, trace=trace_id(request), route=template(request), exc_info=error)
         return problem("internal_error", "", request_id)
+
+
+def trace_id(request: web.Request) -> str | None:
+    """Of the exchange that it is, where the edge has written the header; the admin listener has no traces."""
+    parent = request.headers.get("traceparent") if "x-gateway-request-id" in request.headers else None
+    return parent[3:35] if parent is not None else None
 
 
 def template(request: web.Request) -> str:

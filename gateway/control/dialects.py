@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from gateway.control.answers import read_bounded, template
+from gateway.control.answers import read_bounded, template, trace_id
 from gateway.control.caller import Callers
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Principal
@@ -81,7 +81,8 @@ class _Served:
         except GatewayError as fault:
             return None, fault
         except Exception as error:
-            self._log.error("a handler failed", id=_request_id(request), route=template(request), exc_info=error)
+            ids = {"id": _request_id(request), "trace": trace_id(request)}
+            self._log.error("a handler failed", **ids, route=template(request), exc_info=error)
             return None, DependencyFailed("internal_error")
 
     async def _replied(self, request: web.Request, caller: Principal | None, data: bytes) -> Reply:

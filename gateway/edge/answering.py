@@ -8,11 +8,12 @@ from gateway.edge.generation import Generation, Lane
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
-from gateway.pipeline import Admitted, Framing, Permit, Refused, finish, informational, switching
+from gateway.pipeline import Admitted, Aim, Framing, Permit, Refused, finish, informational, switching
 from gateway.routes.model import Route
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
 from gateway.wire.reader import BadAnswer
+from gateway.wire.trace import Trace
 
 if TYPE_CHECKING:
     from gateway.edge.client import Client
@@ -26,6 +27,8 @@ _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # fo
 class Answering:
     """An exchange as the upstream's connection and the client's see it. `exchange.Exchange` is the whole.
 
+    trace: the one that it belongs to. waited: whether the caller's credential had to be verified first. aim: the
+    endpoint that the request went to.
     received: the request is complete. status: of the answer, 0 while none has begun. route: that the request asks for.
     lines: whole field lines that the gateway adds to the answer, whosever it is.
 
@@ -44,6 +47,7 @@ class Answering:
         "_sent",
         "_task",
         "admitted_at",
+        "aim",
         "answered_at",
         "began",
         "bytes_in",
@@ -66,26 +70,37 @@ class Answering:
         "routed_at",
         "sent_at",
         "status",
+        "trace",
+        "waited",
     )
 
     def __init__(
-        self, client: "Client", request: Request, generation: Generation, peer: Peer, request_id: bytes, began: float
+        self,
+        client: "Client",
+        request: Request,
+        generation: Generation,
+        peer: Peer,
+        request_id: bytes,
+        trace: Trace,
+        began: float,
     ) -> None:
         self.client = client
         self.request = request
         self.generation = generation
         self.peer = peer
         self.request_id = request_id
+        self.trace = trace
         self.began = began
         self.routed_at = self.admitted_at = self.sent_at = self.answered_at = 0.0
         self.lane: Lane = generation.unmatched
         self.route: Route | None = None
+        self.aim: Aim | None = None
         self.lines = b""
         self.permit: Permit | None = None
         self.refused: Refused | None = None
         self.reason: str | None = None
         self.dead: str | None = None  # the reason code, once the permit has been withdrawn
-        self.received = self.over = False
+        self.received = self.over = self.waited = False
         self.status = self.bytes_in = self.bytes_out = self.held = 0
         self._pieces: list[bytes] = []
         self._framing = _NONE

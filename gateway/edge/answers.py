@@ -80,14 +80,18 @@ def status_of(fault: GatewayError, lane: Lane) -> int:
     return status
 
 
-def granted(injected: Injected, request: Request, request_id: bytes, keep_alive: bool) -> bytes:
-    """To a data plane that asks: the request may go on, with these headers in the place of the client's."""
+def granted(injected: Injected, request: Request, request_id: bytes, trace: bytes, keep_alive: bool) -> bytes:
+    """To a data plane that asks: the request may go on, with these headers in the place of the client's.
+
+    trace: whole field lines.
+    """
     return b"".join(
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncache-control: no-store\r\n",
             b"" if keep_alive and request.minor else _KEPT[keep_alive],
             injected.head,
             injected.absent,
+            trace,
             b"x-mycelium-request-id: ",
             request_id,
             b"\r\n\r\n",

@@ -41,6 +41,7 @@ class Exchange(Answering):
         elif isinstance(outcome, Refused):
             self._refused(outcome)
         else:
+            self.waited = True
             self.client.wait_nothing()  # the store and the issuers' keys have bounds of their own
             self._task = self.client.loop.create_task(self._settle(outcome, now))
 
@@ -134,6 +135,7 @@ class Exchange(Answering):
         outcome = self.generation.pipeline.decide(self.request, client.asked, now)
         if isinstance(outcome, Unverified):
             self.lane = adapter.lane(outcome.route, self.generation.lanes[outcome.route])
+            self.waited = True
             client.wait_nothing()
             self._task = client.loop.create_task(self._settle(outcome, now))
         else:
@@ -152,7 +154,7 @@ class Exchange(Answering):
         self.status = 200
         request = self.request
         keep = request.keep_alive and self.received and not request.websocket and not self.client.edge.draining
-        self.client.transport.write(answers.granted(injected, request, self.request_id, keep))
+        self.client.transport.write(answers.granted(injected, request, self.request_id, self.trace.fields(), keep))
         self._end(keep)
 
     async def _connect(
@@ -175,14 +177,15 @@ class Exchange(Answering):
         request = self.request
         self._connection = connection
         connection.hold(self, request.method == b"HEAD")
+        trace = self.trace.fields()
         injected = admitted.injected
         if injected is None:
             sender = sender_fields(self.peer, request.host, self.generation.scheme)
-            data = prepare_builtin(request, sender, self.generation.connection_string, self.request_id)
+            data = prepare_builtin(request, sender, self.generation.connection_string, self.request_id, trace)
         else:
             forwarded = self.client.forwarded(self)
-            aim, permit = connection.home.aim, admitted.permit
-            data = prepare(request, permit, injected.head, aim, forwarded, self.request_id)
+            self.aim = aim = connection.home.aim
+            data = prepare(request, admitted.permit, injected.head, aim, forwarded, self.request_id, trace)
         if body is None:
             if self._pieces or request.chunked:
                 body = self._body()

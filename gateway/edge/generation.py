@@ -10,6 +10,7 @@ from gateway.wire.hops import RequestNames
 from gateway.wire.original import Contract
 from gateway.wire.peer import TrustedProxies
 from gateway.wire.reader import Limits
+from gateway.wire.trace import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +88,4 @@ class Generation:
     waits: Waits = field(default_factory=Waits)
     secret: tuple[bytes, ...] = ()
     asked: dict[bytes, Lane] = field(default_factory=dict)
+    traces: Traces = field(default_factory=Traces)

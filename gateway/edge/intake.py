@@ -89,7 +89,8 @@ class Intake(RequestReader):
         if generation is not self.generation:
             self.generation, self.names, self.limits = generation, generation.names, generation.limits
         peer = generation.trusted.resolve(self.address, request.forwarding)
-        exchange = Exchange(cast("Client", self), request, generation, peer, edge.next_id(), edge.monotonic())
+        trace = generation.traces.begin(request, peer.trusted, edge.next_trace())
+        exchange = Exchange(cast("Client", self), request, generation, peer, edge.next_id(), trace, edge.monotonic())
         if request.request_id is not None and peer.trusted and _UUID(request.request_id):
             exchange.request_id = request.request_id
         self._incoming = exchange

@@ -17,10 +17,11 @@ from gateway.edge.sockets import keep_alive
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.errors import RequestRejected
 from gateway.pipeline import Permit
+from gateway.wire.trace import IDS
 
 BACKLOG: Final = 4096
 SWEEP_SECONDS: Final = 1.0
-_IDS: Final = 256  # request ids that are made from one read of the system's random bytes
+_IDS: Final = 256  # request ids, or ids of traces, that are made from one read of the system's random bytes
 
 
 class Observer(Protocol):
@@ -50,6 +51,7 @@ class Edge:
         self.observe_unread = observer.unread
         self.report = observer.report
         self._ids: list[bytes] = []
+        self._traces: list[bytes] = []
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -87,6 +89,13 @@ class Edge:
         if not self._ids:
             self._ids = _request_ids()
         return self._ids.pop()
+
+    def next_trace(self) -> bytes:
+        """Random digits for the ids of a trace and a span. That one of them is all zeros has a chance of 2**-64."""
+        if not self._traces:
+            digits = hexlify(os.urandom(IDS // 2 * _IDS))
+            self._traces = [digits[at : at + IDS] for at in range(0, len(digits), IDS)]
+        return self._traces.pop()
 
     def end(self, dead: Callable[[Permit], bool], reason: str = "revoked_credential") -> None:
         """Ends the tunnels that go by these permits, and answers without a declared end, now or as they begin."""

@@ -9,6 +9,7 @@ from gateway.edge.client import Client
 from gateway.edge.exchange import Exchange
 from gateway.edge.generation import Generation
 from gateway.errors import RequestRejected
+from gateway.wire.trace import IDS
 
 if TYPE_CHECKING:
     from gateway.edge.listener import Edge
@@ -25,6 +26,9 @@ class _Desk:
 
     def next_id(self) -> bytes:
         return self.clock.uuid4().encode("ascii")
+
+    def next_trace(self) -> bytes:
+        return self.clock.token_bytes(IDS // 2).hex().encode("ascii")
 
     def report(self, error: BaseException) -> None:
         raise error

@@ -26,7 +26,7 @@ CLOSE_SECONDS = 5.0  # how long a blocked sink may delay the exit
 
 _LINE = (
     '{"time":"%s.%03dZ","id":%s,"client":%s,"method":%s,"route":%s,"path":%s,"upstream":%s,"status":%d,"reason":%s,'
-    '"account":%s,"grant":%s,"bytes_in":%d,"bytes_out":%d,"seconds":%.6f}\n'
+    '"account":%s,"grant":%s,"bytes_in":%d,"bytes_out":%d,"seconds":%.6f,"trace":%s}\n'
 )
 
 _METHOD, _PATH = 4, 6  # places in _LINE
@@ -87,11 +87,13 @@ class AccessLog:
         bytes_in: int,
         bytes_out: int,
         seconds: float,
+        trace: str | None = None,
     ) -> None:
         """One exchange. On the measured path: under 2 us, and one function for that reason.
 
         now: seconds since the epoch. path: raw, without the query; None for a built-in endpoint, whose path may hold a
         token, and for a request without a readable target. status: 0 when no answer was sent.
+        trace: its id, None for a request that could not be read.
         """
         second = int(now)
         if second != self._second:
@@ -113,6 +115,7 @@ class AccessLog:
             bytes_in,
             bytes_out,
             seconds,
+            "null" if trace is None else f'"{trace}"',
         )
         line = _LINE % parts
         if len(line) > self._longest:

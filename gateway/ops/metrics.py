@@ -37,6 +37,7 @@ READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_upstream_retries", True, "upstream", "Requests sent again on a fresh connection."),
     ("gateway_upstream_endpoints_live", False, "upstream", "Endpoints of an upstream that are in use."),
     ("gateway_access_log_dropped", True, None, "Access log lines lost because the sink did not take them."),
+    ("gateway_spans", True, "outcome", "Sampled exchanges, by whether the collector has taken their spans."),
     ("gateway_store_up", False, None, "Whether the store answered when it was asked last, twice a second."),
     ("gateway_revocations_read_age_seconds", False, None, "Seconds since the table of revocations was read."),
     ("gateway_state_up", False, None, "Whether the shared state answers; absent where nothing is shared."),

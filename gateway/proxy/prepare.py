@@ -26,8 +26,10 @@ class Aim:
     path: bytes = b""
 
 
-def prepare(request: Request, permit: Permit, injected: bytes, aim: Aim, forwarded: bytes, request_id: bytes) -> bytes:
-    """The request head for a proxied upstream. injected, forwarded: whole field lines; request_id: a UUID."""
+def prepare(
+    request: Request, permit: Permit, injected: bytes, aim: Aim, forwarded: bytes, request_id: bytes, trace: bytes
+) -> bytes:
+    """The request head for a proxied upstream. injected, forwarded, trace: whole field lines; request_id: a UUID."""
     route = permit.route
     fields = request.fields
     if request.listed and (listed := request.listed - OWN_TOKENS):
@@ -50,16 +52,19 @@ def prepare(request: Request, permit: Permit, injected: bytes, aim: Aim, forward
             b"x-mycelium-request-id: ",
             request_id,
             b"\r\n",
+            trace,
             injected,
             b"\r\n",
         )
     )
 
 
-def prepare_builtin(request: Request, sender: bytes, connection_string: bytes, request_id: bytes) -> bytes:
+def prepare_builtin(
+    request: Request, sender: bytes, connection_string: bytes, request_id: bytes, trace: bytes
+) -> bytes:
     """The request head for our own application: credentials go in unchanged, the identity headers do not.
 
-    sender: from `sender_fields`. connection_string: the name of its header.
+    sender: from `sender_fields`. connection_string: the name of its header. trace: whole field lines.
     """
     fields = request.fields
     if request.listed and (listed := request.listed - OWN_TOKENS):
@@ -74,7 +79,7 @@ def prepare_builtin(request: Request, sender: bytes, connection_string: bytes, r
     ):
         if value is not None:
             lines += (name, b": ", value, b"\r\n")
-    return b"".join((*lines, _framing(request), sender, b"\r\n"))
+    return b"".join((*lines, _framing(request), sender, trace, b"\r\n"))
 
 
 def _repeated(fields: list[bytes]) -> frozenset[bytes]:

@@ -41,6 +41,7 @@ from gateway.settings.route import Route
 from gateway.settings.secrets import Secret
 from gateway.settings.state import State
 from gateway.settings.store import Store
+from gateway.settings.tracing import Tracing
 from gateway.settings.upstream import Upstream
 
 PUBLIC_URL = "http://localhost:8080"
@@ -181,6 +182,7 @@ class Settings(Model):
     profile: Profile = Field(EMPTY, validate_default=True, description="The profile header.")
     log: Log = Field(EMPTY, validate_default=True, description="Logs.")
     reload: Reload = Field(EMPTY, validate_default=True, description="How a new configuration is taken.")
+    tracing: Tracing = Field(EMPTY, validate_default=True, description="Traces: which go on, and where spans are sent.")
 
     @model_validator(mode="before")
     @classmethod

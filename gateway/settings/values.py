@@ -36,7 +36,7 @@ _ENCODED_UNRESERVED = re.compile(r"%(?:2D|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])"
 _RESERVED_PREFIXES = ("x-mycelium-", "x-gateway-", "x-forwarded-")
 _RESERVED = frozenset(
     {"authorization", "proxy-authorization", "cookie", "host", "connection", "content-length", "transfer-encoding"}
-    | {"te", "trailer", "upgrade", "expect", "keep-alive", "forwarded", "x-real-ip", "traceparent"}
+    | {"te", "trailer", "upgrade", "expect", "keep-alive", "forwarded", "x-real-ip", "traceparent", "tracestate"}
 )
 _SET_BY_US = frozenset(
     f"x-mycelium-{name}"
@@ -74,6 +74,14 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"{self.scheme}://{Address(self.host, self.port)}{self.path.decode('ascii')}"
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpUrl:
+    """A collector. url: of its traces. plain: without TLS, and not on this machine."""
+
+    url: str
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +217,37 @@ def endpoint(text: str) -> Endpoint:
         raise ValueError("an endpoint's path has no encoded dots, slashes, percent signs or zeros")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return Endpoint(parts.scheme, host_name(parts.hostname or ""), port, path.encode("ascii"))
+
+
+def otlp_url(text: str) -> OtlpUrl:
+    """`https://collector:4318`: the path of traces is put behind it, as OTLP/HTTP has it for a base URL."""
+    base = text.removesuffix("?tls=off")
+    parts = _split(base, "a collector's URL")
+    if base.rstrip("/").endswith("/v1/traces"):
+        raise ValueError("leave /v1/traces out: it is put behind the URL")
+    plain = parts.scheme == "http" and not is_loopback(parts.hostname or "")
+    if base != text and not plain:
+        raise ValueError("?tls=off is for http:// to another machine: leave it out")
+    if plain and base == text:
+        raise ValueError(
+            "http:// sends paths and addresses unencrypted: write https://, or end the url with ?tls=off where nobody"
+            " else is on that network"
+        )
+    return OtlpUrl(f"{base.rstrip('/')}/v1/traces", plain)
+
+
+def sent_header(text: str) -> str:
+    """The name of a header that we send, lower case: not one that HTTP needs for itself."""
+    name = text.lower()
+    if not _TCHAR.fullmatch(name):
+        raise ValueError(f"{quoted(text)} is not a header name")
+    if name in _RESERVED - {"authorization", "cookie"} or name.startswith("content-"):
+        raise ValueError(f"{quoted(text)} is written by HTTP itself")
+    return name
+
+
+def is_field_value(text: str) -> bool:
+    return re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", text) is not None
 
 
 def mail_url(text: str) -> MailUrl:

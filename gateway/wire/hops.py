@@ -25,6 +25,8 @@ ENCODING: Final = 12
 FORWARDING: Final = 13
 WEBSOCKET: Final = 14
 RESERVED: Final = 15  # dropped as well; that it was there is told to who could not take it out
+TRACEPARENT: Final = 16
+TRACESTATE: Final = 17
 
 NAMESPACES: Final = (b"x-mycelium-", b"x-gateway-")
 
@@ -58,6 +60,9 @@ SPECIAL: Final = {
     b"transfer-encoding": ENCODING,
     b"x-mycelium-tenant-id": TENANT,
     b"x-mycelium-request-id": REQUEST_ID,
+    # the trace goes on under the gateway's own span, in a field that it writes
+    b"traceparent": TRACEPARENT,
+    b"tracestate": TRACESTATE,
     # a handshake goes to the upstream only together with the upgrade it belongs to
     b"sec-websocket-key": WEBSOCKET,
     b"sec-websocket-version": WEBSOCKET,

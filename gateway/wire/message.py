@@ -16,7 +16,8 @@ class Request:
     names in `Connection`. forwarding: (lower-case name, value) of the forwarding metadata, believed only from trusted
     peers. websocket: whether a WebSocket upgrade is asked for. expects_continue: `Expect: 100-continue`.
     keep_alive: whether the client wants the connection kept. reserved: whether a name in a reserved namespace was there
-    and dropped.
+    and dropped. traceparent, tracestate: raw values, or None; traceparent is b"" where there were several, tracestate
+    is all of them joined.
     """
 
     __slots__ = (
@@ -36,6 +37,8 @@ class Request:
         "reserved",
         "target",
         "tenant_id",
+        "traceparent",
+        "tracestate",
         "websocket",
     )
 
@@ -52,6 +55,8 @@ class Request:
         self.connection_string: bytes | None = None
         self.authorization: bytes | None = None
         self.tenant_id: bytes | None = None
+        self.traceparent: bytes | None = None
+        self.tracestate: bytes | None = None
         self.request_id: bytes | None = None
         self.chunked = self.websocket = self.expects_continue = self.reserved = False
         self.listed: frozenset[bytes] = NONE

@@ -139,6 +139,11 @@ class RequestReader:
                 request.authorization = value
             elif kind == hops.CONNECTION_STRING and request.connection_string is None:
                 request.connection_string = value
+            elif kind == hops.TRACEPARENT:
+                # of two nobody knows which is true (Trace Context, section 3.2.1): an empty one is none
+                request.traceparent = value if request.traceparent is None else b""
+            elif kind == hops.TRACESTATE:
+                request.tracestate = value if request.tracestate is None else request.tracestate + b"," + value
             elif kind != hops.DROP:
                 if special is None:
                     special = []

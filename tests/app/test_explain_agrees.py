@@ -119,7 +119,7 @@ async def explained(running: Running, method: str, target: str, fields: list[byt
 
 def comparable(fields: Any) -> list[tuple[str, str]]:
     """What does not differ from one request to the next; credentials are not shown in full."""
-    changing = {"x-mycelium-request-id", "x-mycelium-assertion", "authorization", "cookie"}
+    changing = {"x-mycelium-request-id", "x-mycelium-assertion", "authorization", "cookie", "traceparent"}
     return [(name, "" if name in changing else value) for name, value in fields]
 
 

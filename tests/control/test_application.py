@@ -152,6 +152,14 @@ async def test_a_mistake_of_ours_is_one_log_line_that_names_the_template(client,
     )  # fmt: skip
 
 
+async def test_a_line_about_a_request_has_both_of_its_ids(client, log: Kept) -> None:
+    """The edge has written the header of the trace."""
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await ask(client, "bug", x_gateway_request_id="the-id", traceparent=parent)
+    ((_, _, fields),) = log.lines
+    assert (fields["id"], fields["trace"]) == ("the-id", "0af7651916cd43dd8448eb211c80319c")
+
+
 async def test_a_refusal_is_not_logged_here(client, log: Kept) -> None:
     """The edge writes the access log; a 401 is no event of its own."""
     await ask(client, "unknown")

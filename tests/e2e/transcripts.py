@@ -38,6 +38,7 @@ CHANGING: Final = tuple(
         (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "..."),  # as mails and pages write times
         (r"curl/[\d.]+", "curl/..."),
         (r"/[\w./-]*/gateway-demo-\w+/", ".../"),
+        (r"\b(00-[0-9a-f]{32})-[0-9a-f]{16}-", r"\1-...-"),  # the span in a traceparent
         (r"^(X-RateLimit-Reset|Retry-After): \d+", r"\1: ..."),
     )
 )

@@ -62,6 +62,7 @@ async def test_a_line_tells_what_happened(site: Site) -> None:
     assert line.pop("seconds") > 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     line.pop("id")
+    assert re.fullmatch("[0-9a-f]{32}", line.pop("trace"))
     assert line == {
         "client": "127.0.0.1",
         "method": "POST",

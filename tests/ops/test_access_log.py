@@ -16,11 +16,11 @@ from gateway.ops.access_log import BLOCK, AccessLog, open_access_log
 
 LINE = (
     1_700_000_000.0425, "an-id", "192.0.2.1", b"GET", b"/orders/7", "/orders/**", "orders", 200, None, "acc", "grant",
-    3, 5, 0.0012345,
+    3, 5, 0.0012345, "0af7651916cd43dd8448eb211c80319c",
 )  # fmt: skip
 NAMES = (
     "now", "id", "client", "method", "path", "route", "upstream", "status", "reason", "account", "grant",
-    "bytes_in", "bytes_out", "seconds",
+    "bytes_in", "bytes_out", "seconds", "trace",
 )  # fmt: skip
 
 
@@ -56,10 +56,11 @@ async def test_a_line_tells_the_exchange(tmp_path: Path) -> None:
         "bytes_in": 3,
         "bytes_out": 5,
         "seconds": 0.001234,
+        "trace": "0af7651916cd43dd8448eb211c80319c",
     }
 
 
-@pytest.mark.parametrize("name", ["path", "upstream", "reason", "account", "grant"])
+@pytest.mark.parametrize("name", ["path", "upstream", "reason", "account", "grant", "trace"])
 async def test_what_is_not_known_is_null(tmp_path: Path, name: str) -> None:
     """Not the text "None"."""
     assert json.loads(await written(tmp_path, changed(**{name: None})))[name] is None

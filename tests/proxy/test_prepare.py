@@ -11,6 +11,7 @@ from gateway.wire.peer import Peer
 
 ID = b"11111111-2222-4333-8444-555555555555"
 INJECTED = b"x-mycelium-profile: ours\r\n"
+TRACE = b"traceparent: ours\r\n"
 FORWARDED = b"X-Forwarded-For: 9.9.9.9\r\n"
 PEER = Peer("9.9.9.9", None, None, True, ("9.9.9.9",))
 
@@ -22,14 +23,14 @@ def permit(**route: object) -> Permit:
 
 def sent(*lines: bytes, first: bytes = b"GET /a/b?q HTTP/1.1", aim: Aim | None = None, **route: object) -> bytes:
     request = read_request(b"\r\n".join((first, b"Host: gateway.test", *lines, b"", b"")))
-    return prepare(request, permit(**route), INJECTED, aim or Aim(b"up:1"), FORWARDED, ID)
+    return prepare(request, permit(**route), INJECTED, aim or Aim(b"up:1"), FORWARDED, ID, TRACE)
 
 
 def test_a_head_whole() -> None:
     """Ours are the last lines: nothing of the client comes after them."""
     assert sent(b"Accept: x") == (
         b"GET /a/b?q HTTP/1.1\r\nhost: gateway.test\r\nAccept: x\r\nX-Forwarded-For: 9.9.9.9\r\n"
-        b"x-mycelium-request-id: " + ID + b"\r\nx-mycelium-profile: ours\r\n\r\n"
+        b"x-mycelium-request-id: " + ID + b"\r\ntraceparent: ours\r\nx-mycelium-profile: ours\r\n\r\n"
     )
 
 
@@ -107,11 +108,12 @@ def test_our_own_application_is_told_who_asks() -> None:
         b"GET /x HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer t\r\nx-mycelium-tenant-id: 7\r\n"
         b"x-gateway-peer: 6.6.6.6\r\nCookie: c=1\r\n\r\n"
     )
-    head = prepare_builtin(request, sender_fields(PEER, request.host, b"http"), b"x-mycelium-connection-string", ID)
+    sender = sender_fields(PEER, request.host, b"http")
+    head = prepare_builtin(request, sender, b"x-mycelium-connection-string", ID, TRACE)
     assert head == (
         b"GET /x HTTP/1.1\r\nhost: gateway.test\r\nCookie: c=1\r\nauthorization: Bearer t\r\n"
         b"x-mycelium-tenant-id: 7\r\nx-gateway-request-id: " + ID + b"\r\nx-gateway-peer: 9.9.9.9\r\n"
-        b"x-gateway-direct: 1\r\nx-gateway-scheme: http\r\nx-gateway-host: gateway.test\r\n\r\n"
+        b"x-gateway-direct: 1\r\nx-gateway-scheme: http\r\nx-gateway-host: gateway.test\r\ntraceparent: ours\r\n\r\n"
     )
 
 

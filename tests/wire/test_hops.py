@@ -32,6 +32,8 @@ REQUEST = {
     hops.CONNECTION_STRING: "x-mycelium-connection-string X-Mycelium-Connection-String",
     hops.TENANT: "x-mycelium-tenant-id X-Mycelium-Tenant-Id",
     hops.REQUEST_ID: "x-mycelium-request-id",
+    hops.TRACEPARENT: "traceparent Traceparent TRACEPARENT",
+    hops.TRACESTATE: "tracestate TraceState",
     hops.CONNECTION: "Connection connection",
     hops.UPGRADE: "Upgrade",
     hops.EXPECT: "Expect",
