@@ -27,14 +27,16 @@ class Told(Protocol):
 
 
 class Interrupted(click.ClickException):
-    """The exit code is what a shell makes of a program that a signal ended."""
+    """The exit code is what a shell makes of a program that a signal ended: 128 and the signal's number."""
 
-    def __init__(self, number: int, again: str) -> None:
-        super().__init__(again)
-        self.exit_code = 128 + number
+    exit_code = 128 + signal.SIGINT
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"gateway: interrupted; {self.message}", err=True)
+
+
+class Terminated(Interrupted):
+    exit_code = 128 + signal.SIGTERM
 
 
 class Lines:
@@ -105,7 +107,7 @@ def progress(again: str) -> Iterator[Told]:
         yield shows.tell
     except KeyboardInterrupt as error:
         shows.close()
-        raise Interrupted(signal.SIGTERM if terminated else signal.SIGINT, again) from error
+        raise (Terminated if terminated else Interrupted)(again) from error
     finally:
         shows.close()
         signal.signal(signal.SIGTERM, before)
