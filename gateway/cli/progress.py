@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import click
+
+from gateway.store.told import Told
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar  # what `click.progressbar` returns has no other name
@@ -18,12 +20,6 @@ if TYPE_CHECKING:
 BAR_AFTER = 0.3  # seconds: a bar that flashes up tells nothing
 BAR_SECONDS = 0.1  # between two drawings: a terminal far away is not to hold the work up
 LINE_SECONDS = 5.0  # between two lines, and before the first
-
-
-class Told(Protocol):
-    """How long work says how far it is. A new `what` begins a new count; total None: nobody knows."""
-
-    def __call__(self, what: str, done: int, total: int | None) -> None: ...
 
 
 class Interrupted(click.ClickException):
