@@ -15,6 +15,7 @@ from gateway.app.checks import compile_faults
 from gateway.app.core import Core, key_sources, make_jwks
 from gateway.app.logins import Lasting, Notified
 from gateway.app.mails import Mails
+from gateway.app.masters import master_keys
 from gateway.app.observer import Observer
 from gateway.app.readings import register, store_conditions
 from gateway.app.restart import needs_restart
@@ -42,7 +43,6 @@ from gateway.settings.faults import Fault, SettingsInvalid
 from gateway.settings.load import Loaded
 from gateway.settings.secrets import SecretAbsent
 from gateway.settings.values import Address
-from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
 
 if TYPE_CHECKING:
@@ -158,18 +158,18 @@ class Gateway:
     async def _open_store(self, settings: model.Settings) -> None:
         """The access log before it: it is closed last, so that it has the lines of whatever is cut off."""
         try:
-            key = master_key(settings.secrets.master_key.get_secret_value())
+            key, previous = master_keys(settings.secrets)
         except ValueError as error:
-            raise StartFailed(f"secrets.master_key: {error}") from error
+            raise StartFailed(str(error)) from error
         self.observer = Observer(self._clock, self._log, self._access_log(settings))
         self._closers.push_async_callback(self._close_access_log)
-        self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret)
+        self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret, previous)
         self._closers.push_async_callback(self._store.aclose)
         await self._ensure_keys(settings)
-        await self._open_sharing(settings, key)
+        await self._open_sharing(settings)
 
-    async def _open_sharing(self, settings: model.Settings, key: bytes) -> None:
-        shared = self.shared = await open_sharing(settings.state, key, self._clock, self._log)
+    async def _open_sharing(self, settings: model.Settings) -> None:
+        shared = self.shared = await open_sharing(settings.state, self._store.root, self._clock, self._log)
         if shared is not None:
             self._closers.push_async_callback(shared.aclose)
         counters, meter = (shared.counters, shared.meter) if shared is not None else (None, None)

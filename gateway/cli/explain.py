@@ -15,7 +15,7 @@ from gateway.app.explain import Asked, Explanation, offline
 from gateway.app.explain import explain as explained
 from gateway.cli.check import config_path
 from gateway.cli.demo import decode_profile
-from gateway.cli.shared import key_of, shown
+from gateway.cli.shared import keys_of, shown
 from gateway.clock import Clock
 from gateway.ops.logs import application_log
 from gateway.routes.model import Access
@@ -67,7 +67,8 @@ def explain(
 async def _ask(loaded: Loaded, asked: Asked) -> Explanation:
     clock = Clock()
     log = application_log(sys.stderr, "error")
-    async with offline(loaded.settings, key_of(loaded.settings.secrets.master_key), clock, log) as core:
+    key, previous = keys_of(loaded.settings.secrets)
+    async with offline(loaded.settings, key, clock, log, previous) as core:
         return await explained(core, asked, clock)
 
 
