@@ -17,12 +17,14 @@ from gateway.store.telegram import TelegramBots
 from gateway.store.tenants import Roles, Tenants
 
 if TYPE_CHECKING:
+    from gateway.store.arrivals import Arrivals
     from gateway.store.masterkey import MasterKey
 
 
 class Changes:
     def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
         self.database = database
+        self._sealer = sealer
         self._clock = clock
         self.accounts = Accounts(self.database, sealer, clock)
         self.challenges = Challenges(self.database, sealer, clock)
@@ -34,6 +36,11 @@ class Changes:
         self.bots = TelegramBots(self.database, sealer, clock)
         self.outbox = Outbox(self.database, sealer, clock)
         self.keys = KeyChanges(self.database, sealer, clock)
+
+    def arrivals(self) -> "Arrivals":
+        from gateway.store.arrivals import Arrivals  # which no running gateway needs
+
+        return Arrivals(self.database, self._sealer, self._clock)
 
     def master_key(self, masters: Masters, sleep: Callable[[float], Awaitable[object]], settle: float) -> "MasterKey":
         """settle: as in MasterKey."""

@@ -70,6 +70,7 @@ class Factors:
     async def use_recovery_code(self, account_id: str, mac: bytes, letter: Letter | None) -> bool:
         mine = and_(recovery_code.c.account_id == account_id, recovery_code.c.used_at.is_(None))
         async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
             # locked: whoever seals them anew would put other bytes there before the update below
             stored = (await connection.execute(select(recovery_code.c.mac).where(mine).with_for_update())).scalars()
             found = [one for one in stored if self._is(one, account_id, mac)]

@@ -21,6 +21,7 @@ EXCLUDED = {
     "mail.password",  # goes with a url that names a user; the example shows it in a comment
     "state.password",  # goes with a url of Redis; as above
     "state.ca",  # goes with a url of TLS; as above
+    "secrets.previous_master_key",  # for the time of a change; as above
 }
 
 

@@ -5,27 +5,12 @@ are fewer.
 """
 
 import asyncio
-import os
-import signal
 import sys
-from itertools import count
 
-from sqlalchemy import Engine, event
+from interrupted import end_at
 
 from gateway.store import schema
 
-
-def main() -> None:
-    url, last, how = sys.argv[1], int(sys.argv[2]), signal.Signals[sys.argv[3]]
-    numbers = count(1)
-
-    @event.listens_for(Engine, "before_cursor_execute")
-    def executed(*_: object) -> None:
-        if next(numbers) == last:
-            os.kill(os.getpid(), how)
-
-    asyncio.run(schema.migrate(url))
-
-
 if __name__ == "__main__":
-    main()
+    end_at(int(sys.argv[2]), sys.argv[3])
+    asyncio.run(schema.migrate(sys.argv[1]))

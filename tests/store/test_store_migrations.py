@@ -21,7 +21,6 @@ from gateway.store.engines import engine_of
 from gateway.store.revision import NEWEST
 from gateway.store.sql import open_store
 
-from . import interrupted_migration
 from .conftest import ENGINES
 from .world import MASTER_KEY, change, rows
 
@@ -133,6 +132,7 @@ async def test_a_newer_database_is_not_touched(empty: str) -> None:
 
 
 FILLED = 2000
+INTERRUPTED = Path(__file__).with_name("interrupted_migration.py")
 MORE = (
     "INSERT INTO grant_ (id, account_id, kind, presentation, dialect, prefix, name, scopes, aal, amr, restricted,"
     " created_at, expires_at) SELECT 'g' || n, 'a1', 'session', 'jwt', 'mycelium', '', '', '', 1, 'pwd', false, n, n"
@@ -147,7 +147,7 @@ async def test_an_interrupted_migration_goes_on_where_it_was(empty: str, how: st
     await change(empty, MORE)
     seen = set()
     for last in itertools.count(5, 12):
-        words = (sys.executable, interrupted_migration.__file__, empty, str(last), how)
+        words = (sys.executable, INTERRUPTED, empty, str(last), how)
         done = await asyncio.to_thread(subprocess.run, words, capture_output=True, check=False)
         seen |= set(await rows(empty, "SELECT version_num FROM alembic_version"))
         assert seen <= {(revision,) for revision in ("0001", *schema.after("0001"))}
