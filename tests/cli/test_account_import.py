@@ -250,6 +250,7 @@ def test_no_secret_is_readable_in_the_database(load: Import, folder: Path) -> No
 MANY = 1500
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_import_is_finished_by_the_next(load: Import, folder: Path, how: signal.Signals) -> None:
     """Whatever was there when it ended; none is there twice, and none is half."""

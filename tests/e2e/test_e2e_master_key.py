@@ -165,6 +165,7 @@ def rotate(home: Home) -> Sequence[str]:
     return [str(PROGRAM), "keys", "rotate", "--kind", "master", "--settle", SETTLE, "--json"]
 
 
+@pytest.mark.timeout(300)  # six gateways are started
 def test_the_master_key_of_a_fleet_is_changed(home: Home, said: dict[str, Any]) -> None:
     """A first try is killed while it waits. Every answer is right, and at the end the old key is worth nothing."""
     old, new = {"file": "var/master.key"}, {"file": "var/new.key"}

@@ -259,12 +259,13 @@ async def test_a_mail_whose_key_is_not_read_yet_is_kept(world: World) -> None:
     await behind.aclose()
 
 
+@pytest.mark.timeout(180)  # a program is started for each of them
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
 async def test_an_interrupted_change_goes_on_where_it_was(world: World, how: str) -> None:
-    """In a process of its own that ends at every sixth of its statements; both keys open all at any time."""
+    """In a process of its own that ends at every thirteenth of its statements; both keys open all at any time."""
     await fill(world)
     before = await held(world.store, world.url)
-    for last in itertools.count(4, 6):
+    for last in itertools.count(4, 13):
         words = (world.url, NEW.hex(), MASTER_KEY.hex(), str(last), how)
         program = (sys.executable, INTERRUPTED)
         done = await asyncio.to_thread(subprocess.run, (*program, *words), capture_output=True, check=False)

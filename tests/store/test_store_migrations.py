@@ -140,6 +140,7 @@ MORE = (
 )
 
 
+@pytest.mark.timeout(180)  # a program is started for each of them
 @pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
 async def test_an_interrupted_migration_goes_on_where_it_was(empty: str, how: str) -> None:
     """Of a filled database, in a process of its own that ends at every twelfth of its statements."""
