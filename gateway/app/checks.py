@@ -67,18 +67,29 @@ def _template_faults(loaded: Loaded) -> Iterator[Fault]:
 
 def _start_faults(loaded: Loaded) -> Iterator[Fault]:
     """What would only come to light at the start."""
-    key, access_log = loaded.settings.secrets.master_key, loaded.settings.log.access
-    if key.is_set:  # else `gateway init` has yet to write it
-        try:
-            master_key(key.get_secret_value())
-        except ValueError as error:
-            yield loaded.place(("secrets", "master_key")).fault("wrong_value", f"{error}: {key.reference}")
+    access_log = loaded.settings.log.access
+    yield from _key_faults(loaded)
     if isinstance(access_log, Path) and not access_log.parent.is_dir():
         message = f"there is no folder {quoted(access_log.parent)} for the access log"
         yield loaded.place(("log", "access")).fault("file_missing", message)
     for name, path in named_files(loaded.settings.store.url).items():
         if not Path(path).is_file():
             yield loaded.place(("store", "url")).fault("file_missing", f"there is no file {quoted(path)} for {name}")
+
+
+def _key_faults(loaded: Loaded) -> Iterator[Fault]:
+    keys = []
+    for name in ("master_key", "previous_master_key"):
+        key = getattr(loaded.settings.secrets, name)
+        if key is None or not key.is_set:  # `gateway init` has yet to write it
+            continue
+        try:
+            keys.append(master_key(key.get_secret_value()))
+        except ValueError as error:
+            yield loaded.place(("secrets", name)).fault("wrong_value", f"{error}: {key.reference}")
+    if len(keys) != len(set(keys)):
+        message = "it is the master key itself: leave it out, or put the key before it there"
+        yield loaded.place(("secrets", "previous_master_key")).fault("wrong_value", message)
 
 
 def _unreachable(loaded: Loaded, place: int, route: Route) -> Iterator[Fault]:

@@ -56,12 +56,14 @@ class OnPaper:
 
 
 @asynccontextmanager
-async def offline(settings: Settings, master_key: bytes, clock: Clock, log: Log) -> AsyncIterator[Core]:
+async def offline(
+    settings: Settings, master_key: bytes, clock: Clock, log: Log, previous: bytes | None = None
+) -> AsyncIterator[Core]:
     """The objects of a gateway that does not run. Key sets are fetched when a token needs one.
 
     Raises DependencyFailed.
     """
-    store = await open_store(settings.store.url, master_key, clock, settings.store.secret)
+    store = await open_store(settings.store.url, master_key, clock, settings.store.secret, previous)
     try:
         async with HttpFetch() as fetch:
             jwks = Jwks(key_sources(settings), fetch, clock)

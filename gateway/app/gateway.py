@@ -17,6 +17,7 @@ from gateway.app.cores import Cores
 from gateway.app.explaining import Explaining
 from gateway.app.logins import Lasting, Notified
 from gateway.app.mails import Mails
+from gateway.app.masters import master_keys
 from gateway.app.observer import Observer
 from gateway.app.readings import register, store_conditions
 from gateway.app.restart import needs_restart
@@ -47,7 +48,6 @@ from gateway.settings.faults import Fault, SettingsInvalid
 from gateway.settings.load import Loaded
 from gateway.settings.secrets import SecretAbsent
 from gateway.settings.values import Address
-from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
 
 if TYPE_CHECKING:
@@ -173,21 +173,21 @@ class Gateway:
     async def _open_store(self, settings: model.Settings) -> None:
         """The access log before it: it is closed last, so that it has the lines of whatever is cut off."""
         try:
-            key = master_key(settings.secrets.master_key.get_secret_value())
+            key, previous = master_keys(settings.secrets)
         except ValueError as error:
-            raise StartFailed(f"secrets.master_key: {error}") from error
+            raise StartFailed(str(error)) from error
         self.observer = Observer(self._clock, self._log, self._access_log(settings))
         self._closers.push_async_callback(self._close_access_log)
         self._closers.push_async_callback(self.recording.aclose)
         self.recording.adopt(await asyncio.to_thread(self.recording.open, settings.tracing))
         self.observer.spans = self.recording.current
-        self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret)
+        self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret, previous)
         self._closers.push_async_callback(self._store.aclose)
         await self._ensure_keys(settings)
-        await self._open_sharing(settings, key)
+        await self._open_sharing(settings)
 
-    async def _open_sharing(self, settings: model.Settings, key: bytes) -> None:
-        shared = self.shared = await open_sharing(settings.state, key, self._clock, self._log)
+    async def _open_sharing(self, settings: model.Settings) -> None:
+        shared = self.shared = await open_sharing(settings.state, self._store.root, self._clock, self._log)
         if shared is not None:
             self._closers.push_async_callback(shared.aclose)
         counters, meter = (shared.counters, shared.meter) if shared is not None else (None, None)

@@ -105,11 +105,14 @@ def _at(route: Route, outcome: str) -> Decision:
 
 @asynccontextmanager
 async def replays(
-    configurations: Sequence[Settings], master_key: bytes, clock: Clock, log: Log
+    configurations: Sequence[Settings], keys: tuple[bytes, bytes | None], clock: Clock, log: Log
 ) -> AsyncIterator[Sequence[Replay]]:
-    """One for each, all over the store of the first. Raises DependencyFailed."""
+    """One for each, all over the store of the first. keys: the master key, and the one before it while it changes.
+
+    Raises DependencyFailed.
+    """
     first = configurations[0].store
-    store = await open_store(first.url, master_key, clock, first.secret)
+    store = await open_store(first.url, keys[0], clock, first.secret, keys[1])
     try:
         async with HttpFetch() as fetch:
             jwks = Jwks([], fetch, clock)  # no token is verified

@@ -17,6 +17,7 @@ FIXED = (
     ("state", "password"),
     ("state", "ca"),
     ("secrets", "master_key"),
+    ("secrets", "previous_master_key"),
 )
 
 

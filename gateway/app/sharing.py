@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from gateway.state.shared import SharedState
 
 
-async def open_sharing(said: State, master_key: bytes, clock: Clock, log: Log) -> "SharedState | None":
-    """None where nothing is shared. A server that does not answer stops no start.
+async def open_sharing(said: State, root: bytes, clock: Clock, log: Log) -> "SharedState | None":
+    """root: of the store: whoever has the same database finds the others. None where nothing is shared.
+
+    A server that does not answer stops no start.
 
     Raises DependencyFailed("state_misconfigured") for certificates that cannot be read, and as `SharedState.open`.
     """
@@ -42,7 +44,7 @@ async def open_sharing(said: State, master_key: bytes, clock: Clock, log: Log) -
 
     if (wrong := unusable_ca(said)) is not None:
         raise DependencyFailed("state_misconfigured", wrong)
-    sealer = Sealer(derived(master_key, "shared state"), clock.token_bytes)
+    sealer = Sealer(derived(root, "shared state"), clock.token_bytes)
     password = said.password.get_secret_value() if said.password is not None else None
     shared = SharedState(said.url, password, said.ca, sealer.mac, sealer, clock, told, unsubscribed, refused)
     try:

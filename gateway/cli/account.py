@@ -1,18 +1,18 @@
 """`gateway account`: people and programs that can be called somebody."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import click
 
 from gateway.cli.arguments import IDENTIFIER
+from gateway.cli.hashing import hashing
+from gateway.cli.imports import import_
 from gateway.cli.shared import Failure, Fields, Misuse, Session, emit, operate, shared
 from gateway.identity.accounts import NewAccount
 from gateway.identity.model import Account
 from gateway.identity.notices import written
 from gateway.identity.origin import Origin
-from gateway.identity.passwords import Passwords
 from gateway.identity.weak import context_of, of_address
 
 OPERATOR = Origin("", "the operator")
@@ -37,7 +37,7 @@ def details(account: Account) -> Fields:
 @click.group()
 @shared
 def account() -> None:
-    """Create, list, show, disable and enable accounts."""
+    """Create, import, list, show, disable and enable accounts."""
 
 
 @account.command()
@@ -95,15 +95,6 @@ async def digest(password: str, known: Iterable[str]) -> str:
 async def imported(text: str) -> str:
     with hashing() as passwords:
         return await passwords.imported(text.strip())
-
-
-@contextmanager
-def hashing() -> Iterator[Passwords]:
-    passwords = Passwords(threads=1)
-    try:
-        yield passwords
-    finally:
-        passwords.close()
 
 
 @account.command("list")
@@ -211,3 +202,6 @@ def send_reset(account_id: str) -> None:
 def enable(account_id: str) -> None:
     """Let a disabled account in again, with the credentials it had."""
     emit(summary(operate(lambda session: session.accounts.enable(account_id))))
+
+
+account.add_command(import_)

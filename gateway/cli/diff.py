@@ -14,7 +14,7 @@ import click
 from gateway.app.checks import read
 from gateway.app.difference import RouteChange, other_changes, route_changes
 from gateway.app.replay import Decision, Replay, replays
-from gateway.cli.shared import key_of, shown
+from gateway.cli.shared import keys_of, shown
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.ops.logged import Logged, parse
@@ -84,8 +84,8 @@ def _read(path: Path) -> Loaded:
 
 async def _replayed(old: Loaded, new: Loaded, log: BinaryIO) -> Tally:
     clock, tally = Clock(), Tally()
-    key = key_of(old.settings.secrets.master_key)
-    async with replays([old.settings, new.settings], key, clock, application_log(sys.stderr, "error")) as both:
+    keys = keys_of(old.settings.secrets)
+    async with replays([old.settings, new.settings], keys, clock, application_log(sys.stderr, "error")) as both:
         for line in log:
             await _count(tally, both, line)
     return tally

@@ -18,7 +18,7 @@ from gateway.app.explanation import as_fields
 from gateway.cli.check import config_path
 from gateway.cli.demo import decode_profile
 from gateway.cli.reload import get
-from gateway.cli.shared import Down, Failure, key_of, shown
+from gateway.cli.shared import Down, Failure, keys_of, shown
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.ops.logged import Logged, find
@@ -87,7 +87,8 @@ def explain(
 async def _ask(loaded: Loaded, asked: Asked, logged: Logged | None) -> Fields:
     clock = Clock()
     log = application_log(sys.stderr, "error")
-    async with offline(loaded.settings, key_of(loaded.settings.secrets.master_key), clock, log) as core:
+    key, previous = keys_of(loaded.settings.secrets)
+    async with offline(loaded.settings, key, clock, log, previous) as core:
         return as_fields(await explained(core, asked, clock), loaded.route_places(), logged)
 
 

@@ -4,16 +4,18 @@ import asyncio
 
 import click
 
+from gateway.cli.progress import progress
 from gateway.cli.shared import Fields, emit, opened, settings, shared
 from gateway.clock import Clock
 from gateway.settings.model import Settings
+from gateway.store.told import Told, silent
 
 
-async def prepare(found: Settings) -> Fields:
+async def prepare(found: Settings, told: Told = silent) -> Fields:
     """The tables brought up to date, and the keys that are missing made. `from` is None for a new database."""
     from gateway.store import schema  # Alembic, which no other command needs
 
-    before, after = await schema.migrate(found.store.url, found.store.secret)
+    before, after = await schema.migrate(found.store.url, found.store.secret, told)
     async with opened(found, Clock()) as session:
         made = await session.keys.ensure(found.tokens.algorithm, mployr=found.login.mployr is not None)
     return {"from": before, "to": after, "keysMade": made}
@@ -23,4 +25,7 @@ async def prepare(found: Settings) -> Fields:
 @shared
 def migrate() -> None:
     """Bring the database up to date; make it, and the first keys, when there are none."""
-    emit(asyncio.run(prepare(settings())))
+    found = settings()
+    with progress("run it again: it goes on from the last revision that is whole") as told:
+        done = asyncio.run(prepare(found, told))
+    emit(done)

@@ -11,6 +11,7 @@ from typing import IO, Any, TypeVar
 
 import click
 
+from gateway.app.masters import master_keys
 from gateway.cli.check import config_path
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
@@ -19,9 +20,8 @@ from gateway.identity.grants import Grants
 from gateway.identity.keys import Keys
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.load import load
-from gateway.settings.model import Settings
-from gateway.settings.secrets import Secret, SecretAbsent
-from gateway.store.seal import master_key
+from gateway.settings.model import Secrets, Settings
+from gateway.settings.secrets import SecretAbsent
 from gateway.store.sql import Store, open_store
 
 T = TypeVar("T")
@@ -112,7 +112,8 @@ class Session:
 
 @asynccontextmanager
 async def opened(found: Settings, clock: Clock) -> AsyncIterator[Session]:
-    store = await open_store(found.store.url, key_of(found.secrets.master_key), clock, found.store.secret)
+    key, previous = keys_of(found.secrets)
+    store = await open_store(found.store.url, key, clock, found.store.secret, previous)
     strings = found.connection_strings
     try:
         yield Session(
@@ -127,11 +128,11 @@ async def opened(found: Settings, clock: Clock) -> AsyncIterator[Session]:
         await store.aclose()
 
 
-def key_of(secret: Secret) -> bytes:
+def keys_of(said: Secrets) -> tuple[bytes, bytes | None]:
     try:
-        return master_key(secret.get_secret_value())
+        return master_keys(said)
     except ValueError as error:
-        raise Misuse(f"secrets.master_key: {error}") from error
+        raise Misuse(str(error)) from error
 
 
 def operate(work: Callable[[Session], Awaitable[T]]) -> T:

@@ -5,6 +5,8 @@ Until then a wrong password takes as long as that system wanted it to, which tel
 """
 
 import asyncio
+import base64
+import binascii
 import os
 import re
 import unicodedata
@@ -31,6 +33,12 @@ QUEUE = 16  # hashes that may wait per thread: 0.8 s of work
 _DECOY = "$argon2id$v=19$m=19456,t=2,p=1$TTGe2ePd12hpC/ykP6q8Mg$KfmBiPHbkN/7I08XzMKSstkV2OnuxeCI+AK3IYgObUY"
 
 _BCRYPT = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+# with the version: without it, argon2 means 1.0, whose last writers are from 2016
+_ARGON2 = re.compile(
+    r"\$argon2(?:id|i|d)\$v=19\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,9})"
+    r"\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)"
+)
+MAX_PART = 64  # bytes of a salt or digest; everybody has 8 to 32
 BCRYPT_BYTES = 72  # of a password: bcrypt never read more
 # of an import: what takes longer than a second, or more than 256 MiB, would let few logins keep all threads busy
 MAX_BCRYPT_COST = 14
@@ -82,11 +90,7 @@ class Passwords:
 
         Raises RequestRejected("invalid_value"), without the hash, also for one that takes too long.
         """
-        bcrypted = _BCRYPT.fullmatch(text)
-        if bcrypted and not 4 <= int(bcrypted[1]) <= MAX_BCRYPT_COST:
-            raise RequestRejected("invalid_value", f"a bcrypt hash has a cost of 4 to {MAX_BCRYPT_COST}")
-        if not bcrypted:
-            _require_argon2(text)
+        require_affordable(text)
         if not await self._run(lambda: self._reads(text)):
             raise RequestRejected("invalid_value", UNREADABLE)
         return text
@@ -143,6 +147,43 @@ def _cut(password: str) -> str:
 
 def _is_bcrypt(phc: str | None) -> bool:
     return phc is not None and _BCRYPT.fullmatch(phc) is not None
+
+
+def require_affordable(text: str) -> None:
+    """Raises RequestRejected("invalid_value") for a hash that takes too long, or is none."""
+    bcrypted = _BCRYPT.fullmatch(text)
+    if bcrypted and not 4 <= int(bcrypted[1]) <= MAX_BCRYPT_COST:
+        raise RequestRejected("invalid_value", f"a bcrypt hash has a cost of 4 to {MAX_BCRYPT_COST}")
+    if not bcrypted:
+        _require_argon2(text)
+
+
+def require_known(text: str) -> None:
+    """The same without a trial, which of a hundred thousand hashes takes hours; so argon2's form is told exactly.
+
+    Raises RequestRejected("invalid_value") for whatever `verify` could not read.
+    """
+    require_affordable(text)
+    if _is_bcrypt(text):
+        return
+    found = _ARGON2.fullmatch(text)
+    if found is None:
+        raise RequestRejected("invalid_value", UNREADABLE)
+    memory, passes, lanes, salt, digest = found.groups()
+    # RFC 9106 section 3.1
+    if int(passes) < 1 or int(lanes) < 1 or int(memory) < 8 * int(lanes):
+        raise RequestRejected("invalid_value", UNREADABLE)
+    if not (8 <= _bytes(salt) <= MAX_PART and 4 <= _bytes(digest) <= MAX_PART):
+        raise RequestRejected("invalid_value", UNREADABLE)
+
+
+def _bytes(text: str) -> int:
+    """How many a part of a PHC string has; 0 when it is not base64, with no padding and no bit to spare."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return 0
+    return len(raw) if base64.b64encode(raw).rstrip(b"=").decode() == text else 0
 
 
 def _require_argon2(text: str) -> None:

@@ -57,6 +57,9 @@ class Admin(Model):
 
 class Secrets(Model):
     master_key: SecretReference = default_secret("var/master.key", "Encrypts keys and second factors at rest.")
+    previous_master_key: SecretReference | None = Field(
+        None, description="The master key before, from when a new one is put in its place until it is changed."
+    )
 
 
 class Tokens(Model):

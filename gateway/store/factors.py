@@ -1,5 +1,6 @@
 """Second factors and recovery codes: the FactorStore port."""
 
+import hmac
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from gateway.store.locks import hold_account
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
 from gateway.store.rows import Values, changed, require_account
-from gateway.store.seal import Sealer, factor_place
+from gateway.store.seal import Sealer, factor_place, recovery_place
 from gateway.store.tables import factor, grant_, recovery_code
 
 
@@ -52,7 +53,7 @@ class Factors:
             await hold_account(connection, value.account_id)
             if (await connection.execute(change)).rowcount != 1:
                 return False
-            await put_codes(connection, value.account_id, codes, at)
+            await put_codes(connection, self._sealer, value.account_id, codes, at)
             await changed(connection, value.account_id)
             await revoke_others(connection, value.account_id, keep, "second factor enabled", at)
             raised = update(grant_).where(grant_.c.id == keep, grant_.c.account_id == value.account_id)
@@ -67,12 +68,16 @@ class Factors:
             return (await connection.execute(update(factor).where(later).values(last_step=step))).rowcount == 1
 
     async def use_recovery_code(self, account_id: str, mac: bytes, letter: Letter | None) -> bool:
-        unused = and_(
-            recovery_code.c.account_id == account_id, recovery_code.c.mac == mac, recovery_code.c.used_at.is_(None)
-        )
-        change = update(recovery_code).where(unused).values(used_at=self._clock.now())
+        mine = and_(recovery_code.c.account_id == account_id, recovery_code.c.used_at.is_(None))
         async with self._database.writing() as connection:
-            if (await connection.execute(change)).rowcount != 1:
+            await hold_account(connection, account_id)
+            # locked: whoever seals them anew would put other bytes there before the update below
+            stored = (await connection.execute(select(recovery_code.c.mac).where(mine).with_for_update())).scalars()
+            found = [one for one in stored if self._is(one, account_id, mac)]
+            if not found:
+                return False
+            change = update(recovery_code).where(mine, recovery_code.c.mac == found[0])
+            if (await connection.execute(change.values(used_at=self._clock.now()))).rowcount != 1:
                 return False
             await post(connection, self._sealer, self._clock, letter)
             return True
@@ -86,7 +91,7 @@ class Factors:
             await hold_account(connection, account_id)
             if (await connection.execute(mine.where(factor.c.state == "active"))).first() is None:
                 return False
-            await put_codes(connection, account_id, codes, self._clock.now())
+            await put_codes(connection, self._sealer, account_id, codes, self._clock.now())
             await post(connection, self._sealer, self._clock, letter)
             return True
 
@@ -107,6 +112,9 @@ class Factors:
                 await revoked(connection, at, "grant", keep or "")
             await post(connection, self._sealer, self._clock, letter)
             return removed
+
+    def _is(self, stored: bytes, account_id: str, mac: bytes) -> bool:
+        return hmac.compare_digest(self._sealer.uncover(stored, recovery_place(account_id)), mac)
 
     def _factor(self, row: Row[Any]) -> Factor:
         secret = self._sealer.open(row.secret_enc, factor_place(row.id)).decode()
@@ -134,11 +142,14 @@ async def put_active(connection: AsyncConnection, sealer: Sealer, value: Confirm
     await connection.execute(delete(factor).where(pending))
     row = _row(sealer, value.factor, at) | {"state": "active", "confirmed_at": at, "last_step": value.step}
     await connection.execute(insert(factor).values(row))
-    await put_codes(connection, account_id, value.codes, at)
+    await put_codes(connection, sealer, account_id, value.codes, at)
 
 
-async def put_codes(connection: AsyncConnection, account_id: str, codes: Sequence[bytes], at: float) -> None:
+async def put_codes(
+    connection: AsyncConnection, sealer: Sealer, account_id: str, codes: Sequence[bytes], at: float
+) -> None:
     """In the place of all earlier ones. The account is held."""
     await connection.execute(delete(recovery_code).where(recovery_code.c.account_id == account_id))
-    rows = [{"account_id": account_id, "mac": mac, "created_at": at} for mac in codes]
+    place = recovery_place(account_id)
+    rows = [{"account_id": account_id, "mac": sealer.cover(mac, place), "created_at": at} for mac in codes]
     await connection.execute(insert(recovery_code), rows)

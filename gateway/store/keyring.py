@@ -8,22 +8,32 @@ from typing import TYPE_CHECKING
 
 from gateway.identity.model import KeyRecord, MacKey, SigningKey
 from gateway.store.reading import Reader
-from gateway.store.seal import Sealer, mac_place, signing_place
+from gateway.store.seal import FIRST, KeyUnknown, Masters, Sealer, data_place, mac_place, signing_place
 
 if TYPE_CHECKING:
     from gateway.store.keys import KeyChanges
 
 SIGNING = "SELECT kid, alg, private_enc, state, purpose FROM signing_key ORDER BY created_at DESC"
 MAC = "SELECT version, secret_enc FROM mac_key ORDER BY version DESC"
+DATA = "SELECT version, key_enc, state FROM data_key ORDER BY version"
 
 
 class Keys:
-    def __init__(self, reader: Reader, sealer: Sealer, changes: "Callable[[], KeyChanges]") -> None:
+    def __init__(self, reader: Reader, sealer: Sealer, masters: Masters, changes: "Callable[[], KeyChanges]") -> None:
+        """sealer: is given the data keys, whenever keys are read. masters: what opens these."""
         self._reader = reader
         self._sealer = sealer
+        self._masters = masters
         self._changes = changes
 
     async def signing_keys(self) -> Sequence[SigningKey]:
+        try:
+            return await self._signing_keys()
+        except KeyUnknown:
+            await self.read_data_keys()
+            return await self._signing_keys()
+
+    async def _signing_keys(self) -> Sequence[SigningKey]:
         return [
             SigningKey(kid, algorithm, self._sealer.open(sealed, signing_place(kid)), state, purpose)
             for kid, algorithm, sealed, state, purpose in await self._reader.rows(SIGNING)
@@ -31,6 +41,7 @@ class Keys:
 
     async def mac_keys(self) -> Sequence[MacKey]:
         rows = await self._reader.rows(MAC)
+        await self.read_data_keys()  # after the rows: what they are sealed with is among them
         return [MacKey(version, self._sealer.open(sealed, mac_place(version))) for version, sealed in rows]
 
     async def key_records(self) -> Sequence[KeyRecord]:
@@ -45,3 +56,24 @@ class Keys:
     async def require_master_key(self) -> None:
         """Raises DependencyFailed when the keys in this database were sealed with another master key."""
         await self.mac_keys()
+
+    async def read_data_keys(self) -> None:
+        """Whoever holds neither master key goes on with what it knows, as long as that is all there is.
+
+        Raises DependencyFailed.
+        """
+        rows = await self._reader.rows(DATA)
+        if not rows:
+            macs = await self._reader.rows(MAC)
+            if macs:
+                version, sealed = macs[-1]
+                self._sealer.take({FIRST: self._masters.first(sealed, mac_place(version))}, FIRST)
+            return
+        known, found, active = self._sealer.keys, {}, FIRST
+        for version, sealed, state in rows:
+            if version in known and version != FIRST:
+                found[version] = known[version]
+            else:
+                found[version] = self._masters.open(sealed, data_place(version), known.get(version))
+            active = version if state == "active" else active
+        self._sealer.take(found, active)

@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.identity.letters import Letter, LetterKind
 from gateway.store.database import Database
-from gateway.store.seal import Sealer
+from gateway.store.seal import KeyUnknown, Sealer, outbox_place
 from gateway.store.tables import outbox
 
 KINDS: frozenset[str] = frozenset(get_args(LetterKind))
@@ -50,7 +50,7 @@ async def post(connection: AsyncConnection, sealer: Sealer, clock: Clock, letter
     row = {
         "id": key,
         "template": letter.kind,
-        "payload_enc": sealer.seal(_to_payload(letter), _place(key)),
+        "payload_enc": sealer.seal(_to_payload(letter), outbox_place(key)),
         "created_at": now,
         "due_at": now,
         "tries": 0,
@@ -117,8 +117,10 @@ class Outbox:
 
     def _opened(self, key: str, kind: LetterKind, payload: bytes) -> Letter | None:
         try:
-            said = json.loads(self._sealer.open(payload, _place(key)))
+            said = json.loads(self._sealer.open(payload, outbox_place(key)))
             return Letter(kind, said["to"], said["values"])
+        except KeyUnknown:
+            raise  # nothing is leased: it is taken again when the key is read
         except (DependencyFailed, ValueError, KeyError, TypeError):
             return None
 
@@ -136,7 +138,3 @@ def _of_lease(letter_id: str, tries: int) -> Update:
 def _to_payload(letter: Letter) -> bytes:
     text = json.dumps({"to": letter.to, "values": dict(letter.values)}).encode()
     return text.ljust(-(-len(text) // PAYLOAD) * PAYLOAD)  # spaces, which JSON passes over
-
-
-def _place(key: str) -> str:
-    return f"outbox:{key}:payload_enc"

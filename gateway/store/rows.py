@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.errors import RequestRejected
 from gateway.identity.challenge import Challenge
 from gateway.identity.model import Account, Grant, Owner
-from gateway.store.seal import Sealer, draft_place
+from gateway.store.seal import Sealer, code_place, draft_place
 from gateway.store.tables import account, email, grant_
 
 Values = dict[str, Any]  # the columns of one row
@@ -143,7 +143,7 @@ def from_grant(value: Grant) -> Values:
 
 
 def from_challenge(value: Challenge, sealer: Sealer) -> Values:
-    draft = value.draft
+    draft, mac = value.draft, value.code_mac
     return {
         "id": value.id,
         "purpose": value.purpose,
@@ -153,7 +153,7 @@ def from_challenge(value: Challenge, sealer: Sealer) -> Values:
         "address": value.address,
         "address_key": value.address_key,
         "grant_id": value.grant_id,
-        "code_mac": value.code_mac,
+        "code_mac": None if mac is None else sealer.cover(mac, code_place(value.id)),
         "tries_left": value.tries_left,
         "epoch": value.epoch,
         "needs_code": value.needs_code,
@@ -168,7 +168,7 @@ def from_challenge(value: Challenge, sealer: Sealer) -> Values:
 
 
 def to_challenge(row: Row[Any], sealer: Sealer) -> Challenge:
-    draft = row.draft_enc
+    draft, mac = row.draft_enc, row.code_mac
     return Challenge(
         id=row.id,
         purpose=row.purpose,
@@ -181,7 +181,7 @@ def to_challenge(row: Row[Any], sealer: Sealer) -> Challenge:
         address_key=row.address_key,
         grant_id=row.grant_id,
         tries_left=row.tries_left,
-        code_mac=row.code_mac,
+        code_mac=None if mac is None else sealer.uncover(mac, code_place(row.id)),
         ip=row.ip,
         user_agent=row.ua,
         epoch=row.epoch,

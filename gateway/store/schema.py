@@ -1,5 +1,6 @@
 """Migrations, run from inside the program: the revisions are in the package and there is no alembic.ini."""
 
+import itertools
 from pathlib import Path
 
 from alembic import command
@@ -9,8 +10,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from gateway.errors import DependencyFailed
+from gateway.store.database import Database
 from gateway.store.engines import engine_of
 from gateway.store.locks import hold
+from gateway.store.told import Told, silent
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -22,23 +25,43 @@ def newest() -> str:
     return head
 
 
-async def migrate(url: str, password: str = "") -> tuple[str | None, str]:
+async def migrate(url: str, password: str = "", told: Told = silent) -> tuple[str | None, str]:
     """Bring the database at `url` (`engines.engine_of`) to the newest revision, creating a file if it is missing.
 
-    Returns the revision before (None for an empty database) and after. All or nothing: a failing migration leaves
-    the old tables. Of several at once one does it, and the others find it done. Raises
-    DependencyFailed("store_unavailable").
+    Returns the revision before (None for an empty database) and after. Each revision is all or nothing: one that
+    fails, or is interrupted, leaves the tables of the one before, and the next call goes on from there. Of several at
+    once each does what the others have not done. Raises DependencyFailed("store_unavailable").
     """
     database = engine_of(url, password).migrating()
     try:
-        async with database.writing() as connection:
-            await hold(connection, "migrations")
-            before = await connection.run_sync(current)
-            require_known(before)
-            await connection.run_sync(upgrade)
-            return before, newest()
+        before = await _next(database)
+        done = before
+        for count, revision in enumerate(pending := after(before)):
+            told("migrating", count, len(pending))
+            done = await _next(database, revision)
+        told("migrating", len(pending), len(pending))
+        assert done is not None
+        return before, done
     finally:
         await database.aclose()
+
+
+async def _next(database: Database, revision: str | None = None) -> str | None:
+    """The revision that is there once this one was reached, unless another migration was faster."""
+    async with database.writing() as connection:
+        await hold(connection, "migrations")
+        found = await connection.run_sync(current)
+        require_known(found)
+        if revision is None or revision not in after(found):
+            return found
+        await connection.run_sync(upgrade, revision)
+        return revision
+
+
+def after(revision: str | None) -> list[str]:
+    """Those that are still to come, the first to be done first."""
+    scripts = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    return [script.revision for script in itertools.takewhile(lambda one: one.revision != revision, scripts)][::-1]
 
 
 def require_known(revision: str | None) -> None:
@@ -52,8 +75,8 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -10,7 +10,7 @@ from gateway.store.engines import Engine, engine_of
 from gateway.store.keyring import Keys
 from gateway.store.reading import Directory, Revocations
 from gateway.store.revision import require_current
-from gateway.store.seal import Sealer
+from gateway.store.seal import Masters, Sealer
 
 if TYPE_CHECKING:
     from gateway.store.accounts import Accounts
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 class Store:
     """accounts, tenants, roles, grants: changes. directory, revocations, keys: what every worker reads."""
 
-    def __init__(self, engine: Engine, sealer: Sealer, clock: Clock) -> None:
+    def __init__(self, engine: Engine, sealer: Sealer, masters: Masters, clock: Clock) -> None:
         self._engine = engine
         self._reader = engine.reader()
         self._watcher = engine.watcher()
         self._sealer = sealer
+        self.masters = masters
         self._clock = clock
         self._changes: Changes | None = None
-        self.keys = Keys(self._reader, sealer, lambda: self.changes().keys)
+        self.keys = Keys(self._reader, sealer, masters, lambda: self.changes().keys)
         self.directory = Directory(self._reader, engine.statements, self._provision)
         self.revocations = Revocations(self._watcher, engine.statements, engine.prune)
 
@@ -61,6 +62,11 @@ class Store:
     def pepper(self) -> Callable[[str, bytes], bytes]:
         """For `identity.codes`."""
         return self._sealer.mac
+
+    @property
+    def root(self) -> bytes:
+        """What keys for other places are derived from (`seal.derived`); another after a change of the master key."""
+        return self._sealer.root
 
     @property
     def shared(self) -> bool:
@@ -103,14 +109,18 @@ class Store:
         await self.accounts.provision(issuer, subject, email, name)
 
 
-async def open_store(url: str, master_key: bytes, clock: Clock, password: str = "") -> Store:
+async def open_store(
+    url: str, master_key: bytes, clock: Clock, password: str = "", previous: bytes | None = None
+) -> Store:
     """Open the database at `url` (`engines.engine_of`) that `schema.migrate` made; it is never made here.
 
-    master_key: 32 bytes, see `seal.master_key`. password: of the URL's user. Raises
+    master_key: 32 bytes, see `seal.master_key`. password: of the URL's user. previous: the master key before, while it
+    is being changed. Raises
     DependencyFailed("store_unavailable") when the database is missing, locked or out of reach, its tables are of
     another version, or its keys were sealed with another master key.
     """
-    store = Store(engine_of(url, password), Sealer(master_key, clock.token_bytes), clock)
+    masters = Masters(master_key, previous, clock.token_bytes)
+    store = Store(engine_of(url, password), Sealer(master_key, clock.token_bytes), masters, clock)
     try:
         await store.require_current()
     except BaseException:

@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy sees them. Migrations make them; a test holds the two together.
 
-Ids are UUIDs as text, times are seconds since the epoch (UTC, double precision), `*_enc` columns are sealed with the
-master key (`store/seal.py`).
+Ids are UUIDs as text, times are seconds since the epoch (UTC, double precision), `*_enc` columns are sealed
+(`store/seal.py`); which ones, and the MACs that are sealed besides, is in `store/sealed.py`.
 """
 
 from sqlalchemy import (
@@ -166,6 +166,17 @@ mac_key = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("secret_enc", LargeBinary, nullable=False),
     Column("created_at", Double, nullable=False),
+)
+
+# What values are sealed with, each sealed with the master key. Without rows, version 1 is the master key itself.
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("key_enc", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("since", Double, nullable=False),  # when it came into this state
+    CheckConstraint("state IN ('next', 'active', 'retiring')", name="state"),
 )
 
 # `grant` is a word of SQL

@@ -6,17 +6,9 @@ from gateway.clock import Clock
 from gateway.identity.model import TelegramBot
 from gateway.store.database import Database
 from gateway.store.locks import hold
-from gateway.store.seal import Sealer
+from gateway.store.seal import Sealer, bot_place, webhook_place
 from gateway.store.tables import telegram_bot
 from gateway.store.tenants import require_tenant
-
-
-def token_place(tenant_id: str) -> str:
-    return f"telegram_bot:{tenant_id}:token_enc"
-
-
-def secret_place(tenant_id: str) -> str:
-    return f"telegram_bot:{tenant_id}:secret_enc"
 
 
 class TelegramBots:
@@ -28,8 +20,8 @@ class TelegramBots:
     async def put_bot(self, tenant_id: str, bot: TelegramBot) -> None:
         row = {
             "tenant_id": tenant_id,
-            "token_enc": self._sealer.seal(bot.token.encode(), token_place(tenant_id)),
-            "secret_enc": self._sealer.seal(bot.webhook_secret.encode(), secret_place(tenant_id)),
+            "token_enc": self._sealer.seal(bot.token.encode(), bot_place(tenant_id)),
+            "secret_enc": self._sealer.seal(bot.webhook_secret.encode(), webhook_place(tenant_id)),
             "role": bot.role,
             "lifetime": bot.lifetime,
             "updated_at": self._clock.now(),
@@ -46,6 +38,6 @@ class TelegramBots:
             row = found.first()
         if row is None:
             return None
-        token = self._sealer.open(row.token_enc, token_place(tenant_id)).decode()
-        secret = self._sealer.open(row.secret_enc, secret_place(tenant_id)).decode()
+        token = self._sealer.open(row.token_enc, bot_place(tenant_id)).decode()
+        secret = self._sealer.open(row.secret_enc, webhook_place(tenant_id)).decode()
         return TelegramBot(token, secret, row.role, row.lifetime)

@@ -69,7 +69,7 @@ class Roles:
             held = {
                 "account_id": account_id,
                 "tenant_id": tenant_id,
-                "role_id": await self._role_id(connection, slug, at),
+                "role_id": await role_id(connection, self._clock, slug, at),
                 "permission": permission,
             }
             if (await connection.execute(select(role_assignment.c.accepted).filter_by(**held))).first() is not None:
@@ -77,15 +77,6 @@ class Roles:
             await connection.execute(insert(role_assignment).values(held | {"accepted": True, "created_at": at}))
             await revoked(connection, at, "account", account_id)
             return True
-
-    async def _role_id(self, connection: AsyncConnection, slug: str, at: float) -> str:
-        await hold(connection, "role", slug)
-        found = (await connection.execute(select(role.c.id).where(role.c.slug == slug))).scalar()
-        if isinstance(found, str):
-            return found
-        role_id = self._clock.uuid4()
-        await connection.execute(insert(role).values(id=role_id, slug=slug, created_at=at))
-        return role_id
 
     async def remove(self, account_id: str, tenant_id: str, slug: str, permission: Permission | None) -> int:
         held = delete(role_assignment).where(
@@ -117,3 +108,14 @@ class Roles:
                 Assignment(a.account_id, a.tenant_id, a.tenant_name, a.slug, a.role_id, a.permission, a.accepted)
                 for a in rows
             ]
+
+
+async def role_id(connection: AsyncConnection, clock: Clock, slug: str, at: float) -> str:
+    """Of the role, which is made when its slug is first used."""
+    await hold(connection, "role", slug)
+    found = (await connection.execute(select(role.c.id).where(role.c.slug == slug))).scalar()
+    if isinstance(found, str):
+        return found
+    fresh = clock.uuid4()
+    await connection.execute(insert(role).values(id=fresh, slug=slug, created_at=at))
+    return fresh

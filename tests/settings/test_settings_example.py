@@ -22,6 +22,7 @@ EXCLUDED = {
     "state.password",  # goes with a url of Redis; as above
     "state.ca",  # goes with a url of TLS; as above
     "tracing.headers",  # secrets, which are looked up; the example shows them in a comment
+    "secrets.previous_master_key",  # for the time of a change; as above
 }
 
 

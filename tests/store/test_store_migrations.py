@@ -1,7 +1,11 @@
 """Conformance: migrations keep what is there, run once however many want to, and leave nothing of a failed one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import itertools
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -91,19 +95,21 @@ async def test_revocations_are_numbered_on_from_where_they_were(empty: str) -> N
 
 
 @pytest.mark.parametrize("prepare", [None, fill])
-async def test_of_several_that_migrate_at_once_one_does_it(
+async def test_of_several_that_migrate_at_once_each_revision_is_done_once(
     empty: str, prepare: Callable[[str], AsyncIterator[None]] | None
 ) -> None:
-    """From nothing as from the first revision: the others find it done."""
+    """From nothing as from the first revision: done twice, a revision would fail at its own tables."""
     if prepare is not None:
         await fill(empty)
     found = await asyncio.gather(*(schema.migrate(empty) for _ in range(8)))
-    before = None if prepare is None else "0001"
-    assert sorted(found, key=str) == sorted([(before, NEWEST)] + [(NEWEST, NEWEST)] * 7, key=str)
+    first = None if prepare is None else "0001"
+    assert {after for _, after in found} == {NEWEST}
+    assert first in {before for before, _ in found}
+    assert await rows(empty, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
 
 
 async def test_a_migration_that_fails_leaves_what_was_there(empty: str) -> None:
-    """All or nothing: the tables of the first revision stay as they are, and their rows."""
+    """The tables of the first revision stay as they are, and their rows."""
     await fill(empty)
     await change(empty, "CREATE TABLE telegram_bot (x INTEGER)")  # in the way of the last step but one
     with pytest.raises(DependencyFailed, match="telegram_bot"):
@@ -123,3 +129,43 @@ async def test_a_newer_database_is_not_touched(empty: str) -> None:
     for call in (open_store(empty, MASTER_KEY, Clock()), schema.migrate(empty)):
         with pytest.raises(DependencyFailed, match="newer than this program"):
             await call
+
+
+FILLED = 2000
+INTERRUPTED = Path(__file__).with_name("interrupted_migration.py")
+MORE = (
+    "INSERT INTO grant_ (id, account_id, kind, presentation, dialect, prefix, name, scopes, aal, amr, restricted,"
+    " created_at, expires_at) SELECT 'g' || n, 'a1', 'session', 'jwt', 'mycelium', '', '', '', 1, 'pwd', false, n, n"
+    f" FROM (WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < {FILLED}) SELECT n FROM c) AS m"
+)
+
+
+@pytest.mark.timeout(180)  # a program is started for each of them
+@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
+async def test_an_interrupted_migration_goes_on_where_it_was(empty: str, how: str) -> None:
+    """Of a filled database, in a process of its own that ends at every twelfth of its statements."""
+    await fill(empty)
+    await change(empty, MORE)
+    seen = set()
+    for last in itertools.count(5, 12):
+        words = (sys.executable, INTERRUPTED, empty, str(last), how)
+        done = await asyncio.to_thread(subprocess.run, words, capture_output=True, check=False)
+        seen |= set(await rows(empty, "SELECT version_num FROM alembic_version"))
+        assert seen <= {(revision,) for revision in ("0001", *schema.after("0001"))}
+        if done.returncode == 0:
+            break
+        assert done.returncode in (-signal.Signals[how], 128 + signal.Signals[how]), done.stderr.decode()
+    assert last > 30
+    assert await rows(empty, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+    assert await schema.migrate(empty) == (NEWEST, NEWEST)
+    assert await rows(empty, "SELECT count(*), min(created_at), max(expires_at) FROM grant_") == [(FILLED, 1, FILLED)]
+    assert await rows(empty, "SELECT id FROM revocation_latest") == [(2,)]
+
+
+async def test_a_migration_says_how_far_it_is(empty: str) -> None:
+    """By revision."""
+    told: list[tuple[str, int, int | None]] = []
+    await fill(empty)
+    await schema.migrate(empty, told=lambda what, done, total: told.append((what, done, total)))
+    steps: Sequence[str] = schema.after("0001")
+    assert told == [("migrating", done, len(steps)) for done in range(len(steps) + 1)]

@@ -1,11 +1,12 @@
 """SQLite behind SQLAlchemy: how its file is opened, and how a transaction begins."""
 
+import sqlite3
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -14,13 +15,9 @@ from gateway.store.database import Database
 from gateway.store.sqlite.file import inode
 
 PATIENCE = 5.0  # seconds that a write waits for another one
+SWITCHES = 10  # attempts to switch a new file to WAL: each fails only while yet another one switches it
 
-# on each connection, after busy_timeout: switching to WAL may itself have to wait
-PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA synchronous = NORMAL",
-)
+PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = NORMAL")
 
 
 def open_database(path: Path, patience: float = PATIENCE) -> Database:
@@ -39,7 +36,9 @@ def make_engine(path: Path, patience: float) -> AsyncEngine:
     def prepare(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         cursor = connection.cursor()
-        for pragma in (f"PRAGMA busy_timeout = {patience * 1000:.0f}", *PRAGMAS):
+        cursor.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+        _log_ahead(cursor)
+        for pragma in PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
         entry.info["inode"] = inode(path)
@@ -56,3 +55,17 @@ def make_engine(path: Path, patience: float) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if snapshot else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _log_ahead(cursor: DBAPICursor) -> None:
+    """Two that switch a new file to WAL at once wait for each other's lock; SQLite fails one of them at once, whatever
+    the timeout. It waits for the other's end by a transaction, for which the timeout counts, and looks again."""
+    for attempt in range(SWITCHES):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt == SWITCHES - 1:
+                raise
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.execute("COMMIT")
