@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import click
 from gateway.app.checks import read
 from gateway.app.difference import RouteChange, other_changes, route_changes
 from gateway.app.replay import Decision, Replay, replays
+from gateway.cli.progress import progress
 from gateway.cli.shared import keys_of, shown
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
@@ -86,9 +88,19 @@ async def _replayed(old: Loaded, new: Loaded, log: BinaryIO) -> Tally:
     clock, tally = Clock(), Tally()
     keys = keys_of(old.settings.secrets)
     async with replays([old.settings, new.settings], keys, clock, application_log(sys.stderr, "error")) as both:
-        for line in log:
-            await _count(tally, both, line)
+        with progress("run it again") as told:
+            size, done = _size(log), 0
+            for line in log:
+                done += len(line)
+                told("replaying bytes", done, size)
+                await _count(tally, both, line)
     return tally
+
+
+def _size(log: BinaryIO) -> int | None:
+    """None for a stream."""
+    found = os.fstat(log.fileno())
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 async def _count(tally: Tally, both: Sequence[Replay], line: bytes) -> None:
