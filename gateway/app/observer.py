@@ -41,6 +41,8 @@ class Observer:
         elif refused is not None:
             route = refused.route
             principal = refused.caller.principal if refused.caller is not None else None
+        else:
+            route = exchange.route
         secret = exchange.generation.secret
         path: bytes | None = exchange.request.target.path
         if (route is not None and route.builtin) or (secret and hides(secret, exchange.request.target.path)):

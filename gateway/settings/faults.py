@@ -13,7 +13,7 @@ _NAMES = 1000  # names that a misspelt one is compared with: 3 us each
 _READABLE = 4096  # of a longer line nothing is shown: the patterns below would take long over it
 _SHOWN = 160  # characters of a source line: what a terminal shows without wrapping twice
 # Keys that hold secrets, also misspelt. `tokens` and `secrets` are sections: only a bare value is masked there.
-_GUARDED = r"""[\w.-]{0,64}(?:token|secret|passw|master)[\w.-]{0,64}["']?"""
+_GUARDED = r"""[\w.-]{0,64}(?:token|secret|passw|master|api-?key)[\w.-]{0,64}["']?"""
 _HOLDS_SECRET = rf"""{_GUARDED}(?<!tokens)(?<!secrets)(?<!s["'])"""
 _REFERENCE = r"\{\s*(?:env|file)\s*:[^,{}]*\}"
 _SECRET = re.compile(rf"({_GUARDED}(?:\s*[:=]\s*|\s+))(?![\s{{:=])([^,}}]*)", re.IGNORECASE)  # a colon may be forgotten
