@@ -48,7 +48,7 @@ def explain(
     """What would happen to a request, and why.
 
     URL is a path or the whole address; its host becomes the Host header. Nothing is forwarded and nothing is stored.
-    Exit code: 0 it would be forwarded, 1 refused, 2 misuse, 3 a dependency is down.
+    Exit code: 0 it would be forwarded, or is a preflight that is allowed, 1 refused, 2 misuse, 3 a dependency is down.
     """
     loaded = read(config_path([config], os.environ), os.environ)
     given = [_field(text) for text in headers]
@@ -108,7 +108,7 @@ def as_fields(found: Explanation, loaded: Loaded) -> dict[str, object]:
     """What `--json` prints."""
     route, sent = found.route, found.sent
     return {
-        "decision": "forwarded" if found.fault is None else "refused",
+        "decision": "answered" if found.answered else "forwarded" if found.fault is None else "refused",
         "code": None if found.fault is None else found.fault.code,
         "route": None
         if route is None
@@ -160,7 +160,7 @@ def _lines(found: Explanation, loaded: Loaded) -> Iterator[str]:
 
 def _verdict(found: Explanation) -> str:
     if found.fault is None:
-        return "forwarded"
+        return "answered: 204, by the gateway itself" if found.answered else "forwarded"
     problem = PROBLEMS[found.fault.code]
     return f"refused: {problem.status} {found.fault.code}, {problem.title}"
 

@@ -169,7 +169,7 @@ def _named(said: Data) -> Iterator[tuple[Path, str]]:
 def _taken(data: Data, route: Data, direction: str, name: str, given: Data) -> str:
     """Why there can be no rule for this name; "" if there can. given: what is set."""
     if direction == "request":
-        header = _mapping(data.get("connection_strings")).get("header", "")
+        header = _mapping(data.get("connection_strings")).get("header", "x-mycelium-connection-string")
         if isinstance(header, str) and name == header.lower():
             return "the gateway takes it off, and no upstream gets it"
         if name == "authorization" and _mapping(route.get("forward")).get("authorization") is True:
