@@ -18,6 +18,8 @@ _HOLDS_SECRET = rf"""{_GUARDED}(?<!tokens)(?<!secrets)(?<!s["'])"""
 _REFERENCE = r"\{\s*(?:env|file)\s*:[^,{}]*\}"
 _SECRET = re.compile(rf"({_GUARDED}(?:\s*[:=]\s*|\s+))(?![\s{{:=])([^,}}]*)", re.IGNORECASE)  # a colon may be forgotten
 _BRACED = re.compile(rf"({_HOLDS_SECRET}\s*:\s*)(?!{_REFERENCE})(\{{.*)", re.IGNORECASE)
+# `forward: { authorization: true }` is no secret
+_CREDENTIAL = re.compile(r"""(\bauthorization["']?\s*:(?!\s*(?:\{|true\b|false\b))\s*)([^,}]*)""", re.IGNORECASE)
 _BELOW = r"\s*:\s*(?:[|>][-+0-9]*)?\s*(?:#.*)?$"
 _BELOW_SECTION = re.compile(_GUARDED + _BELOW, re.IGNORECASE)
 _BELOW_SECRET = re.compile(_HOLDS_SECRET + _BELOW, re.IGNORECASE)
@@ -46,7 +48,7 @@ class Source:
             return ""
         if _is_secret_below(above, text):
             return re.sub(r"\S", "*", text)
-        for pattern in (_BRACED, _SECRET, _USERINFO, _SMTP_USERINFO):
+        for pattern in (_BRACED, _SECRET, _CREDENTIAL, _USERINFO, _SMTP_USERINFO):
             text = pattern.sub(_stars, text)
         return text
 

@@ -172,10 +172,18 @@ def test_a_secret_that_no_header_can_hold_is_a_fault_that_does_not_tell_it(fault
     assert "s3cret" not in render(fault)
 
 
-def test_a_key_that_stands_in_the_file_is_not_shown_with_its_fault(faults: Faults) -> None:
+@pytest.mark.parametrize("rule", ['x-api-key: "s3cret\\n"', "authorization: Bearer s3cret", "'Authorization': s3cret"])
+def test_a_key_that_stands_in_the_file_is_not_shown_with_its_fault(faults: Faults, rule: str) -> None:
     """The source line is masked where it holds one."""
-    (fault,) = faults(request('{ set: { x-api-key: "s3cret\\n" } }'))
+    (fault,) = faults(request(f"{{ set: {{ {rule} }} }}"))
     assert "s3cret" not in render(fault)
+    assert "****" in render(fault)
+
+
+def test_whether_the_clients_authorization_goes_on_is_no_secret(faults: Faults) -> None:
+    """It is shown with a fault beside it."""
+    (fault,) = faults(route("forward: { authorization: true, host: keep }"))
+    assert "authorization: true" in render(fault)
 
 
 def _names(*tables: object) -> list[str]:
