@@ -20,6 +20,7 @@ from gateway.proxy.finish import Framing, finish, informational, switching
 from gateway.proxy.prepare import Aim, prepare, prepare_builtin, sender_fields
 from gateway.routes.model import AccessKind, Route
 from gateway.routes.table import NotAllowed, Table
+from gateway.wire.cors import read_preflight
 from gateway.wire.credentials import Presented, present
 from gateway.wire.message import Request
 from gateway.wire.target import Target
@@ -27,6 +28,7 @@ from gateway.wire.target import Target
 __all__ = [
     "Admitted",
     "Aim",
+    "Crossing",
     "Framing",
     "Injected",
     "Memo",
@@ -149,6 +151,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """A page of another origin may send what it has in mind. lines: whole field lines that tell its browser so."""
+
+    route: Route
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Unverified:
     """The credential has not been seen lately: `Pipeline.settle` has to wait for it."""
 
@@ -159,8 +169,17 @@ class Unverified:
 class Pipeline:
     """The stages, bound to one generation of the configuration. An exchange keeps the one that it began with."""
 
-    def __init__(self, routes: Table, builtins: Table, reserved: frozenset[bytes], gate: Gate, injector: Lines) -> None:
-        """reserved: the first segments of built-in paths."""
+    def __init__(
+        self,
+        routes: Table,
+        builtins: Table,
+        reserved: frozenset[bytes],
+        gate: Gate,
+        injector: Lines,
+        shares: bool = False,
+    ) -> None:
+        """reserved: the first segments of built-in paths. shares: whether any route has a word for other origins."""
+        self.shares = shares
         self._routes = routes
         self._builtins = builtins
         self._reserved = reserved
@@ -178,8 +197,29 @@ class Pipeline:
         route = memo.asked(request, self)
         if route is not None:
             return route
-        matched = self._match(request)
+        matched = self._match(request, request.method)
         return matched if isinstance(matched, Refused) else memo.ask(request, self, matched)
+
+    def preflight(self, request: Request) -> Crossing | Refused | None:
+        """The answer to a CORS preflight, which carries no credential and is the gateway's own to give.
+
+        None for what is none, and for one about a route without `cors`: that is an OPTIONS request like any other. The
+        route is that of the method which is asked about; failing that, one that lists OPTIONS itself.
+        """
+        asked = read_preflight(request)
+        if asked is None:
+            return None
+        for method in (asked.method, b"OPTIONS"):
+            route = self._match(request, method)
+            if isinstance(route, Route) and route.cross_origin is not None and route.cross_origin.cors is not None:
+                cors = route.cross_origin.cors
+                if not request.target.oddities <= route.allow_encoded:
+                    return None
+                detail = cors.refusal(asked)
+                if detail:
+                    return Refused(RequestRejected("cors_refused", detail), route)
+                return Crossing(route, cors.permission(asked))
+        return None
 
     def judge(self, route: Route, request: Request, memo: Memo, now: float) -> Admitted | Refused | Unverified:
         """Whether the caller may. route: from `route`. now: seconds since the epoch.
@@ -222,8 +262,8 @@ class Pipeline:
         except (RequestRejected, DependencyFailed) as fault:
             return Refused(fault, unverified.route)
 
-    def _match(self, request: Request) -> Route | Refused:
-        method, host, target = request.method, request.host, request.target
+    def _match(self, request: Request, method: bytes) -> Route | Refused:
+        host, target = request.host, request.target
         own = None
         if target.segments and target.segments[0] in self._reserved:
             own = self._builtins.match(method, host, target)

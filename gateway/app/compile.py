@@ -3,11 +3,13 @@
 import ssl
 from collections.abc import Iterable
 
+from gateway.app import headers
 from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
 from gateway.edge.pool import Endpoint, Upstream, Watch
 from gateway.pipeline import Aim
 from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
+from gateway.settings.cors import LoginCors
 from gateway.settings.listen import Listen, ServerTls
 from gateway.settings.route import METHODS
 from gateway.settings.route import Route as RouteSettings
@@ -19,10 +21,17 @@ SECRETS = ("token}", "auth_id}", "link}")  # parameters of our own paths that le
 BUILTIN = "builtin"  # name of our own application as an upstream, in logs and metrics
 
 
-def builtin_routes(endpoints: Iterable[tuple[str, str]]) -> list[Route]:
+def builtin_routes(endpoints: Iterable[tuple[str, str]], cors: LoginCors | None = None) -> list[Route]:
     """Our own endpoints as routes. They are public to the edge: the application authenticates its callers itself."""
     return [
-        Route(path, frozenset((method,)), BUILTIN, Access(AccessKind.PUBLIC), builtin=True)
+        Route(
+            path,
+            frozenset((method,)),
+            BUILTIN,
+            Access(AccessKind.PUBLIC),
+            builtin=True,
+            cross_origin=None if cors is None else headers.builtin(cors, method),
+        )
         for method, path in endpoints
     ]
 
@@ -34,7 +43,8 @@ def secret_paths(builtin: Iterable[Route]) -> tuple[bytes, ...]:
     return tuple(sorted(path.lower().encode() for path in found))
 
 
-def to_route(route: RouteSettings) -> Route:
+def to_route(route: RouteSettings, listen: Listen | None = None) -> Route:
+    """listen: None where nobody asks for the headers."""
     return Route(
         path=route.path,
         methods=frozenset(route.methods),
@@ -54,6 +64,9 @@ def to_route(route: RouteSettings) -> Route:
         errors=route.errors,
         timeouts=Timeouts(route.timeouts.connect, route.timeouts.first_byte, route.timeouts.idle),
         body_limit=route.limits.body,
+        cross_origin=headers.cross_origin(route),
+        request_rules=None if listen is None else headers.request_rules(route.headers.request, listen.allow_headers),
+        answer_rules=None if listen is None else headers.answer_rules(route, listen.security_headers),
     )
 
 

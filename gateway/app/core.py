@@ -9,7 +9,7 @@ from gateway.access.inject import Injector
 from gateway.access.jwks import Documents, Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
-from gateway.app import compile
+from gateway.app import compile, headers
 from gateway.app.decide import Asking
 from gateway.app.logins import Lasting, dialects, paths
 from gateway.app.observer import EndpointLog
@@ -67,8 +67,9 @@ class Core:
         }
         watch = EndpointLog(log, compile.BUILTIN)
         itself = Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), watch)
-        routes = [compile.to_route(route) for route in settings.routes]
-        reserved = compile.builtin_routes(application.endpoints(settings.login.mycelium.mount, self._dialects))
+        routes = [compile.to_route(route, settings.listen) for route in settings.routes]
+        own = application.endpoints(settings.login.mycelium.mount, self._dialects)
+        reserved = compile.builtin_routes(own, settings.login.cors)
         asking = Asking(settings, routes)
         builtins = [*reserved, *asking.routes]
         pipeline = Pipeline(
@@ -77,6 +78,7 @@ class Core:
             frozenset(route.path.split("/")[1].encode() for route in builtins),
             self.authenticator,
             Injector(self.profiles, assertions),
+            shares=any(route.cross_origin is not None for route in (*routes, *reserved)),
         )
         upstreams = {**self.upstreams, compile.BUILTIN: Upstream(compile.BUILTIN, [itself])}
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics), **(asked := asking.lanes(metrics))}
@@ -151,6 +153,7 @@ def _generation(
         secret,
         {route.path.encode(): lane for route, lane in asked.items()},
         Traces(settings.tracing.accept == "any", settings.tracing.sample),
+        headers.every_answer(listen.security_headers),
     )
 
 

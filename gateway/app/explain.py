@@ -6,7 +6,7 @@ Nothing is forwarded and nothing is stored. No rule has a second implementation 
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Set
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -26,10 +26,21 @@ from gateway.identity.model import Account, Owner, Principal, Standing
 from gateway.identity.ports import Directory
 from gateway.ops.logs import Log
 from gateway.ops.metrics import Metrics
-from gateway.pipeline import Admitted, Memo, Pipeline, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.pipeline import (
+    Admitted,
+    Crossing,
+    Memo,
+    Pipeline,
+    Refused,
+    Unverified,
+    prepare,
+    prepare_builtin,
+    sender_fields,
+)
 from gateway.routes.model import AccessKind, Route
 from gateway.settings.model import Settings
 from gateway.store.sql import open_store
+from gateway.wire.cors import Cors, origin_of
 from gateway.wire.credentials import present
 from gateway.wire.message import Request
 from gateway.wire.original import read_original
@@ -41,6 +52,7 @@ NEW_ACCOUNT: Final = "00000000-0000-0000-0000-000000000000"
 
 _SECRET = re.compile(r"auth|token|secret|api-?key|passw|cookie|session|signature").search
 _ASSERTION: Final = "x-mycelium-assertion"
+_OF_PAGES: Final = ("cors_refused", "origin_refused")
 
 
 class OnPaper:
@@ -86,6 +98,10 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
         return Explanation((_refusal("request", fault),), fault)
     now = clock.now()
     pipeline = core.generation.pipeline
+    crossing = pipeline.preflight(exchange.request)
+    if crossing is not None:
+        found = _crossing(exchange.request, crossing)
+        return replace(found, number=_number(core, found.route))
     memo = Memo()
     route = pipeline.route(exchange.request, memo)
     if isinstance(route, Route) and not (route.builtin or route.access.kind is AccessKind.PUBLIC):
@@ -97,7 +113,7 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
             except GatewayError as fault:
                 refused = _refused(exchange.request, Refused(fault, route))
                 return replace(refused, number=_number(core, route))
-    outcome = pipeline.decide(exchange.request, memo, now)
+    outcome = _of_page(exchange.request, pipeline.decide(exchange.request, memo, now))
     if isinstance(outcome, Admitted):
         lane = core.generation.lanes[outcome.permit.route]
         if lane.upstream is None:  # a data plane asks: what it asks about is explained
@@ -112,6 +128,22 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
     else:
         found = _admitted(core, exchange, outcome, asked)
     return replace(found, number=_number(core, found.route))
+
+
+def _crossing(request: Request, crossing: Crossing | Refused) -> Explanation:
+    if isinstance(crossing, Refused):
+        return _refused(request, crossing)
+    steps = _passed(("request", "route"), request, crossing.route, Credential(), None)
+    yes = Step("cors", "ok", "a preflight: the page may send this request")
+    return Explanation((*steps, yes), None, crossing.route, answered=True)
+
+
+def _of_page(request: Request, outcome: Admitted | Refused | Unverified) -> Admitted | Refused | Unverified:
+    """As `Exchange` does it."""
+    route = outcome.permit.route if isinstance(outcome, Admitted) else outcome.route
+    if route is not None and route.cross_origin is not None and route.cross_origin.shuts_out(request):
+        return Refused(RequestRejected("origin_refused"), route)
+    return outcome
 
 
 def _asked_about(
@@ -136,7 +168,8 @@ def _refused(request: Request, refused: Refused) -> Explanation:
     fault, route = refused.fault, refused.route
     check = _check_of(refused)
     caller = refused.caller.principal if refused.caller is not None else None
-    credential = _credential(request, route, caller, fault) if check not in ("route", "path") else Credential()
+    early = check in ("route", "cors", "path")
+    credential = Credential() if early else _credential(request, route, caller, fault)
     passed = CHECKS[: CHECKS.index(check)]
     steps = _passed(passed, request, route, credential, caller)
     return Explanation((*steps, _refusal(check, fault)), fault, route, credential=credential)
@@ -154,6 +187,8 @@ def _check_of(refused: Refused) -> Check:
     """Which check it was, from how far `pipeline` had come."""
     if refused.route is None:
         return "route"
+    if refused.fault.code in _OF_PAGES:
+        return "cors"
     if refused.caller is None:
         return "path" if refused.fault.code == "ambiguous_path" else "credential"
     return "access" if isinstance(refused.fault, RequestRejected) else "headers"
@@ -191,6 +226,9 @@ def _passed(
         match check:
             case "route":
                 yield Step(check, "ok", f"{compile.label(route)} to {route.upstream}")
+            case "cors":
+                if route.cross_origin is not None and route.cross_origin.cors is not None:
+                    yield Step(check, "ok", _readable(request, route.cross_origin.cors))
             case "path":
                 odd = ", ".join(sorted(map(_text, request.target.oddities)))
                 yield Step(check, "ok", f"the route lists {odd}" if odd else "it can be read in one way only")
@@ -201,6 +239,13 @@ def _passed(
             case "body":
                 limit = "any size" if route.body_limit is None else f"up to {route.body_limit} bytes"
                 yield Step(check, "ok", limit)
+
+
+def _readable(request: Request, cors: Cors) -> str:
+    origin = origin_of(request)
+    if origin is None:
+        return "no page of another origin asks"
+    return f"a page of this origin {'may' if cors.origins.holds(origin) else 'cannot'} read the answer"
 
 
 def _credential(
@@ -235,8 +280,10 @@ def _sent(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) -> S
     line, *lines = _head(core, exchange, admitted).removesuffix(b"\r\n\r\n").split(b"\r\n")
     method, target, _ = line.split(b" ")
     fields = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
-    credential = core.generation.connection_string
-    shown = tuple((_text(name).lower(), _shown(name, value, credential)) for name, value in fields)
+    secret = {core.generation.connection_string}
+    if admitted.permit.route.request_rules is not None:
+        secret |= admitted.permit.route.request_rules.secret
+    shown = tuple((_text(name).lower(), _shown(name, value, secret)) for name, value in fields)
     path, mark, _ = _text(target).partition("?")
     upstream = admitted.permit.route.upstream
     return Sent(upstream, _text(method), path + mark + "..." * bool(mark), shown, tuple(_stripped(asked, fields)))
@@ -265,12 +312,12 @@ def _stripped(asked: Asked, fields: list[tuple[bytes, bytes]]) -> Iterator[str]:
             yield _text(field[0])
 
 
-def _shown(name: bytes, value: bytes, credential: bytes) -> str:
-    """A value without what would let its reader in somewhere. credential: name of the connection string's header."""
+def _shown(name: bytes, value: bytes, secret: Set[bytes]) -> str:
+    """A value without what would let its reader in somewhere. secret: lower-case names of headers that hold one."""
     known, text = _text(name).lower(), _text(value)
     if known == _ASSERTION:
         return f"{text[:10]}... ({len(value)} bytes)"
-    return f"({len(value)} bytes)" if _SECRET(known) or name.lower() == credential else text
+    return f"({len(value)} bytes)" if _SECRET(known) or name.lower() in secret else text
 
 
 def _text(raw: bytes) -> str:

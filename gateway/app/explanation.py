@@ -8,8 +8,8 @@ from gateway.errors import GatewayError
 from gateway.ops.logged import Logged
 from gateway.routes.model import Access, Route
 
-Check = Literal["request", "route", "path", "credential", "access", "body", "headers"]
-CHECKS: Final[tuple[Check, ...]] = ("request", "route", "path", "credential", "access", "body", "headers")
+Check = Literal["request", "route", "cors", "path", "credential", "access", "body", "headers"]
+CHECKS: Final[tuple[Check, ...]] = ("request", "route", "cors", "path", "credential", "access", "body", "headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Sent:
 class Explanation:
     """fault: why it would be refused, None if it would be forwarded. route, sent: None where it did not get so far.
 
-    number: of the route among those of the configuration, from 0; None for a built-in one.
+    number: of the route among those of the configuration, from 0; None for a built-in one. answered: a preflight, to
+    which the gateway says yes itself.
     """
 
     steps: tuple[Step, ...]
@@ -55,6 +56,7 @@ class Explanation:
     number: int | None = None
     credential: Credential = Credential()
     sent: Sent | None = None
+    answered: bool = False
 
 
 def as_fields(found: Explanation, places: Sequence[str], logged: Logged | None = None) -> dict[str, object]:
@@ -77,6 +79,8 @@ def as_fields(found: Explanation, places: Sequence[str], logged: Logged | None =
 def _decision(found: Explanation) -> str:
     if found.fault is not None:
         return "refused"
+    if found.answered:
+        return "answered"
     return "unknown" if found.credential.kind == "unknown" else "forwarded"
 
 

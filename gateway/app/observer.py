@@ -46,6 +46,8 @@ class Observer:
         elif refused is not None:
             route = refused.route
             principal = refused.caller.principal if refused.caller is not None else None
+        else:
+            route = exchange.route
         path = None if conceals(exchange, route) else exchange.request.target.path
         self.access_log.write(
             self._clock.now(),

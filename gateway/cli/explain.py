@@ -60,7 +60,8 @@ def explain(
 
     URL is a path or the whole address; its host becomes the Host header. With --id it is a request of the access log:
     of --log, else of the file that the configuration names, else as the running gateway remembers it. Nothing is
-    forwarded and nothing is stored. Exit code: 0 it would be forwarded, 1 refused, 2 misuse, 3 a dependency is down.
+    forwarded and nothing is stored. Exit code: 0 it would be forwarded, or is a preflight that is allowed, 1 refused,
+    2 misuse, 3 a dependency is down.
     """
     loaded = read(config_path([config], os.environ), os.environ)
     given = [_field(text) for text in headers]
@@ -163,9 +164,16 @@ def _lines(found: Fields) -> Iterator[str]:
 
 def _verdict(found: Fields) -> str:
     if found["code"] is None:
-        return {"forwarded": "forwarded", "unknown": "it depends on the credential"}[found["decision"]]
+        return _YES[found["decision"]]
     problem = PROBLEMS[found["code"]]
     return f"refused: {problem.status} {found['code']}, {problem.title}"
+
+
+_YES = {
+    "forwarded": "forwarded",
+    "answered": "answered: 204, by the gateway itself",
+    "unknown": "it depends on the credential",
+}
 
 
 def _rule(access: Fields) -> str:

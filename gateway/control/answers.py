@@ -74,6 +74,7 @@ def frame(log: Log, request_id: RequestId) -> Middleware:
         # An account's data in a shared cache is a leak, and so is a body that a browser takes for a script.
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers.setdefault("Referrer-Policy", "no-referrer")
         return response
 
     return framed

@@ -13,6 +13,7 @@ from gateway.routes.model import Route
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
 from gateway.wire.reader import BadAnswer
+from gateway.wire.rules import Rules
 from gateway.wire.trace import Trace
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Answering:
         self.lane: Lane = generation.unmatched
         self.route: Route | None = None
         self.aim: Aim | None = None
-        self.lines = b""
+        self.lines = generation.lines
         self.permit: Permit | None = None
         self.refused: Refused | None = None
         self.reason: str | None = None
@@ -120,6 +121,11 @@ class Answering:
     def _idle(self) -> float:
         assert self.permit is not None
         return self.permit.route.timeouts.idle
+
+    @property
+    def _answer_rules(self) -> Rules | None:
+        assert self.permit is not None
+        return self.permit.route.answer_rules
 
     def wait_idle(self) -> None:
         """The client takes the answer, slowly."""
@@ -167,7 +173,8 @@ class Answering:
         request = self.request
         # an answer before the end of the request ends the connection; after an upgrade frames may be on their way
         keep = request.keep_alive and self.received and not request.websocket and not self.client.edge.draining
-        head, self._framing, self._keep = finish(connection, request, keep, self.request_id, self.lines)
+        rules = self._answer_rules
+        head, self._framing, self._keep = finish(connection, request, keep, self.request_id, self.lines, rules)
         return head
 
     def on_switched(self, early: bytes) -> None:
@@ -177,7 +184,7 @@ class Answering:
         self.status = connection.status
         self.answered_at = client.edge.monotonic()
         self._begun = True
-        client.transport.write(switching(connection, self.request_id, self.lines))
+        client.transport.write(switching(connection, self.request_id, self.lines, self._answer_rules))
         tunnel = Tunnel(client, connection, self)
         client.tunnel = connection.pipe = tunnel
         connection.holder = None
@@ -224,7 +231,7 @@ class Answering:
             if not self.request.websocket or connection.upgrade != b"websocket":
                 raise BadAnswer("it switches to a protocol that was not asked for")
         elif connection.status != 100 and self.request.minor:  # 100 is the gateway's own to send
-            self.client.transport.write(informational(connection))
+            self.client.transport.write(informational(connection, self._answer_rules))
 
     def _frame(self, connection: UpstreamConnection, out: list[bytes]) -> None:
         pieces, connection.pieces = connection.pieces, []

@@ -46,7 +46,8 @@ def refusal(
     lines = [
         b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n"
         % (status, _PHRASES[status], _TYPES[form], len(content)),
-        b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nx-mycelium-request-id: ",
+        b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n",
+        b"x-mycelium-request-id: ",
         request_id,
         b"\r\n",
         own,
@@ -78,6 +79,20 @@ def status_of(fault: GatewayError, lane: Lane) -> int:
     if lane.adapter is not None and lane.adapter.few and status != 401:
         return 403
     return status
+
+
+def permitted(lines: bytes, request: Request, request_id: bytes, keep_alive: bool) -> bytes:
+    """To a browser's preflight: yes. lines: whole field lines that say to what."""
+    return b"".join(
+        (
+            b"HTTP/1.1 204 No Content\r\n",
+            b"" if keep_alive and request.minor else _KEPT[keep_alive],
+            lines,
+            b"x-mycelium-request-id: ",
+            request_id,
+            b"\r\n\r\n",
+        )
+    )
 
 
 def granted(injected: Injected, request: Request, request_id: bytes, trace: bytes, keep_alive: bool) -> bytes:

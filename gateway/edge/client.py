@@ -212,7 +212,7 @@ class Client(Intake):
         lane = self.generation.asked.get(self._url)
         if lane is None or lane.adapter is None or not lane.adapter.peers.believes(self.address):
             lane = self.generation.unmatched
-        answer = answers.refusal(fault, lane, None, request_id, False)
+        answer = answers.refusal(fault, lane, None, request_id, False, own=self.generation.lines)
         self.transport.write(answer)
         self.edge.observe_unread(self, fault, request_id)
         self.linger()

@@ -13,7 +13,8 @@ from gateway.edge.generation import Adapter
 from gateway.edge.pool import Endpoint, Upstream
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, RequestRejected
-from gateway.pipeline import Admitted, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.pipeline import Admitted, Crossing, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.wire.cors import VARY_PREFLIGHT, CrossOrigin
 from gateway.wire.original import read_original
 
 IN_HAND: Final = 64 * 1024  # bytes of a body that may wait for the upstream's connection
@@ -28,6 +29,11 @@ class Exchange(Answering):
     def start(self, now: float) -> None:
         """now: seconds since the epoch."""
         generation, client = self.generation, self.client
+        if generation.pipeline.shares and self.request.method == b"OPTIONS":
+            answer = generation.pipeline.preflight(self.request)
+            if answer is not None:
+                self._preflighted(answer)
+                return
         route = generation.pipeline.route(self.request, client.memo)
         self.routed_at = client.edge.monotonic()
         if isinstance(route, Refused):
@@ -35,6 +41,9 @@ class Exchange(Answering):
             return
         self.route = route
         self.lane = generation.lanes[route]
+        if route.cross_origin is not None and self._shut_out(route.cross_origin):
+            self._refused(Refused(RequestRejected("origin_refused"), route))
+            return
         outcome = generation.pipeline.judge(route, self.request, client.memo, now)
         if isinstance(outcome, Admitted):
             self._admitted(outcome)
@@ -44,6 +53,28 @@ class Exchange(Answering):
             self.waited = True
             self.client.wait_nothing()  # the store and the issuers' keys have bounds of their own
             self._task = self.client.loop.create_task(self._settle(outcome, now))
+
+    def _preflighted(self, answer: Crossing | Refused) -> None:
+        """A browser asks whether a page may send a request: no upstream and no login hears of it."""
+        assert answer.route is not None
+        self.route = answer.route
+        self.lane = self.generation.lanes[answer.route]
+        self.routed_at = self.client.edge.monotonic()
+        self.lines += VARY_PREFLIGHT
+        if isinstance(answer, Refused):
+            self._refused(answer)
+            return
+        self.status = 204
+        keep = self.request.keep_alive and self.received and not self.client.edge.draining
+        lines = self.lines + answer.lines
+        self.client.transport.write(answers.permitted(lines, self.request, self.request_id, keep))
+        self._end(keep)
+
+    def _shut_out(self, cross_origin: CrossOrigin) -> bool:
+        """Whatever the answer will be, and whosever: the page that asked may read it, or may not."""
+        if cross_origin.cors is not None:
+            self.lines += cross_origin.cors.lines(self.request)
+        return cross_origin.shuts_out(self.request)
 
     def take(self, data: bytes) -> None:
         """A part of the body has come."""

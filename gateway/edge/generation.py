@@ -74,7 +74,7 @@ class Generation:
     """connection_string: lower-case name of the header. scheme: b"http" or b"https", of the listener.
 
     secret: lower-case beginnings of paths that go on with a secret, whatever takes the request. asked: the lanes of the
-    data planes that ask, by the path that they ask at.
+    data planes that ask, by the path that they ask at. lines: whole field lines of every answer, whosever it is.
     """
 
     pipeline: Pipeline
@@ -89,3 +89,4 @@ class Generation:
     secret: tuple[bytes, ...] = ()
     asked: dict[bytes, Lane] = field(default_factory=dict)
     traces: Traces = field(default_factory=Traces)
+    lines: bytes = b""

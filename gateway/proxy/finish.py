@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.wire.message import Request
 from gateway.wire.reader import ResponseReader
+from gateway.wire.rules import Rules
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _BODILESS: Final = frozenset((204, 304))
@@ -25,12 +26,17 @@ _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # fo
 
 
 def finish(
-    response: ResponseReader, request: Request, keep_alive: bool, request_id: bytes, lines: bytes = b""
+    response: ResponseReader,
+    request: Request,
+    keep_alive: bool,
+    request_id: bytes,
+    lines: bytes = b"",
+    rules: Rules | None = None,
 ) -> tuple[bytes, Framing, bool]:
     """The head, how the body goes, and whether the connection lives on.
 
     keep_alive: whether the gateway is willing to; the answer may say no where only closing can end the body. lines:
-    whole field lines of the gateway's own.
+    whole field lines of the gateway's own, which no rule of the route's touches.
     """
     status, length = response.status, response.length
     if request.method == b"HEAD" or status in _BODILESS:
@@ -48,7 +54,7 @@ def finish(
     head = b"".join(
         (
             _status_line(status, response.reason),
-            *response.fields,
+            *(response.fields if rules is None else rules.apply(response.fields)),
             line,
             lines,
             b"x-mycelium-request-id: ",
@@ -65,17 +71,18 @@ def _status_line(status: int, reason: bytes) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, b"" if _CONTROL(reason) else reason)
 
 
-def informational(response: ResponseReader) -> bytes:
+def informational(response: ResponseReader, rules: Rules | None = None) -> bytes:
     """A 1xx head (RFC 9110 section 15.2), as it goes on to an HTTP/1.1 client."""
-    return b"".join((_status_line(response.status, response.reason), *response.fields, b"\r\n"))
+    fields = response.fields if rules is None else rules.remove(response.fields)
+    return b"".join((_status_line(response.status, response.reason), *fields, b"\r\n"))
 
 
-def switching(response: ResponseReader, request_id: bytes, lines: bytes = b"") -> bytes:
-    """The 101 that turns the connection into a tunnel. lines: as in `finish`."""
+def switching(response: ResponseReader, request_id: bytes, lines: bytes = b"", rules: Rules | None = None) -> bytes:
+    """The 101 that turns the connection into a tunnel. lines, rules: as in `finish`."""
     return b"".join(
         (
             b"HTTP/1.1 101 Switching Protocols\r\n",
-            *response.fields,
+            *(response.fields if rules is None else rules.apply(response.fields)),
             lines,
             b"connection: upgrade\r\nupgrade: websocket\r\nx-mycelium-request-id: ",
             request_id,

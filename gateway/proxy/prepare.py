@@ -1,7 +1,8 @@
 """The head of the upstream's request: the client's fields less what is reserved, then ours, then the aim.
 
 The reader has kept reserved, hop-by-hop and credential fields out of `request.fields` already. What `Connection` lists
-goes first, and identity is put in last, so that no client can have the gateway's own fields removed (S-7).
+goes first, then the route's rules are applied, and identity is put in last: neither a client nor a rule can have the
+gateway's own fields removed (S-7).
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ def prepare(
         fields = without(fields, listed)
     # beside a connection string nobody has verified it
     if route.forward_authorization and request.authorization is not None and request.connection_string is None:
-        fields = [*fields, b"authorization: ", request.authorization, b"\r\n"]
+        fields = [*fields, b"authorization", b": ", request.authorization, b"\r\n"]
+    if route.request_rules is not None:
+        fields = route.request_rules.apply(fields)
     return b"".join(
         (
             request.method,

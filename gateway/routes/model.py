@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from gateway.wire.cors import CrossOrigin
+from gateway.wire.rules import Rules
+
 
 class AccessKind(Enum):
     PUBLIC = "public"  # anybody; credentials are ignored and stripped; never a profile
@@ -45,7 +48,8 @@ class Route:
 
     upstream: its name. strip_prefix: whole segments, `/orders`. allow_encoded: spellings such as `%2F` (upper case)
     or `;` that this route takes as they are. errors: `problem` or a dialect's name. body_limit: bytes or None.
-    builtin: served by our own application, with that upstream's header rules.
+    builtin: served by our own application, with that upstream's header rules. cross_origin: what pages of other origins
+    may. request_rules, answer_rules: what is changed in the headers of what goes to the upstream and comes from it.
     """
 
     path: str
@@ -61,3 +65,6 @@ class Route:
     timeouts: Timeouts = Timeouts()
     body_limit: int | None = None
     builtin: bool = False
+    cross_origin: CrossOrigin | None = None
+    request_rules: Rules | None = None
+    answer_rules: Rules | None = None

@@ -35,6 +35,9 @@ def findings(data: Data) -> Iterator[Finding]:
     yield from _workers(data)
     yield from _state(data)
     yield from _headers(data)
+    yield from _hsts(data)
+    for at, route in _listed(data.get("routes")):
+        yield from _header_rules(data, ("routes", at), _mapping(route))
 
 
 def _mapping(value: object) -> Data:
@@ -129,6 +132,57 @@ def _headers(data: Data) -> Iterator[Finding]:
             yield Finding(
                 path, "wrong_value", f"{quoted(name)} is read by some servers as the connection string's header"
             )
+
+
+def _hsts(data: Data) -> Iterator[Finding]:
+    """RFC 6797 section 7.2: never over plain TCP. Where another proxy ends TLS, it is that one's to say."""
+    listen = _mapping(data.get("listen"))
+    if _mapping(listen.get("security_headers")).get("hsts", "off") != "off" and "tls" not in listen:
+        path = ("listen", "security_headers", "hsts")
+        yield Finding(path, "wrong_value", "only a listener with tls: may say this")
+
+
+def _header_rules(data: Data, at: Path, route: Data) -> Iterator[Finding]:
+    """A name has one rule, and none where another key decides."""
+    for direction in ("request", "response"):
+        said = _mapping(_mapping(route.get("headers")).get(direction))
+        first: dict[str, Path] = {}
+        for place, name in _named(said):
+            path = (*at, "headers", direction, *place)
+            if name in first:
+                yield Finding(path, "duplicate_name", f"{quoted(name)} has two rules", first[name])
+            first.setdefault(name, path)
+            why = _taken(data, route, direction, name, _mapping(said.get("set")))
+            if why:
+                yield Finding(path, "wrong_value", f"{quoted(name)}: {why}")
+
+
+def _named(said: Data) -> Iterator[tuple[Path, str]]:
+    for kind in ("set", "add"):
+        for name in _mapping(said.get(kind)):
+            yield (kind, name), normalised(str(name))
+    for at, name in _listed(said.get("remove")):
+        if isinstance(name, str):
+            yield ("remove", at), normalised(name)
+
+
+def _taken(data: Data, route: Data, direction: str, name: str, given: Data) -> str:
+    """Why there can be no rule for this name; "" if there can. given: what is set."""
+    if direction == "request":
+        header = _mapping(data.get("connection_strings")).get("header", "x-mycelium-connection-string")
+        if isinstance(header, str) and name == header.lower():
+            return "the gateway takes it off, and no upstream gets it"
+        if name == "authorization" and _mapping(route.get("forward")).get("authorization") is True:
+            return "forward: sends the client's on; one of the two"
+        if name == "authorization" and any(
+            isinstance(value, str) for key, value in given.items() if normalised(str(key)) == name
+        ):
+            return "a credential is never in this file; write { env: NAME } or { file: path }"
+        return ""
+    if name.startswith("access-control-") and "cors" in route:
+        return "cors: takes the upstream's away as it is"
+    hsts = _mapping(_mapping(data.get("listen")).get("security_headers")).get("hsts", "off")
+    return "listen.security_headers.hsts says it" if name == "strict-transport-security" and hsts != "off" else ""
 
 
 def _same(odd: str, header: str) -> bool:

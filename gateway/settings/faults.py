@@ -13,11 +13,13 @@ _NAMES = 1000  # names that a misspelt one is compared with: 3 us each
 _READABLE = 4096  # of a longer line nothing is shown: the patterns below would take long over it
 _SHOWN = 160  # characters of a source line: what a terminal shows without wrapping twice
 # Keys that hold secrets, also misspelt. `tokens` and `secrets` are sections: only a bare value is masked there.
-_GUARDED = r"""[\w.-]{0,64}(?:token|secret|passw|master)[\w.-]{0,64}["']?"""
+_GUARDED = r"""[\w.-]{0,64}(?:token|secret|passw|master|api-?key)[\w.-]{0,64}["']?"""
 _HOLDS_SECRET = rf"""{_GUARDED}(?<!tokens)(?<!secrets)(?<!s["'])"""
 _REFERENCE = r"\{\s*(?:env|file)\s*:[^,{}]*\}"
 _SECRET = re.compile(rf"({_GUARDED}(?:\s*[:=]\s*|\s+))(?![\s{{:=])([^,}}]*)", re.IGNORECASE)  # a colon may be forgotten
 _BRACED = re.compile(rf"({_HOLDS_SECRET}\s*:\s*)(?!{_REFERENCE})(\{{.*)", re.IGNORECASE)
+# `forward: { authorization: true }` is no secret
+_CREDENTIAL = re.compile(r"""(\bauthorization["']?\s*:(?!\s*(?:\{|true\b|false\b))\s*)([^,}]*)""", re.IGNORECASE)
 _BELOW = r"\s*:\s*(?:[|>][-+0-9]*)?\s*(?:#.*)?$"
 _BELOW_SECTION = re.compile(_GUARDED + _BELOW, re.IGNORECASE)
 _BELOW_SECRET = re.compile(_HOLDS_SECRET + _BELOW, re.IGNORECASE)
@@ -46,7 +48,7 @@ class Source:
             return ""
         if _is_secret_below(above, text):
             return re.sub(r"\S", "*", text)
-        for pattern in (_BRACED, _SECRET, _USERINFO, _SMTP_USERINFO):
+        for pattern in (_BRACED, _SECRET, _CREDENTIAL, _USERINFO, _SMTP_USERINFO):
             text = pattern.sub(_stars, text)
         return text
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo
 from pydantic import WithJsonSchema as Schema
 
-from gateway.settings import state_url, values
+from gateway.settings import header_names, state_url, values
 from gateway.settings.faults import quoted, suggestion
 from gateway.settings.secrets import Secret, SecretAbsent, Sources, from_env, from_file
 from gateway.settings.store_url import store_url
@@ -99,6 +99,15 @@ StateUrl = Annotated[
     _text(state_url.state_url),
     _string(r"^(memory$|rediss?(\+sentinel|\+cluster)?://|unix:///)", "memory", "redis://127.0.0.1:6379"),
 ]
+HeaderToken = Annotated[str, _text(header_names.token), _string(None, "content-type")]
+SetHeader = Annotated[str, _text(header_names.set_in_request), _string(None, "x-api-key")]
+RequestHeader = Annotated[str, _text(header_names.changed_in_request), _string(None, "accept-encoding")]
+AnswerHeader = Annotated[str, _text(header_names.changed_in_answer), _string(None, "cache-control")]
+RemovedHeader = Annotated[str, _text(header_names.removed_from_answer), _string(None, "server")]
+HeaderValue = Annotated[str, _text(header_names.header_value), _string()]
+Hsts = Annotated[float, _text(header_names.hsts), _string(f"{values.DURATION_PATTERN}|^off$", "off", "365d")]
+Origin = Annotated[str, _text(header_names.origin), _string(None, "https://app.example.org", "https://*.example.org")]
+PageOrigin = Annotated[str, _text(header_names.page_origin), _string(None, "https://app.example.org")]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -202,6 +211,18 @@ def _unnamed(default: Secret, sources: Sources | None) -> Secret:
         raise Unfit("secret_missing", str(error)) from error
 
 
+def _secret_or_value(value: object, info: ValidationInfo) -> Secret | str:
+    """Of a header: what a secret holds must be fit for one, too, and is not told when it is not."""
+    if isinstance(value, str):
+        return header_names.header_value(value)
+    if not isinstance(value, dict):
+        raise Unfit("wrong_type", f"{_TEXT_WANTED}; a secret is {{ env: NAME }} or {{ file: path }}")
+    secret = _secret(value, info)
+    if secret.is_set:
+        header_names.header_value(secret.get_secret_value())
+    return secret
+
+
 _REFERENCE = {
     "oneOf": [
         {"type": "object", "properties": {kind: {"type": "string"}}, "required": [kind], "additionalProperties": False}
@@ -209,6 +230,9 @@ _REFERENCE = {
     ]
 }
 SecretReference = Annotated[Secret, PlainValidator(_secret), Schema(_REFERENCE)]
+SecretOrValue = Annotated[
+    Secret | str, PlainValidator(_secret_or_value), Schema({"oneOf": [{"type": "string"}, *_REFERENCE["oneOf"]]})
+]
 
 
 def placed(default: str, description: str) -> Any:

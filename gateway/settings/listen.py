@@ -18,6 +18,7 @@ from gateway.settings.fields import (
     sizes,
     written,
 )
+from gateway.settings.headers import ListenSecurityHeaders
 
 
 class ServerTls(Model):
@@ -61,3 +62,6 @@ class Listen(Model):
     )
     limits: Limits = Field(EMPTY, validate_default=True, description="Sizes beyond which a request is refused.")
     timeouts: Timeouts = Field(EMPTY, validate_default=True, description="How long clients may take.")
+    security_headers: ListenSecurityHeaders = Field(
+        EMPTY, validate_default=True, description="What every answer tells browsers."
+    )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.settings import values
+from gateway.settings.cors import LoginCors
 from gateway.settings.fields import EMPTY, Duration, Model, PathPrefix, Text, durations, one_of, written
 
 
@@ -52,3 +53,4 @@ class Login(Model):
     mikrocloud: MikroCloud | None = Field(None, description="The MikroCloud login endpoints.")
     pipelit: Pipelit | None = Field(None, description="The Pipelit login endpoints.")
     navak: Navak | None = Field(None, description="The Navak login endpoints.")
+    cors: LoginCors | None = Field(None, description="Pages of other origins that may use these; none unless given.")

@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
 
 from gateway.settings import values
 from gateway.settings.access import AccessRule
+from gateway.settings.cors import LoginCors, WebSockets
 from gateway.settings.fields import (
     EMPTY,
     Duration,
@@ -21,6 +22,7 @@ from gateway.settings.fields import (
     sizes,
     written,
 )
+from gateway.settings.headers import Headers, SecurityHeaders
 from gateway.settings.template import literal_prefix, refused_spellings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # of a route that names none; HEAD goes with GET
@@ -60,6 +62,10 @@ class RouteLimits(Model):
     )
 
 
+class Cors(LoginCors):
+    methods: tuple[Method, ...] = Field((), description="Methods that they may use; the route's own unless given.")
+
+
 class Route(Model):
     path: PathTemplate = Field(description="Literal segments, {name} for one segment, /** at the end for the rest.")
     methods: tuple[Method, ...] = Field(
@@ -80,6 +86,12 @@ class Route(Model):
     )
     timeouts: RouteTimeouts = Field(EMPTY, validate_default=True, description="How long the upstream may take.")
     limits: RouteLimits = Field(EMPTY, validate_default=True, description="Sizes beyond which a request is refused.")
+    cors: Cors | None = Field(None, description="What pages of other origins may do here; nothing unless given.")
+    websocket: WebSockets | None = Field(None, description="Whose pages may open a WebSocket here; all unless given.")
+    headers: Headers = Field(EMPTY, validate_default=True, description="Headers that are set, added or removed.")
+    security_headers: SecurityHeaders | None = Field(
+        None, description="Headers for browsers that the upstream's answers lack; none are put in unless given."
+    )
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -98,6 +110,15 @@ class Route(Model):
         if len(set(methods)) != len(methods):
             raise ValueError("a method is listed twice")
         return tuple(method for method in methods if method != "HEAD")
+
+    @field_validator("cors")
+    @classmethod
+    def _methods_of_the_route(cls, cors: Cors | None, info: ValidationInfo) -> Cors | None:
+        own = info.data.get("methods", KNOWN_METHODS)
+        other = [method for method in (cors.methods if cors else ()) if method not in own and method != "HEAD"]
+        if other:
+            raise ValueError(f"this route does not answer {other[0]}; leave it out, or add it to the route's methods")
+        return cors
 
     @field_validator("strip_prefix")
     @classmethod

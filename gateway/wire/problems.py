@@ -58,6 +58,8 @@ PROBLEMS: dict[str, Problem] = {
     "scope_missing": Problem(403, "The credential lacks a scope"),
     "issuer_refused": Problem(403, "This issuer's tokens are not accepted on this route"),
     "mfa_not_proven": Problem(403, "This route needs a login with a second factor"),
+    "cors_refused": Problem(403, "Pages of other origins may not do that here"),
+    "origin_refused": Problem(403, "Pages of this origin may not open a WebSocket here"),
     # where to
     "no_route": Problem(404, "No route has this path"),
     "method_not_allowed": Problem(405, "The path has no route for this method"),

@@ -94,8 +94,8 @@ class Browser:
         return str(await self.evaluate("document.body.innerText"))
 
     async def evaluate(self, script: str) -> Any:
-        """The value of an expression in the page."""
-        found = await self._call("Runtime.evaluate", expression=script, returnByValue=True)
+        """The value of an expression in the page; of a promise, what it comes to."""
+        found = await self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 

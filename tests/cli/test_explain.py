@@ -22,12 +22,18 @@ routes:
     strip_prefix: /orders
     limits: { body: 10B }
   - { path: /mfa/**, upstream: orders, access: { kind: protected, mfa: required } }
+  - path: /ruled/**
+    upstream: orders
+    access: public
+    headers: { request: { set: { x-upstream: { file: key } , x-from: gateway }, remove: [cookie] } }
+    cors: { origins: [https://app.example] }
 """
 
 
 @pytest.fixture
 def shop(run: Run) -> Run:
     """The command line in a folder with routes."""
+    Path("key").write_text("hunter2")
     with Path("config.yaml").open("a") as config:
         config.write(ROUTES)
     return run
@@ -299,3 +305,45 @@ def test_a_question_that_is_refused_says_why(asked: Run, target: str, code: str)
     """With the reason that the log would have."""
     done = asked(*question(target))
     assert (done.exit_code, json.loads(done.output)["code"]) == (1, code)
+
+
+def test_headers_are_shown_as_the_rules_leave_them(shop: Run) -> None:
+    """But for the secret, whatever the name of its header."""
+    result = shop("explain", "GET", "/ruled/x", "-H", "X-From: me", "-H", "Cookie: a=b", "--json")
+    found = json.loads(result.stdout)
+    assert "hunter2" not in result.stdout
+    assert (sent(found)["x-upstream"], sent(found)["x-from"]) == ("(7 bytes)", "gateway")
+    assert found["stripped"] == ["x-from", "cookie"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        (None, "no page of another origin asks"),
+        ("https://app.example", "a page of this origin may read the answer"),
+        ("https://evil.example", "a page of this origin cannot read the answer"),
+    ],
+)
+def test_whether_a_page_may_read_the_answer_is_told(shop: Run, origin: str | None, said: str) -> None:
+    """A step of its own, where the route has cors."""
+    words = () if origin is None else ("-H", f"Origin: {origin}")
+    steps = {step["check"]: step["detail"] for step in told(shop, "GET", "/ruled/x", *words)["steps"]}
+    assert steps["cors"] == said
+
+
+@pytest.mark.parametrize(
+    ("origin", "decision", "code"),
+    [("https://app.example", "answered", None), ("https://evil.example", "refused", "cors_refused")],
+)
+def test_a_preflight_is_explained(shop: Run, origin: str, decision: str, code: str | None) -> None:
+    """It would be answered by the gateway itself, yes or no."""
+    words = ("-H", f"Origin: {origin}", "-H", "Access-Control-Request-Method: PUT")
+    found = told(shop, "OPTIONS", "/ruled/x", *words, code=0 if code is None else 1)
+    assert (found["decision"], found["code"], found["headers"]) == (decision, code, [])
+    assert [step["check"] for step in found["steps"]] == ["request", "route", "cors"]
+
+
+def test_a_preflight_is_explained_to_people(shop: Run) -> None:
+    """In the first line."""
+    words = ("-H", "Origin: https://app.example", "-H", "Access-Control-Request-Method: PUT")
+    assert shop("explain", "OPTIONS", "/ruled/x", *words).stdout.startswith("answered: 204, by the gateway itself\n")
