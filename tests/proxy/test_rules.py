@@ -28,6 +28,7 @@ OURS = {
     b"x-mycelium-assertion": b"signed",
 }
 FORWARDED = {b"x-forwarded-for": b"9.9.9.9", b"forwarded": b"for=9.9.9.9", b"x-forwarded-proto": b"https"}
+TRACE = {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 
 
 def lines(fields: Mapping[bytes, bytes]) -> bytes:
@@ -40,7 +41,9 @@ def sent(*client: bytes, said: Mapping[str, object], odd: tuple[str, ...] = ()) 
     route = Route("/**", frozenset(("GET",)), "u", Access(AccessKind.PUBLIC), request_rules=rules)
     head = b"\r\n".join((b"GET /x HTTP/1.1", b"Host: gateway.test", *client, b"", b""))
     request = read_request(head, *(name.encode() for name in odd))
-    raw = prepare(request, Permit(None, route, (), (), 0.0), lines(OURS), Aim(b"up:1"), lines(FORWARDED), ID)
+    raw = prepare(
+        request, Permit(None, route, (), (), 0.0), lines(OURS), Aim(b"up:1"), lines(FORWARDED), ID, lines(TRACE)
+    )
     assert raw.endswith(b"\r\n\r\n")
     assert raw.count(b"\r\n\r\n") == 1
     _, *found = raw[:-4].split(b"\r\n")
@@ -92,7 +95,7 @@ def test_without_rules_there_is_nothing_to_apply() -> None:
 
 NAME = st.one_of(
     st.text("abcxyz-_.~ABC", min_size=1, max_size=12),
-    st.sampled_from([name.decode() for name in (*OURS, *FORWARDED)]),
+    st.sampled_from([name.decode() for name in (*OURS, *FORWARDED, *TRACE)]),
     st.sampled_from(
         ["host", "authorization", "connection", "X_Mycelium_Profile", "x.mycelium.email", "x-gateway-peer"]
     ),
@@ -113,7 +116,9 @@ FORGED = b"forged"
 CLIENT = st.lists(
     st.sampled_from(
         [
-            *(name.title() + b": " + FORGED for name in (*OURS, *FORWARDED) if b"tenant" not in name),  # twice is a 400
+            *(
+                name.title() + b": " + FORGED for name in (*OURS, *FORWARDED, *TRACE) if b"tenant" not in name
+            ),  # twice is a 400
             b"Connection: x-mycelium-profile, x-forwarded-for, x-a",
             b"X-A: theirs",
             b"Cookie: a=b",
@@ -137,7 +142,7 @@ def test_whatever_the_rules_the_upstream_gets_what_the_gateway_says_once(
         assume(False)
     got = sent(*client, said=said)
     assert FORGED not in dict(got).values()
-    for name, value in {**OURS, **FORWARDED, b"host": b"gateway.test", b"x-mycelium-request-id": ID}.items():
+    for name, value in {**OURS, **FORWARDED, **TRACE, b"host": b"gateway.test", b"x-mycelium-request-id": ID}.items():
         assert values(got, name) == [value]
     reserved = {name for name, _ in got if fold(name).startswith(NAMESPACES)}
     assert reserved == {*OURS, b"x-mycelium-request-id"}
@@ -150,7 +155,7 @@ def test_a_rule_that_could_touch_what_the_gateway_says_cannot_be_configured(
     """The other side: one rule alone is refused at load, or is about a name that is the client's."""
     said: dict[str, object] = {kind: (name,) if kind == "remove" else {name: "rule"}}
     folded = fold(name.encode())
-    ours = folded in {*OURS, *FORWARDED, b"host"} or folded.startswith(NAMESPACES)
+    ours = folded in {*OURS, *FORWARDED, *TRACE, b"host"} or folded.startswith(NAMESPACES)
     try:
         RequestRules.model_validate(said)
     except ValidationError:
