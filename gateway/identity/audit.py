@@ -96,8 +96,8 @@ MAX_TEXT = 256  # characters of any text in a row
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """account_id: whom it is about. subject: id of what was made, changed or ended, as `KINDS` has it. reason: a code of
-    `wire.problems`, or why a grant ended. actor: "" for the one who acts (`acting`); else who has just proved to be it.
+    """account_id: whom it is about. subject: id of what was made, changed or ended, as `KINDS` has it. reason: a code
+    of `wire.problems`, or why a grant ended. actor: "" for who acts (`acting`); else who has just proved to be it.
 
     detail: small, and without a secret: no code, token, password, link, digest; no address or name of a person.
     """

@@ -2,6 +2,9 @@
 
 from gateway.clock import Clock
 from gateway.store.accounts import Accounts
+from gateway.store.audit import Audit, Scribe
+from gateway.store.audit_read import Trail
+from gateway.store.audit_seal import Seals
 from gateway.store.challenges import Challenges
 from gateway.store.database import Database
 from gateway.store.factors import Factors
@@ -17,6 +20,10 @@ from gateway.store.tenants import Roles, Tenants
 class Changes:
     def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
         self.database = database
+        database.scribe = Scribe(sealer, clock)
+        self.audit = Audit(database)
+        self.seals = Seals(database, sealer, clock)
+        self.trail = Trail(database, self.seals, sealer, clock)
         self.accounts = Accounts(self.database, sealer, clock)
         self.challenges = Challenges(self.database, sealer, clock)
         self.factors = Factors(self.database, sealer, clock)
