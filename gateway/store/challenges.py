@@ -156,7 +156,7 @@ class Challenges:
             change = update(grant_).where(mine).values(restricted=False, aal=2, amr=methods, expires_at=expires_at)
             if not await _moved(connection, change):
                 return False
-            detail = {"aal": 2, "amr": amr}
+            detail: Detail = {"aal": 2, "amr": amr}
             noted(connection, Event("login_succeeded", holder, grant_id, actor=account(holder), detail=detail))
             await revoked(connection, at, "grant", grant_id)  # nothing is revoked: every worker reads it anew
             return True
