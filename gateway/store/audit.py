@@ -12,7 +12,7 @@ from sqlalchemy import false, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
-from gateway.identity.audit import MAX_TEXT, Detail, Event, Scope, scope
+from gateway.identity.audit import MAX_TEXT, Detail, Event, Scope
 from gateway.store.chain import Chain, Entry
 from gateway.store.database import Database
 from gateway.store.notes import noted
@@ -30,12 +30,12 @@ class Scribe:
         self._chain = Chain(sealer.mac)
         self._clock = clock
 
-    async def write(self, connection: AsyncConnection, events: Sequence[Event], blank: bool) -> None:
+    async def write(self, connection: AsyncConnection, events: Sequence[tuple[Event, Scope]], blank: bool) -> None:
         """blank: the same work where there is nothing to tell (`notes.nothing_noted`)."""
         if events:
-            await connection.execute(insert(audit_event), [self._row(event, scope()) for event in events])
+            await connection.execute(insert(audit_event), [self._row(event, by) for event, by in events])
         elif blank:
-            row = self._row(Event("link_sent"), scope())
+            row = self._row(Event("link_sent"), Scope())
             none = select(*(literal(value) for value in row.values())).where(false())
             await connection.execute(insert(audit_event).from_select(list(row), none))
 
@@ -71,6 +71,12 @@ class Audit:
     async def record(self, event: Event) -> None:
         async with self._database.writing() as connection:
             noted(connection, event)
+
+    async def record_all(self, events: Sequence[tuple[Event, Scope]]) -> None:
+        """Of several, by whom each was."""
+        async with self._database.writing() as connection:
+            for event, by in events:
+                noted(connection, event, by)
 
 
 def _text(text: str, longest: int = MAX_TEXT) -> str:

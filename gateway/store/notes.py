@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.identity.audit import Event
+from gateway.identity.audit import Event, Scope, scope
 
 _NOTES = "gateway_audit"  # in the `info` of a connection
 
@@ -15,12 +15,12 @@ _NOTES = "gateway_audit"  # in the `info` of a connection
 class Writer(Protocol):
     """`store.audit.Scribe`."""
 
-    async def write(self, connection: AsyncConnection, events: list[Event], blank: bool) -> None: ...
+    async def write(self, connection: AsyncConnection, events: list[tuple[Event, Scope]], blank: bool) -> None: ...
 
 
 @dataclass(slots=True)
 class _Notes:
-    events: list[Event] = field(default_factory=list)
+    events: list[tuple[Event, Scope]] = field(default_factory=list)
     blank: bool = False
 
 
@@ -29,9 +29,9 @@ def begin(connection: AsyncConnection) -> None:
     connection.info[_NOTES] = _Notes()
 
 
-def noted(connection: AsyncConnection, event: Event) -> None:
-    """A row, with the commit of this transaction."""
-    connection.info[_NOTES].events.append(event)
+def noted(connection: AsyncConnection, event: Event, by: Scope | None = None) -> None:
+    """A row, with the commit of this transaction. by: None for who acts now."""
+    connection.info[_NOTES].events.append((event, scope() if by is None else by))
 
 
 def nothing_noted(connection: AsyncConnection) -> None:
