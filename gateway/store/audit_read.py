@@ -53,6 +53,7 @@ class Verdict:
 
 
 Progress = Callable[[int, int], None]  # rows walked more, of so many
+Place = tuple[int, str]  # number and link (hex) of a row, as `Anchor` is written
 
 
 class Trail:
@@ -82,8 +83,9 @@ class Trail:
         assert sealed is not None
         return sealed
 
-    async def verify(self, progress: Progress, known: tuple[int, str] | None = None) -> Verdict:
-        """known: number and link (hex) of a head that was written down elsewhere, which the trail must go through.
+    async def verify(self, progress: Progress, known: Place | None = None, since: Place | None = None) -> Verdict:
+        """known: a head that was written down elsewhere, which the trail must go through. since: one that was verified
+        before; only what came after it is walked.
 
         What waits is sealed first, if it can be. Raises DependencyFailed for a store that is away.
         """
@@ -93,15 +95,17 @@ class Trail:
             if isinstance(ends, Broken):
                 return Verdict(None, None, 0, waiting, None, ends)
             start, head = ends
-            walk, since, found = Walk(self._chain, start), None, None
+            if since is not None and start.seq <= since[0]:
+                start = Anchor("start", since[0], bytes.fromhex(since[1]), start.at)
+            walk, first, found = Walk(self._chain, start), None, None
             async for link in self._links(connection, start.seq):
-                since = link.entry.at if since is None else since
+                first = link.entry.at if first is None else first
                 found = walk.step(link) or _differs(link, known)
                 if found is not None:
                     break
                 progress(1, head.seq - start.seq)
             found = found or walk.end(head) or _unseen(known, start, head) or await self._set_aside(connection)
-            return Verdict(start, head, walk.seq - start.seq, waiting, since, found)
+            return Verdict(start, head, walk.seq - start.seq, waiting, first, found)
 
     async def _sealed(self) -> int:
         """How many rows wait all the same."""
@@ -168,20 +172,20 @@ def _where(wanted: Wanted) -> ColumnElement[bool]:
     return and_(*found)
 
 
-def _differs(link: Link, known: tuple[int, str] | None) -> Broken | None:
+def _differs(link: Link, known: Place | None) -> Broken | None:
     if known is None or link.seq != known[0] or link.mac.hex() == known[1]:
         return None
     return Broken(link.seq, "other_head")
 
 
-def _unseen(known: tuple[int, str] | None, start: Anchor, head: Anchor) -> Broken | None:
+def _unseen(known: Place | None, start: Anchor, head: Anchor) -> Broken | None:
     """A head that the trail does not reach. One that retention has removed is no fault."""
     if known is None or known[0] <= head.seq:
         return _differs_at(known, start)
     return Broken(head.seq + 1, "other_head")
 
 
-def _differs_at(known: tuple[int, str] | None, start: Anchor) -> Broken | None:
+def _differs_at(known: Place | None, start: Anchor) -> Broken | None:
     if known is None or known[0] != start.seq or start.mac.hex() == known[1]:
         return None
     return Broken(start.seq, "other_head")

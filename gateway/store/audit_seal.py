@@ -5,7 +5,6 @@ One seals at a time, under a lock that no login takes. A row waits for less than
 writes the database can remove it unseen, but neither change it nor make one: its tag is of its content already.
 """
 
-import hmac
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -119,8 +118,8 @@ class Seals:
         row = (await connection.execute(select(audit_anchor).where(audit_anchor.c.name == name))).first()
         if row is None:
             return None
-        found = Anchor(name, row.seq, row.mac, row.at)
-        if not hmac.compare_digest(self._chain.anchor_tag(found), row.tag):
+        found = Anchor.of(name, row)
+        if not self._chain.is_anchor(found, row.tag):
             raise DependencyFailed("store_unavailable", BROKEN.format(name))
         return found
 

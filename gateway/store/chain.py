@@ -101,6 +101,11 @@ class Anchor:
     mac: bytes
     at: float
 
+    @classmethod
+    def of(cls, name: AnchorName, row: Row[Any]) -> Self:
+        """A row of the table."""
+        return cls(name, row.seq, _bytes(row.mac), row.at)
+
     def __str__(self) -> str:
         """As people write it down, and `verify --head` reads it."""
         return f"{self.seq}:{self.mac.hex()}"
@@ -127,8 +132,11 @@ class Chain:
     def link(self, before: bytes, seq: int, tag: bytes) -> bytes:
         return self._mac("audit chain", before + seq.to_bytes(8) + tag)
 
+    def is_anchor(self, anchor: Anchor, tag: object) -> bool:
+        return hmac.compare_digest(self.anchor_tag(anchor), _bytes(tag))
+
     def anchor_tag(self, anchor: Anchor) -> bytes:
-        said = json.dumps((anchor.name, anchor.seq, anchor.mac.hex(), anchor.at), separators=(",", ":"))
+        said = json.dumps((anchor.name, anchor.seq, anchor.mac.hex(), anchor.at), separators=(",", ":"), default=repr)
         return self._mac("audit anchor", said.encode())
 
 
