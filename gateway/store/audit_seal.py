@@ -95,7 +95,7 @@ class Seals:
         link = Link.of(row)
         old = delete(audit_event).where(audit_event.c.seq > start.seq, audit_event.c.seq <= last)
         count = (await connection.execute(old)).rowcount
-        await self._put(connection, Anchor("start", last, link.mac, link.entry.at))
+        await self._put(connection, Anchor("start", last, link.mac, before))
         noted(connection, Event("trail_trimmed", detail={"first": start.seq + 1, "last": last}))
         return count
 

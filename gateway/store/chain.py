@@ -94,7 +94,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """seq, mac: of the row it stands for; 0 and GENESIS before the first."""
+    """seq, mac: of the row it stands for; 0 and GENESIS before the first. at: seconds since the epoch; of start: what
+    was written before it is gone."""
 
     name: AnchorName
     seq: int
