@@ -47,18 +47,19 @@ class Auditing:
         self._head: Anchor | None = None  # the last one seen
         self._rare = 0.0  # when the rare work is due; clock.monotonic
 
-    def start(self, store: Store, keep: Callable[[], float]) -> None:
+    def attach(self, store: Store, keep: Callable[[], float]) -> None:
         self._store, self._keep = store, keep
         self._rare = self._clock.monotonic() + self._clock.between(0.0, RARELY)  # not all workers at one instant
+
+    def start(self) -> None:
+        """On the running loop."""
         self._task = asyncio.create_task(self._run())
 
     async def aclose(self) -> None:
         """Writes and seals what is left."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         with suppress(DependencyFailed):  # the store is away: it was told
             await self._write_rest()
             await self._seal()
