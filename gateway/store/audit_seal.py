@@ -7,7 +7,7 @@ writes the database can remove it unseen, but neither change it nor make one: it
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
@@ -69,7 +69,7 @@ class Seals:
         changes: list[Values] = []
         for row in rows:
             # what retention removed could be put back; it is still ours, and no news
-            if not self._chain.is_ours(row.entry, row.tag) or row.entry.at < start.at:
+            if not self._chain.is_ours(row.entry, row.tag) or row.entry.at <= start.at:
                 changes.append({"row": row.id, "number": -row.id, "link": None})
                 continue
             seq, mac = seq + 1, self._chain.link(mac, seq + 1, row.tag)
@@ -92,10 +92,10 @@ class Seals:
         row = (await connection.execute(select(audit_event).where(audit_event.c.seq == last))).first()
         if last <= start.seq or row is None:
             return 0
-        link = Link.of(row)
-        old = delete(audit_event).where(audit_event.c.seq > start.seq, audit_event.c.seq <= last)
-        count = (await connection.execute(old)).rowcount
-        await self._put(connection, Anchor("start", last, link.mac, before))
+        old = and_(audit_event.c.seq > start.seq, audit_event.c.seq <= last)
+        newest = (await connection.execute(select(func.max(audit_event.c.at)).where(old))).scalar()
+        count = (await connection.execute(delete(audit_event).where(old))).rowcount
+        await self._put(connection, Anchor("start", last, Link.of(row).mac, max(start.at, newest or 0.0)))
         noted(connection, Event("trail_trimmed", detail={"first": start.seq + 1, "last": last}))
         return count
 

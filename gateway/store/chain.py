@@ -94,8 +94,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """seq, mac: of the row it stands for; 0 and GENESIS before the first. at: seconds since the epoch; of start: what
-    was written before it is gone."""
+    """seq, mac: of the row it stands for; 0 and GENESIS before the first. at: seconds since the epoch; of start: the
+    latest time in what is gone, which no row to come can have."""
 
     name: AnchorName
     seq: int

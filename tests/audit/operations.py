@@ -197,7 +197,8 @@ async def refusals_dropped(office: Office) -> object:
 
 async def trail_trimmed(office: Office) -> object:
     await office.store.changes().seals.seal()
-    return await office.store.changes().seals.trim(office.hand.at + 1)
+    office.hand.at += 1
+    return await office.store.changes().seals.trim(office.hand.at)
 
 
 CAUSES: Mapping[Kind, Operation] = {
