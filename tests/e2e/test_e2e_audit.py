@@ -26,7 +26,7 @@ ENVIRON |= {
 
 # What each document's reader does, and the trail has of it, under the API's name.
 LEFT = {
-    "mycelium": {"link_sent", "link_opened", "login_succeeded", "login_waits", "factor_begun", "factor_enrolled"},
+    "mycelium": {"link_sent", "login_succeeded", "login_waits", "factor_begun", "factor_enrolled"},
     "mployr": {
         "login_begun",
         "login_succeeded",
@@ -36,7 +36,15 @@ LEFT = {
         "factor_proved",
     },
     "mikrocloud": {"login_begun", "login_succeeded"},
-    "pipelit": {"setup_done", "login_succeeded", "factor_enrolled", "factor_proved", "api_key_issued", "grant_deleted"},
+    "pipelit": {
+        "setup_done",
+        "login_succeeded",
+        "factor_enrolled",
+        "factor_removed",
+        "recovery_code_used",
+        "api_key_issued",
+        "grant_revoked",
+    },
     "navak": {
         "registered",
         "approval_asked",
