@@ -72,6 +72,11 @@ class Auditing:
         except DependencyFailed as fault:
             self._log.error("the audit trail has no row of this", kind=event.kind, reason=fault.detail or fault.code)
 
+    async def migrated(self, revisions: tuple[str | None, str] | None) -> None:
+        """The revision before and after; None where no migration was asked for."""
+        if revisions is not None and revisions[0] != revisions[1]:
+            await self.record(migration(*revisions))
+
     async def work(self) -> None:
         """One look. Raises DependencyFailed."""
         batch = self.refusals.due()
@@ -128,3 +133,7 @@ class Auditing:
             await self._store.open_changes()
             gone = await self._store.changes().seals.trim(before)
             self._log.info("old rows left the audit trail", rows=gone)
+
+
+def migration(before: str | None, after: str) -> Event:
+    return Event("store_migrated", detail={"from": before, "to": after})

@@ -4,9 +4,9 @@ import asyncio
 
 import click
 
+from gateway.app.audit import migration
 from gateway.cli.shared import Fields, emit, opened, settings, shared
 from gateway.clock import Clock
-from gateway.identity.audit import Event
 from gateway.settings.model import Settings
 
 
@@ -17,8 +17,7 @@ async def prepare(found: Settings) -> Fields:
     before, after = await schema.migrate(found.store.url, found.store.secret)
     async with opened(found, Clock()) as session:
         if before != after:
-            event = Event("store_migrated", detail={"from": before, "to": after})
-            await session.store.changes().audit.record(event)
+            await session.store.changes().audit.record(migration(before, after))
         made = await session.keys.ensure(found.tokens.algorithm, mployr=found.login.mployr is not None)
     return {"from": before, "to": after, "keysMade": made}
 

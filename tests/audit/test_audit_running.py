@@ -173,6 +173,16 @@ async def test_a_trail_that_was_cut_back_is_told_to_the_log(people: People, tmp_
         assert [event for _, event, _ in log.errors] == ["the audit trail was cut back"]
 
 
+async def test_a_migration_at_a_start_is_told_once(people: People, tmp_path: Path) -> None:
+    """One that found nothing to do is none."""
+    async with opened(people, tmp_path) as (store, auditing, _hand):
+        await auditing.migrated(("0002", "0003"))
+        await auditing.migrated(("0003", "0003"))
+        await auditing.migrated(None)
+        [row] = await rows(store, "store_migrated")
+        assert row.detail == '{"from":"0002","to":"0003"}'
+
+
 async def test_a_store_that_is_away_stops_no_reload(people: People, tmp_path: Path) -> None:
     """The log has what the trail has not."""
     log = Kept()
