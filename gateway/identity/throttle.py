@@ -94,10 +94,8 @@ class Counters(Protocol):
 
 
 class Throttle:
-    """counters, meter: None keeps them in this process. meter: of calls; here, as a reload keeps it too.
-
-    refusals: told of every attempt that is turned away, or was in vain; None tells nobody.
-    """
+    """counters, meter: None keeps them in this process. meter: of calls; here, as a reload keeps it too. refusals: told
+    of every attempt that is turned away, or was in vain; None tells nobody."""
 
     def __init__(
         self,
@@ -143,8 +141,7 @@ class Throttle:
         counts = (*_places(origin), *own)
         with self.watching(kind, account_id):
             stamp = await self._reserve(counts, "too many attempts; wait before the next one", known)
-        vain = Event(kind, account_id, outcome="refused")
-        named = account if account_id is not None else ""
+        vain, named = Event(kind, account_id, outcome="refused"), account if account_id is not None else ""
         return Ticket(self._counters, counts, own, stamp, named, origin.network, vain, self._refusals)
 
     async def entered(self, origin: Origin, account_id: str) -> None:
