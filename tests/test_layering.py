@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         "login": "errors wire identity",
         "supervise": "errors clock ops",
         "control": "errors wire identity access login ops",
-        "store": "errors clock identity.model identity.ports identity.challenge identity.letters identity.arrivals",
+        "store": "errors clock identity.model identity.ports identity.challenge identity.letters identity.arrivals"
+        " identity.audit",
         "state": "errors clock identity.limits identity.meter identity.throttle access.jwks",
         "mail": "errors clock identity.model identity.ports identity.letters",
     }.items()

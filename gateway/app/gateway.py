@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.access.jwks import Documents, Jwks
 from gateway.app import compile
+from gateway.app.audit import Auditing
 from gateway.app.checks import compile_faults
 from gateway.app.core import Core, key_sources, make_jwks
 from gateway.app.cores import Cores
@@ -32,6 +33,7 @@ from gateway.control.fetch import HttpFetch
 from gateway.control.listener import Listener
 from gateway.edge.listener import Edge, bind
 from gateway.errors import DependencyFailed
+from gateway.identity.audit import Event, Kind
 from gateway.identity.keys import Keys
 from gateway.identity.model import Revocation
 from gateway.identity.passwords import Passwords
@@ -100,6 +102,7 @@ class Gateway:
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._cores = Cores(log, self._in_use, lambda used: self.upkeep.take(used))
+        self.auditing = Auditing(clock, log)
         self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
         self.metrics_registry = Metrics()
@@ -146,6 +149,9 @@ class Gateway:
         self.upkeep = Upkeep(self._store, self._cores.take_used, self._log, self._clock)
         self.upkeep.start()
         self._closers.push_async_callback(self.upkeep.aclose)
+        self.auditing.attach(self._store, lambda: self._settings.audit.keep)
+        self.auditing.start()
+        self._closers.push_async_callback(self.auditing.aclose)
         self.mails = Mails(self._store, lambda: self._settings, self._clock, self._log)
         self.mails.postman.start()
         self._closers.push_async_callback(self.mails.postman.aclose)
@@ -191,7 +197,8 @@ class Gateway:
         if shared is not None:
             self._closers.push_async_callback(shared.aclose)
         counters, meter = (shared.counters, shared.meter) if shared is not None else (None, None)
-        self._lasting = Lasting(Throttle(self._clock, counters, meter), Passwords(), Notified(), self._clock)
+        throttle = Throttle(self._clock, counters, meter, self.auditing.refusals)
+        self._lasting = Lasting(throttle, Passwords(), Notified(), self._clock)
         self._closers.callback(self._lasting.passwords.close)
 
     async def _ensure_keys(self, settings: model.Settings) -> None:
@@ -268,6 +275,7 @@ class Gateway:
                 outcome = "refused" if faults else "done"
             finally:
                 self.reloads[outcome] += 1
+            await self._recorded("configuration_reloaded", outcome == "done")
         for fault in faults:
             self._log.error("reload refused", place=f"{fault.file}:{fault.line}:{fault.column}", fault=fault.message)
         if not faults:
@@ -277,6 +285,10 @@ class Gateway:
     async def purge(self) -> None:
         """Every verified credential and our own keys. Nothing ends: what is live is verified anew."""
         self._revoked((Revocation(0, "keys", ""),))
+        await self._recorded("cache_purged", True)
+
+    async def _recorded(self, kind: Kind, done: bool) -> None:
+        await self.auditing.record(Event(kind, outcome="done" if done else "refused"))
 
     async def explain(self, question: Question) -> Mapping[str, object]:
         return await self.explaining.answer(question)

@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from gateway.cli.account import account
+from gateway.cli.audit import audit
 from gateway.cli.connection_string import connection_string
 from gateway.cli.grant import grant
 from gateway.cli.init import init
@@ -25,7 +26,7 @@ LAZY = {
     "schema": ("gateway.cli.check", "The JSON Schema of the configuration, for editors."),
     "serve": ("gateway.cli.start", "Run the gateway."),
 }
-COMMANDS = (account, connection_string, grant, init, keys, migrate, reload, role, tenant, token, upgrade)
+COMMANDS = (account, audit, connection_string, grant, init, keys, migrate, reload, role, tenant, token, upgrade)
 
 
 class Gateway(click.Group):

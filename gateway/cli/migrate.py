@@ -4,6 +4,7 @@ import asyncio
 
 import click
 
+from gateway.app.audit import migration
 from gateway.cli.progress import progress
 from gateway.cli.shared import Fields, emit, opened, settings, shared
 from gateway.clock import Clock
@@ -17,6 +18,8 @@ async def prepare(found: Settings, told: Told = silent) -> Fields:
 
     before, after = await schema.migrate(found.store.url, found.store.secret, told)
     async with opened(found, Clock()) as session:
+        if before != after:
+            await session.store.changes().audit.record(migration(before, after))
         made = await session.keys.ensure(found.tokens.algorithm, mployr=found.login.mployr is not None)
     return {"from": before, "to": after, "keysMade": made}
 

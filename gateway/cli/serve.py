@@ -52,10 +52,11 @@ async def run(
     raise_file_limit()
     log = application_log(sys.stderr, loaded.settings.log.level)
     adopt_standard_logging(log)
+    migrated: tuple[str | None, str] | None = None
     if migrate:
         from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
 
-        await migrate_store(loaded.settings.store.url, loaded.settings.store.secret)
+        migrated = await migrate_store(loaded.settings.store.url, loaded.settings.store.secret)
     notify = Notify(os.environ)
     watch = Watch(seen)
 
@@ -69,6 +70,7 @@ async def run(
     settle_heap()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
+        await gateway.auditing.migrated(migrated)
         hangup = Hangup(lambda: _reload(gateway, notify), log)
         stopped, hurried = _signals(hangup, log)
         log.info("serving", address=str(Address(*gateway.address)), admin=str(Address(*gateway.admin_address)))

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import os
+import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -16,6 +17,7 @@ from gateway.cli.check import config_path
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.accounts import Accounts
+from gateway.identity.audit import Scope, acting
 from gateway.identity.grants import Grants
 from gateway.identity.keys import Keys
 from gateway.settings.faults import SettingsInvalid, render
@@ -116,16 +118,28 @@ async def opened(found: Settings, clock: Clock) -> AsyncIterator[Session]:
     store = await open_store(found.store.url, key, clock, found.store.secret, previous)
     strings = found.connection_strings
     try:
-        yield Session(
-            settings=found,
-            store=store,
-            accounts=Accounts(store.accounts, store.tenants, store.roles, clock),
-            grants=Grants(store.grants, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime),
-            keys=Keys(store.keys, clock),
-            clock=clock,
-        )
+        with acting(Scope(f"cli:{os_user()}")):
+            yield Session(
+                settings=found,
+                store=store,
+                accounts=Accounts(store.accounts, store.tenants, store.roles, clock),
+                grants=Grants(store.grants, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime),
+                keys=Keys(store.keys, clock),
+                clock=clock,
+            )
     finally:
+        with suppress(DependencyFailed):  # what was done is done; `gateway audit verify` tells what is wrong
+            await store.seal_audit()
         await store.aclose()
+
+
+def os_user() -> str:
+    """By whom a command was given, as the system knows it: no variable, which anybody could set."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # in a container, say
+        return str(number)
 
 
 def keys_of(said: Secrets) -> tuple[bytes, bytes | None]:

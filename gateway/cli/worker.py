@@ -139,10 +139,11 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
     raise_file_limit()
     log = application_log(sys.stderr, settings.log.level, worker=part.number)
     adopt_standard_logging(log)
+    migrated: tuple[str | None, str] | None = None
     if part.migrate:
         from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
 
-        await migrate_store(settings.store.url, settings.store.secret)
+        migrated = await migrate_store(settings.store.url, settings.store.secret)
     listening = socket.socket(fileno=part.listening)
     gateway = Gateway(loaded, Clock(), log, desk.read, log.set_level, listening=listening, admin=False)
     del loaded
@@ -150,6 +151,7 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
     settle_heap()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
+        await gateway.auditing.migrated(migrated)
         desk.gateway = gateway
         loop.add_signal_handler(signal.SIGTERM, desk.stopped.set)  # from a service manager: to all of us at once
         channel.tell({"event": "ready", "address": str(Address(*gateway.address))})

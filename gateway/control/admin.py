@@ -18,6 +18,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.control.answers import BODY_LIMIT, answer, conceal_server, frame, read_bounded, template
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Scope, acting, asked_by
+from gateway.identity.origin import Origin
 from gateway.ops import metrics
 from gateway.ops.health import Readiness
 from gateway.ops.logs import Log
@@ -149,9 +151,16 @@ def _guard(access: Callable[[], AdminAccess]) -> Middleware:
         if needs is None or (needs == "loopback" and not _from_loopback(request)):
             _check_token(request, allowed.token)
         await read_bounded(request)
-        return await handler(request)
+        with acting(_scope(request)):
+            return await handler(request)
 
     return guarded
+
+
+def _scope(request: web.Request) -> Scope:
+    """Of the audit trail: whoever has the token; those without it change nothing."""
+    origin = Origin(request.remote or "", request.headers.get(hdrs.USER_AGENT, ""))
+    return asked_by(origin, "admin", "")
 
 
 def _check_host(request: web.Request, names: frozenset[str]) -> None:

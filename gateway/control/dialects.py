@@ -13,6 +13,7 @@ from aiohttp import hdrs, web
 from gateway.control.answers import read_bounded, template, trace_id
 from gateway.control.caller import Callers
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.identity.audit import account, acting, asked_by
 from gateway.identity.model import Principal
 from gateway.identity.origin import Origin
 from gateway.login.dialect import Call, Dialect, Endpoint, Reply
@@ -87,7 +88,10 @@ class _Served:
 
     async def _replied(self, request: web.Request, caller: Principal | None, data: bytes) -> Reply:
         await self._prepare()
-        return await self._endpoint.handler(self._call(request, caller, data))
+        call = self._call(request, caller, data)
+        credential = (caller.grant_id or "") if caller is not None else ""
+        with acting(asked_by(call.origin, _actor(caller), self._dialect.name, credential)):
+            return await self._endpoint.handler(call)
 
     def _call(self, request: web.Request, caller: Principal | None, data: bytes) -> Call:
         return Call(
@@ -179,6 +183,13 @@ def _origin(request: web.Request) -> Origin:
         direct=headers.get("x-gateway-direct") == "1",
         request_id=_request_id(request),
     )
+
+
+def _actor(caller: Principal | None) -> str:
+    """As the audit trail calls whoever asks."""
+    if caller is None:
+        return "anonymous"
+    return account(caller.account.id) if caller.account is not None else f"issuer:{caller.issuer}"
 
 
 def _request_id(request: web.Request) -> str:

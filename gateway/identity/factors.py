@@ -80,7 +80,7 @@ class Factors:
 
         Raises RequestRejected: "mfa_code_wrong", "too_many_attempts", "code_wrong" (no try is left).
         """
-        async with await self._throttle.guess(origin, account.id) as ticket:
+        async with await self._throttle.guess(origin, account.id, kind="factor_refused") as ticket:
             if not await spend():
                 raise RequestRejected("code_wrong", "Too many wrong codes. Log in again.")
             factor = Factor(self._clock.uuid4(), account.id, draft, active=True)
@@ -105,7 +105,7 @@ class Factors:
         Raises RequestRejected: "mfa_enabled", "mfa_not_enabled" (nothing is pending), "mfa_code_wrong",
         "too_many_attempts".
         """
-        async with await self._throttle.guess(origin, account.id) as ticket:
+        async with await self._throttle.guess(origin, account.id, kind="factor_refused") as ticket:
             held = await self._store.held(account.id)
             pending = held.pending
             if held.active is not None or pending is None or self._clock.now() >= pending.expires_at:
@@ -128,7 +128,7 @@ class Factors:
         spend: takes one of the tries of a login, once the limits let this one through. Raises RequestRejected:
         "mfa_not_enabled", "mfa_code_wrong", "too_many_attempts", "code_wrong" (no try is left).
         """
-        async with await self._throttle.guess(origin, account.id) as ticket:
+        async with await self._throttle.guess(origin, account.id, kind="factor_refused") as ticket:
             held = await self._store.held(account.id)
             if held.active is None:
                 await ticket.passed()  # nothing was guessed

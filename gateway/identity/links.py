@@ -59,7 +59,7 @@ class Links:
         as any vain attempt of their network.
         """
         account = session_account(principal)
-        async with await self._throttle.guess(origin, None) as ticket:
+        async with await self._throttle.guess(origin, None, kind="identity_refused") as ticket:
             # what is not ASCII is no token either way
             identity = await self._proof.external_identity(token.encode("ascii", "replace"), self._clock.now())
             await ticket.passed()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import addresses, codes
+from gateway.identity.audit import Kind
 from gateway.identity.challenge import TRIES, Challenge, ChallengeStore, Purpose
 from gateway.identity.codes import Pepper
 from gateway.identity.factors import Factors
@@ -89,7 +90,8 @@ class Logins:
 
     async def missed_link(self, origin: Origin) -> None:
         """Counts the opening of a link that is of no use, as any vain attempt. Raises "too_many_attempts"."""
-        await self._throttle.guess(origin, None)
+        async with await self._throttle.guess(origin, None):
+            self._throttle.refused("login_refused", "code_wrong")
 
     async def view_link(self, token: str) -> LinkView | None:
         """What its page shows. Changes nothing, as mail scanners open links too. None: it is of no use any more."""
@@ -116,7 +118,9 @@ class Logins:
     async def claim_code(self, typed: str, code: str, origin: Origin) -> Session:
         """By address and code. Raises RequestRejected: "invalid_value", "code_wrong", "too_many_attempts"."""
         challenge = await self._guessed("login", typed, code, origin)
-        return await self._entered(await self._claim(challenge, "email", origin), origin)
+        with self._throttle.watching("login_refused", challenge.account_id):
+            session = await self._claim(challenge, "email", origin)
+        return await self._entered(session, origin)
 
     # by password
 
@@ -171,7 +175,7 @@ class Logins:
 
     async def prove_password(self, account: Account, password: str, origin: Origin) -> None:
         """Of somebody who is logged in. Raises RequestRejected: "code_wrong", "too_many_attempts"."""
-        async with await self._throttle.guess(origin, account.id) as ticket:
+        async with await self._throttle.guess(origin, account.id, kind="password_refused") as ticket:
             if not await check_password(self._people, self._passwords, account, password):
                 raise RequestRejected("code_wrong", "The current password is wrong.")
             await ticket.passed()
@@ -269,7 +273,9 @@ class Logins:
         """The live challenge whose code this is. A try is spent before it is compared."""
         address = addresses.address(typed)
         account = await self._people.by_email(address.key)
-        async with await self._throttle.guess(origin, account.id if account else None, address.key) as ticket:
+        kind: Kind = "login_refused" if purpose == "login" else "reset_refused"
+        guess = self._throttle.guess(origin, account.id if account else None, address.key, kind=kind)
+        async with await guess as ticket:
             challenge = await self._challenges.by_address(purpose, address.key)
             digits = codes.digits(code)
             # the same calls for an address that nobody has
@@ -307,7 +313,7 @@ class Logins:
         await self._throttle.registration(origin)
         account = Account(self._clock.uuid4(), address, Owner(self._clock.uuid4(), address))
         try:
-            await self._people.add_account(account, key)
+            await self._people.add_account(account, key, provisioned=True)
         except RequestRejected:  # another claim was faster
             return await self._people.by_email(key)
         return account

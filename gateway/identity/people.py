@@ -23,8 +23,8 @@ class People(Protocol):
 
     async def account(self, account_id: str) -> Account: ...
 
-    async def add_account(self, account: Account, email_key: str) -> None:
-        """With its address as a proven one. May be "conflict": the address is taken."""
+    async def add_account(self, account: Account, email_key: str, *, provisioned: bool = False) -> None:
+        """With its address as a proven one. provisioned: by its own first login. May be "conflict": it is taken."""
 
     async def register(
         self, account: Account, username_key: str, session: Issue, phc: str | None = None, wish: Mailed | None = None

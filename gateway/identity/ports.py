@@ -3,7 +3,7 @@ when the store does not answer, and never answers "no" instead.
 
 Changes answer with what was done, and raise RequestRejected: "not_found" for an id that is not there, "conflict" for
 what is taken or not in the right state, "role_missing" for a role that is not held. A change of what a credential is
-worth writes its revocation row in the same transaction.
+worth writes its revocation row in the same transaction, and every change its row of the audit trail.
 
 Authentication drives a read on its caller's stack until it waits, and only then gives it a task of its own. So a call
 of Directory or Keyring waits once, if only for `sleep(0)`, before it takes hold of the running task (as timeouts do).

@@ -42,7 +42,8 @@ class Registrations:
             wish = self._emails.wish(account, address, platform, origin, needs_code=False)
         issue, entered = await self._core.steps.first(account, origin, self._form, platform=platform)
         # at once: a name without its session, or without its mail, would be taken for ever, by nobody
-        await self._core.people.register(account, key, issue, wish=wish)
+        with self._core.throttle.watching("registration_refused"):
+            await self._core.people.register(account, key, issue, wish=wish)
         if wish is not None:
             self._core.notices.posted()
         return entered

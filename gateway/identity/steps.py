@@ -154,7 +154,7 @@ class Steps:
         """The same, of this very account's login, and where a code is needed. None: of nobody's. Raises as `finish`."""
         challenge = await self._begun(token, form)
         if account is None or challenge.account_id != account.id or not challenge.needs_code:
-            raise RequestRejected("code_wrong")
+            raise self._useless(account)
         return await self._finish(challenge, code, origin, form)
 
     async def finish_here(self, account: Account | None, code: str, origin: Origin, form: Form) -> Entered:
@@ -162,7 +162,7 @@ class Steps:
         holder = NOBODY if account is None else account.id  # the same work for somebody who has begun none
         challenge = await self._challenges.begun_by(holder, form.dialect, origin.address, origin.agent)
         if challenge is None:
-            raise RequestRejected("code_wrong")
+            raise self._useless(account)
         return await self._finish(challenge, code, origin, form)
 
     async def handed(self, account: Account, origin: Origin, form: Form, *, platform: str = "") -> Entered:
@@ -199,8 +199,13 @@ class Steps:
     async def _begun(self, token: str, form: Form) -> Challenge:
         challenge = await self._challenges.by_client(client_digest(form.dialect, token))
         if challenge is None or challenge.dialect != form.dialect or not challenge.is_live(self._clock.now()):
-            raise RequestRejected("code_wrong")
+            raise self._useless(None)
         return challenge
+
+    def _useless(self, account: Account | None) -> RequestRejected:
+        """A second call that follows no first one."""
+        self._throttle.refused("login_refused", "code_wrong", None if account is None else account.id)
+        return RequestRejected("code_wrong")
 
     async def _holder(self, challenge: Challenge) -> Account:
         try:

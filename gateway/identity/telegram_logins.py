@@ -71,7 +71,7 @@ class TelegramLogins:
         Raises as `login` and `Links.link`.
         """
         account = session_account(principal)
-        async with await self._throttle.guess(origin, None) as ticket:
+        async with await self._throttle.guess(origin, None, kind="identity_refused") as ticket:
             identity = await self._identity(await self._bot(tenant_id), tenant_id, init_data)
             await ticket.passed()
         await self._links.attach(account, identity, "Telegram", origin)

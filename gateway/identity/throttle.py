@@ -8,14 +8,16 @@ not here, but with the challenge.
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import count as counting
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
+from gateway.identity.audit import Event, Kind, Refusals, Unrecorded
 from gateway.identity.limits import (
     ACCOUNT,
     FULL_WAIT,
@@ -92,14 +94,39 @@ class Counters(Protocol):
 
 
 class Throttle:
-    """counters, meter: None keeps them in this process. meter: of calls; here, as a reload keeps it too."""
+    """counters, meter: None keeps them in this process. meter: of calls; here, as a reload keeps it too. refusals: told
+    of every attempt that is turned away, or was in vain; None tells nobody."""
 
-    def __init__(self, clock: Clock, counters: Counters | None = None, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        counters: Counters | None = None,
+        meter: Meter | None = None,
+        refusals: Refusals | None = None,
+    ) -> None:
         self.meter: Meter = MemoryMeter(clock) if meter is None else meter
         self._counters = MemoryCounters(clock) if counters is None else counters
+        self._refusals: Refusals = Unrecorded() if refusals is None else refusals
 
-    async def guess(self, origin: Origin, account_id: str | None, handle: str = "") -> "Ticket":
+    def refused(self, kind: Kind, code: str, account_id: str | None = None) -> None:
+        """Tells the audit trail of what needs no ticket."""
+        self._refusals.refused(Event(kind, account_id, outcome="refused", reason=code))
+
+    @contextmanager
+    def watching(self, kind: Kind, account_id: str | None = None) -> Iterator[None]:
+        """The same of whatever is refused within."""
+        try:
+            yield
+        except RequestRejected as fault:
+            self.refused(kind, fault.code, account_id)
+            raise
+
+    async def guess(
+        self, origin: Origin, account_id: str | None, handle: str = "", *, kind: Kind = "login_refused"
+    ) -> "Ticket":
         """Reserves one attempt at a password or code; call it before anything is checked.
+
+        kind: what the audit trail calls a vain one.
 
         handle: what the caller named the account by (casefolded); counted by where there is no such account, so that
         both answer alike. Raises RequestRejected("too_many_attempts"), and then has counted nothing.
@@ -112,8 +139,10 @@ class Throttle:
         if account and not known:  # whoever fails elsewhere must not slow down the account's own people
             own += (Count(ACCOUNT, account),)
         counts = (*_places(origin), *own)
-        stamp = await self._reserve(counts, "too many attempts; wait before the next one", known)
-        return Ticket(self._counters, counts, own, stamp, account if account_id is not None else "", origin.network)
+        with self.watching(kind, account_id):
+            stamp = await self._reserve(counts, "too many attempts; wait before the next one", known)
+        vain, named = Event(kind, account_id, outcome="refused"), account if account_id is not None else ""
+        return Ticket(self._counters, counts, own, stamp, named, origin.network, vain, self._refusals)
 
     async def entered(self, origin: Origin, account_id: str) -> None:
         """A whole login that needed no guess of this account's ticket: as `Ticket.succeeded`, without giving back."""
@@ -138,25 +167,30 @@ class Throttle:
         if origin.site:
             counts.append(Count(MAIL_SITE, origin.site))
         detail = "too many mails were asked for; wait before the next one"
-        stamp = await self._reserve(counts if known else [*counts, total], detail, known)
+        with self.watching("mail_refused", account_id):
+            stamp = await self._reserve(counts if known else [*counts, total], detail, known)
         if not sent:
+            self.refused("mail_refused", "no_account", account_id)
             await self._counters.give_back((total,), stamp)
 
     async def made(self, account_id: str) -> None:
         """Counts one thing that somebody who is logged in makes. Raises RequestRejected("too_many_attempts")."""
-        await self._reserve((Count(MADE, account_id),), "too many at once; wait before the next one", known=True)
+        with self.watching("issue_refused", account_id):
+            await self._reserve((Count(MADE, account_id),), "too many at once; wait before the next one", known=True)
 
     async def registration(self, origin: Origin) -> None:
         """Counts one registration. Raises RequestRejected("too_many_attempts")."""
         counts = [Count(REGISTRATION, origin.network)]
         if origin.site:
             counts.append(Count(REGISTRATION_SITE, origin.site))
-        await self._reserve(counts, "too many registrations; wait before the next one")
+        with self.watching("registration_refused"):
+            await self._reserve(counts, "too many registrations; wait before the next one")
 
     async def poll(self, client: bytes) -> None:
         """Counts one look at a login under way. client: digest of its token. Raises RequestRejected
         ("too_many_attempts")."""
-        await self._reserve((Count(POLL, client.hex()),), "too many polls; wait before the next one")
+        with self.watching("login_refused"):
+            await self._reserve((Count(POLL, client.hex()),), "too many polls; wait before the next one")
 
     async def _reserve(self, counts: Sequence[Count], detail: str, known: bool = False) -> int:
         found = await self._counters.reserve(counts, known)
@@ -178,6 +212,8 @@ class Ticket:
     _stamp: int
     _account: str
     _network: str
+    _vain: Event
+    _refusals: Refusals = field(repr=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -186,6 +222,8 @@ class Ticket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """A failure of ours is no guess: it is given back."""
+        if isinstance(error, RequestRejected):
+            self._refusals.refused(replace(self._vain, reason=error.code))
         if isinstance(error, DependencyFailed):
             await self.passed()
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway.settings import values
+from gateway.settings.audit import Audit
 from gateway.settings.decide import Decide
 from gateway.settings.fields import (
     EMPTY,
@@ -184,6 +185,7 @@ class Settings(Model):
     routes: tuple[Route, ...] = Field((), description="Which request goes where, and who may send it.")
     profile: Profile = Field(EMPTY, validate_default=True, description="The profile header.")
     log: Log = Field(EMPTY, validate_default=True, description="Logs.")
+    audit: Audit = Field(EMPTY, validate_default=True, description="The audit trail, in the store.")
     reload: Reload = Field(EMPTY, validate_default=True, description="How a new configuration is taken.")
     tracing: Tracing = Field(EMPTY, validate_default=True, description="Traces: which go on, and where spans are sent.")
 

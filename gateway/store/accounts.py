@@ -9,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Event, Kind
+from gateway.identity.audit import account as acting_account
 from gateway.identity.challenge import Mailed
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, AccountStatus, Issue, MfaPolicy, Owner, Password
 from gateway.store.database import Database, broken
 from gateway.store.grants import from_issue, revoke_others
 from gateway.store.locks import hold, hold_account
+from gateway.store.notes import noted
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
 from gateway.store.rows import changed, from_account, from_challenge, require_account, select_accounts, to_account
@@ -24,6 +27,12 @@ from gateway.store.tables import account, challenge, email, external_identity, g
 held_email = email.alias("held_email")  # any address of the account; `select_accounts` joins the primary one
 
 TAKEN = {"uq_account_username_key": "the username", "uq_email_key_verified": "the e-mail address"}
+STATUS_KINDS: dict[AccountStatus, Kind] = {
+    "active": "account_enabled",
+    "pending": "account_disabled",
+    "disabled": "account_disabled",
+    "deleted": "account_deleted",
+}
 _PEOPLE = select(account.c.id).where(account.c.kind == "human").limit(1)
 
 
@@ -34,13 +43,20 @@ class Accounts:
         self._clock = clock
 
     async def add_account(
-        self, value: Account, email_key: str, username_key: str | None = None, phc: str | None = None
+        self,
+        value: Account,
+        email_key: str,
+        username_key: str | None = None,
+        phc: str | None = None,
+        *,
+        provisioned: bool = False,
     ) -> None:
         at = self._clock.now()
         async with self._adding() as connection:
             await add_person(connection, value, username_key, phc, at)
             if value.owner.email:
                 await add_email(connection, value, email_key, at)
+            noted(connection, _created(value, "account_provisioned" if provisioned else "account_created", phc))
 
     async def register(
         self, value: Account, username_key: str, session: Issue, phc: str | None = None, wish: Mailed | None = None
@@ -48,10 +64,13 @@ class Accounts:
         async with self._adding() as connection:
             await add_person(connection, value, username_key, phc, self._clock.now())
             await connection.execute(insert(grant_).values(from_issue(session)))
+            actor = acting_account(value.id)
+            noted(connection, Event("registered", value.id, session.grant.id, actor=actor))
             if wish is not None:  # the account's first: there is no older one to end
                 row = from_challenge(wish.challenge, self._sealer) | {"link_hash": wish.link}
                 await connection.execute(insert(challenge).values(row))
                 await post(connection, self._sealer, self._clock, wish.letter)
+                noted(connection, Event("email_change_asked", value.id, actor=actor))
 
     async def has_people(self) -> bool:
         async with self._database.reading() as connection:
@@ -64,6 +83,7 @@ class Accounts:
             if (await connection.execute(_PEOPLE)).first() is not None:
                 return False
             await add_person(connection, value, username_key, phc, at)
+            noted(connection, _created(value, "setup_done", phc))
             return True
 
     async def account(self, account_id: str) -> Account:
@@ -107,6 +127,7 @@ class Accounts:
             await require_account(connection, account_id)
             await put_password(connection, account_id, phc, keep, at)
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, Event("password_changed", account_id))
 
     async def rehash(self, account_id: str, old: str, new: str) -> None:
         same = and_(password.c.account_id == account_id, password.c.phc == old)
@@ -117,11 +138,13 @@ class Accounts:
         at = self._clock.now()
         async with self._database.writing() as connection:
             await hold_account(connection, account_id)
-            if (await require_account(connection, account_id)).status == status:
+            before = (await require_account(connection, account_id)).status
+            if before == status:
                 return False
             change = update(account).where(account.c.id == account_id).values(status=status, updated_at=at)
             await connection.execute(change)
             await revoked(connection, at, "account", account_id)
+            noted(connection, Event(STATUS_KINDS[status], account_id, detail={"before": before}))
             return True
 
     async def set_mfa_policy(self, account_id: str, policy: MfaPolicy) -> bool:
@@ -131,6 +154,7 @@ class Accounts:
                 return False
             await connection.execute(update(account).where(account.c.id == account_id).values(mfa_policy=policy))
             await changed(connection, account_id)
+            noted(connection, Event("mfa_required" if policy == "required" else "mfa_not_required", account_id))
             return True
 
     async def provision(self, issuer: str, subject: str, address: str, name: str) -> None:
@@ -158,6 +182,7 @@ class Accounts:
                 await add_email(connection, value, email_key, at)
             link = {"id": self._clock.uuid4(), "account_id": value.id, "issuer": issuer, "subject": subject}
             await connection.execute(insert(external_identity).values(link | {"created_at": at}))
+            noted(connection, Event("account_provisioned", value.id, actor=f"issuer:{issuer}"))
 
     @asynccontextmanager
     async def _adding(self) -> AsyncIterator[AsyncConnection]:
@@ -171,6 +196,14 @@ class Accounts:
             if taken is None:
                 raise
             raise RequestRejected("conflict", f"{taken} is taken") from error
+
+
+def _created(value: Account, kind: Kind, phc: str | None) -> Event:
+    return Event(
+        kind,
+        value.id,
+        detail={"staff": value.is_staff, "manager": value.is_manager, "password": phc is not None},
+    )
 
 
 async def add_person(

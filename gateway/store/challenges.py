@@ -6,19 +6,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Detail, Event, Kind, account
 from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
-from gateway.identity.model import Confirmed, Issue
+from gateway.identity.model import Confirmed, Grant, Issue
 from gateway.store.accounts import put_email, put_password
 from gateway.store.database import Database, broken
 from gateway.store.factors import put_active
 from gateway.store.grants import end_sessions, from_issue, revoke_others
 from gateway.store.locks import hold, hold_account
+from gateway.store.notes import noted, nothing_noted
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
 from gateway.store.rows import from_challenge, is_live, overtaken, require_live, to_challenge
 from gateway.store.seal import Sealer
 from gateway.store.tables import challenge, grant_
+
+MAILED: dict[Purpose, Kind] = {
+    "login": "link_sent",
+    "step_up": "login_waits",
+    "reset_password": "reset_sent",
+    "approval": "approval_asked",
+    "new_email": "email_change_asked",
+}
+_WHOSE = (challenge.c.account_id, challenge.c.purpose)
 
 
 class Challenges:
@@ -39,6 +50,11 @@ class Challenges:
             row = from_challenge(value, self._sealer) | {"link_hash": link, "client_hash": client}
             await connection.execute(insert(challenge).values(row))
             await post(connection, self._sealer, self._clock, letter)
+            if letter is not None and letter.decoy:
+                nothing_noted(connection)
+            else:
+                kind: Kind = "login_begun" if letter is None else MAILED[value.purpose]
+                noted(connection, Event(kind, value.account_id, actor=_of(value.account_id) if letter is None else ""))
 
     async def by_link(self, link: bytes) -> Challenge | None:
         return await self._one(challenge.c.link_hash == link)
@@ -57,9 +73,13 @@ class Challenges:
         change = self._move(challenge_id).where(challenge.c.state != "approved")
         decision = {"state": "approved" if approved else "denied", "method": method, "decided_at": self._clock.now()}
         async with self._database.writing() as connection:
-            if not await _moved(connection, change.values(decision)):
+            row = (await connection.execute(change.values(decision).returning(*_WHOSE))).first()
+            if row is None:
                 return False
             await post(connection, self._sealer, self._clock, letter)
+            kind: Kind = "approval_granted" if approved else "approval_denied"
+            detail: Detail = {"asked": row.purpose, "method": method}
+            noted(connection, Event(kind, row.account_id, actor=_of(row.account_id), detail=detail))
             return True
 
     async def by_address(self, purpose: Purpose, address_key: str) -> Challenge | None:
@@ -73,7 +93,10 @@ class Challenges:
     async def show(self, challenge_id: str) -> bool:
         async with self._database.writing() as connection:
             unseen = self._move(challenge_id).where(challenge.c.state.in_(("open", "shown")))
-            return await _moved(connection, unseen.values(state="shown"))
+            row = (await connection.execute(unseen.values(state="shown").returning(*_WHOSE))).first()
+            if row is not None:
+                noted(connection, Event("link_opened", row.account_id))
+            return row is not None
 
     async def spend_try(self, challenge_id: str, spare: int = 0) -> bool:
         change = self._move(challenge_id).where(challenge.c.tries_left > spare)
@@ -95,6 +118,7 @@ class Challenges:
             await connection.execute(insert(grant_).values(from_issue(issue)))
             if step_up is not None:
                 await connection.execute(insert(challenge).values(from_challenge(step_up, self._sealer)))
+            noted(connection, entered(issue.grant))
             return True
 
     async def claim_enrolling(
@@ -112,6 +136,8 @@ class Challenges:
             await revoke_others(connection, account_id, None, "second factor enabled", at)
             await connection.execute(insert(grant_).values(from_issue(issue)))
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, Event("factor_enrolled", account_id, factor.factor.id, actor=account(account_id)))
+            noted(connection, entered(issue.grant))
             return True
 
     async def lift(self, challenge_id: str, grant_id: str, expires_at: float, amr: str) -> bool:
@@ -130,6 +156,8 @@ class Challenges:
             change = update(grant_).where(mine).values(restricted=False, aal=2, amr=methods, expires_at=expires_at)
             if not await _moved(connection, change):
                 return False
+            detail: Detail = {"aal": 2, "amr": amr}
+            noted(connection, Event("login_succeeded", holder, grant_id, actor=account(holder), detail=detail))
             await revoked(connection, at, "grant", grant_id)  # nothing is revoked: every worker reads it anew
             return True
 
@@ -141,6 +169,7 @@ class Challenges:
             await require_live(connection, account_id)
             await put_password(connection, account_id, phc, None, self._clock.now())
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, Event("password_reset", account_id, actor=account(account_id)))
             return True
 
     async def confirm_email(
@@ -157,6 +186,7 @@ class Challenges:
                     return False
                 await put_email(connection, account_id, address, key, at)
                 await post(connection, self._sealer, self._clock, letter)
+                noted(connection, Event("email_changed", account_id, actor=account(account_id)))
                 return True
         except IntegrityError as error:
             if broken(error) != "uq_email_key_verified":
@@ -185,3 +215,15 @@ class Challenges:
 async def _moved(connection: AsyncConnection, change: Update) -> bool:
     """Whether exactly one row was as the guard wanted it."""
     return (await connection.execute(change)).rowcount == 1
+
+
+def entered(grant: Grant) -> Event:
+    """A login's end, or its first half."""
+    kind: Kind = "login_waits" if grant.restricted else "login_succeeded"
+    detail: Detail = {"aal": grant.aal, "amr": " ".join(grant.amr)}
+    return Event(kind, grant.account_id, grant.id, actor=account(grant.account_id), detail=detail)
+
+
+def _of(account_id: str | None) -> str:
+    """Who has just proved to be this one; "" for nobody."""
+    return "" if account_id is None else account(account_id)

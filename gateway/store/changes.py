@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 from gateway.clock import Clock
 from gateway.store.accounts import Accounts
+from gateway.store.audit import Audit, Scribe
+from gateway.store.audit_read import Trail
+from gateway.store.audit_seal import Seals
 from gateway.store.challenges import Challenges
 from gateway.store.database import Database
 from gateway.store.factors import Factors
@@ -26,6 +29,10 @@ class Changes:
         self.database = database
         self._sealer = sealer
         self._clock = clock
+        database.scribe = Scribe(sealer, clock)
+        self.audit = Audit(database)
+        self.seals = Seals(database, sealer, clock)
+        self.trail = Trail(database, self.seals, sealer, clock)
         self.accounts = Accounts(self.database, sealer, clock)
         self.challenges = Challenges(self.database, sealer, clock)
         self.factors = Factors(self.database, sealer, clock)

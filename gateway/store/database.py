@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import DependencyFailed, RequestRejected
-from gateway.store import revocations
+from gateway.store import notes, revocations
 from gateway.store.outages import failed
 from gateway.store.tables import metadata
 
@@ -50,10 +50,11 @@ class Database:
         self._engine = engine
         self._ready = ready
         self._snapshot = snapshot
+        self.scribe: notes.Writer | None = None  # of the audit trail; None where there is none yet: in a migration
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction. What it revokes is told in its last statement (`store.revocations`).
+        """A transaction. What it did is told in its last statements (`store.audit`, `store.revocations`).
 
         On SQLite it holds the write lock from its start, so that what it read stays true until it commits. On
         PostgreSQL each statement sees what others have committed by then, and what must stay true is locked
@@ -64,7 +65,9 @@ class Database:
             async with self._engine.begin() as connection:
                 try:
                     revocations.begin(connection)
+                    notes.begin(connection)
                     yield connection
+                    await notes.write(connection, self.scribe)
                     await revocations.tell(connection)
                 except TimeoutError:
                     await connection.invalidate()  # nobody is there who could be asked to roll back

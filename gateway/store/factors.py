@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Event, account
 from gateway.identity.letters import Letter
 from gateway.identity.model import Confirmed, Enrolment, Factor
 from gateway.store.database import Database
 from gateway.store.grants import revoke_others
 from gateway.store.locks import hold_account
+from gateway.store.notes import noted
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
 from gateway.store.rows import Values, changed, require_account
@@ -44,6 +46,7 @@ class Factors:
             await connection.execute(delete(factor).where(mine, factor.c.state == "pending"))
             row = _row(self._sealer, value, self._clock.now()) | {"state": "pending", "expires_at": value.expires_at}
             await connection.execute(insert(factor).values(row))
+            noted(connection, Event("factor_begun", value.account_id, value.id))
 
     async def confirm(self, value: Factor, step: int, codes: list[bytes], keep: str, letter: Letter | None) -> bool:
         at = self._clock.now()
@@ -60,12 +63,17 @@ class Factors:
             await connection.execute(raised.values(aal=2, amr=grant_.c.amr + " otp"))
             await revoked(connection, at, "grant", keep)  # not ended: every worker reads anew what it proves
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, Event("factor_enrolled", value.account_id, value.id))
             return True
 
     async def accept(self, factor_id: str, step: int) -> bool:
         later = and_(factor.c.id == factor_id, factor.c.state == "active", factor.c.last_step < step)
         async with self._database.writing() as connection:
-            return (await connection.execute(update(factor).where(later).values(last_step=step))).rowcount == 1
+            change = update(factor).where(later).values(last_step=step).returning(factor.c.account_id)
+            holder = (await connection.execute(change)).scalar()
+            if holder is not None:
+                noted(connection, Event("factor_proved", holder, factor_id, actor=account(holder)))
+            return holder is not None
 
     async def use_recovery_code(self, account_id: str, mac: bytes, letter: Letter | None) -> bool:
         mine = and_(recovery_code.c.account_id == account_id, recovery_code.c.used_at.is_(None))
@@ -80,6 +88,7 @@ class Factors:
             if (await connection.execute(change.values(used_at=self._clock.now()))).rowcount != 1:
                 return False
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, Event("recovery_code_used", account_id, actor=account(account_id)))
             return True
 
     async def replace_recovery_codes(self, factor_id: str, codes: list[bytes], letter: Letter | None) -> bool:
@@ -93,6 +102,7 @@ class Factors:
                 return False
             await put_codes(connection, self._sealer, account_id, codes, self._clock.now())
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, Event("recovery_codes_replaced", account_id))
             return True
 
     async def remove(self, account_id: str, keep: str | None, letter: Letter | None) -> bool:
@@ -111,6 +121,7 @@ class Factors:
             if (await connection.execute(kept.values(aal=1, amr="pwd"))).rowcount:
                 await revoked(connection, at, "grant", keep or "")
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, Event("factor_removed", account_id, detail={"was_on": removed}))
             return removed
 
     def _is(self, stored: bytes, account_id: str, mac: bytes) -> bool:

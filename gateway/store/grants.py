@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Event, Kind
 from gateway.identity.letters import Letter
 from gateway.identity.model import Grant, GrantKind, HeldGrant, Issue
 from gateway.store.database import Database, broken
 from gateway.store.locks import hold, hold_account
+from gateway.store.notes import noted
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
 from gateway.store.rows import Values, from_grant, is_live, require_account, require_live, to_grant
@@ -31,6 +33,7 @@ class Grants:
             await hold_account(connection, issue.grant.account_id)
             await require_live(connection, issue.grant.account_id)
             await connection.execute(insert(grant_).values(from_issue(issue)))
+            noted(connection, issued(issue.grant))
 
     async def add_connection(self, issue: Issue, letter: Letter | None = None) -> bool:
         grant = issue.grant
@@ -49,6 +52,7 @@ class Grants:
                     raise
                 return False
             await post(connection, self._sealer, self._clock, letter)
+            noted(connection, issued(grant))
             return True
 
     async def free_expiry(self, grant: Grant, within: int) -> float | None:
@@ -71,12 +75,14 @@ class Grants:
         at = self._clock.now()
         async with self._database.writing() as connection:
             mine = grant_.c.id == grant_id
-            if (await connection.execute(select(grant_.c.id).where(mine))).first() is None:
+            holder = (await connection.execute(select(grant_.c.account_id).where(mine))).scalar()
+            if holder is None:
                 raise RequestRejected("not_found", f"there is no grant {grant_id}")
             change = update(grant_).where(mine, grant_.c.revoked_at.is_(None))
             if (await connection.execute(change.values(revoked_at=at, revoke_reason=reason))).rowcount != 1:
                 return False
             await revoked(connection, at, "grant", grant_id)
+            noted(connection, Event("grant_revoked", holder, grant_id, reason=reason))
             return True
 
     async def held(self, account_id: str, kind: GrantKind, *, live: bool) -> Sequence[HeldGrant]:
@@ -100,8 +106,13 @@ class Grants:
             if delete:
                 await connection.execute(update(grant_).where(mine).values(deleted_at=at))
             unrevoked = update(grant_).where(mine, grant_.c.revoked_at.is_(None))
-            await connection.execute(unrevoked.values(revoked_at=at, revoke_reason=reason))
+            ended = (await connection.execute(unrevoked.values(revoked_at=at, revoke_reason=reason))).rowcount
             await revoked(connection, at, "grant", grant_id)
+            if ended or delete:
+                noted(
+                    connection,
+                    Event("grant_deleted" if delete else "grant_revoked", account_id, grant_id, reason=reason),
+                )
             return True
 
     async def renew(self, grant_id: str, issue: Issue) -> bool:
@@ -116,6 +127,7 @@ class Grants:
             await require_live(connection, holder)
             await connection.execute(insert(grant_).values(from_issue(issue)))
             await revoked(connection, at, "grant", grant_id)
+            noted(connection, Event("session_renewed", holder, issue.grant.id, detail={"before": grant_id}))
             return True
 
     async def revoke_sessions(self, account_id: str, keep: str | None, reason: str) -> int:
@@ -140,20 +152,31 @@ async def revoke_where(
 
 async def end_grants(connection: AsyncConnection, which: ColumnElement[bool], reason: str, at: float) -> int:
     """How many. Those that are told are those that are revoked, and rows are locked in the order of `store.locks`."""
-    found = select(grant_.c.id).where(which).order_by(grant_.c.id).with_for_update(key_share=True)
-    ids = list((await connection.execute(found)).scalars())
-    if ids:
-        change = update(grant_).where(grant_.c.id.in_(ids))
+    columns = select(grant_.c.id, grant_.c.account_id)
+    found = columns.where(which).order_by(grant_.c.id).with_for_update(key_share=True)
+    ended = [(row.id, row.account_id) for row in await connection.execute(found)]
+    if ended:
+        change = update(grant_).where(grant_.c.id.in_([grant_id for grant_id, _ in ended]))
         await connection.execute(change.values(revoked_at=at, revoke_reason=reason))
-    for grant_id in ids:
+    for grant_id, holder in ended:
         await revoked(connection, at, "grant", grant_id)
-    return len(ids)
+        noted(connection, Event("grant_revoked", holder, grant_id, reason=reason))
+    return len(ended)
 
 
 async def end_sessions(connection: AsyncConnection, account_id: str, dialect: str, at: float) -> None:
     """The account's live sessions of one dialect, within a transaction that holds the account."""
     theirs = and_(grant_.c.account_id == account_id, grant_.c.dialect == dialect, grant_.c.kind == "session")
     await end_grants(connection, and_(theirs, is_live(at)), "a newer session", at)
+
+
+_ISSUED: dict[GrantKind, Kind] = {"api_key": "api_key_issued", "connection": "connection_string_issued"}
+
+
+def issued(grant: Grant) -> Event:
+    """Of a grant that no login made."""
+    detail = {"expires_at": int(grant.expires_at), "tenant": grant.tenant_id, "role": grant.role}
+    return Event(_ISSUED.get(grant.kind, "token_issued"), grant.account_id, grant.id, detail=detail)
 
 
 def from_issue(issue: Issue) -> Values:

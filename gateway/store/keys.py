@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Detail, Event
 from gateway.identity.model import KeyRecord, MacKey, SigningKey
 from gateway.store.database import Database
 from gateway.store.grants import end_grants
 from gateway.store.locks import hold
+from gateway.store.notes import noted
 from gateway.store.revocations import revoked
 from gateway.store.rows import is_live
 from gateway.store.seal import Sealer, mac_place, signing_place
@@ -52,6 +54,8 @@ class KeyChanges:
             await revoked(connection, at, "keys", "signing")
             if drop:  # what was verified with a dropped key must not live on in a cache
                 await revoked(connection, at, "all", "")
+            detail: Detail = {"purpose": key.purpose, "algorithm": key.algorithm, "dropped": drop}
+            noted(connection, Event("key_rotated", subject=key.kid, detail=detail))
             return True
 
     async def add_mac_key(self, key: MacKey, force: bool) -> bool:
@@ -67,6 +71,7 @@ class KeyChanges:
             row = {"version": key.version, "secret_enc": sealed, "created_at": at}
             await connection.execute(insert(mac_key).values(row))
             await revoked(connection, at, "keys", "mac")
+            noted(connection, Event("mac_key_rotated", subject=str(key.version), detail={"forced": force}))
             return True
 
     def _signing_row(self, key: SigningKey, at: float) -> dict[str, Any]:

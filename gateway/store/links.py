@@ -7,11 +7,13 @@ from sqlalchemy import ColumnElement, Row, and_, delete, insert, select
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Event
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, LinkedIdentity
 from gateway.store.database import Database
 from gateway.store.grants import revoke_where
 from gateway.store.locks import hold, hold_account
+from gateway.store.notes import noted
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
 from gateway.store.rows import Values, require_live, select_accounts, to_account
@@ -40,6 +42,7 @@ class Links:
             await connection.execute(insert(external_identity).values(from_link(link)))
             await post(connection, self._sealer, self._clock, letter)
             await revoked(connection, at, "account", link.account_id)  # and all that is known without an account
+            noted(connection, Event("identity_linked", link.account_id, link.id, detail={"issuer": link.issuer}))
             return link
 
     async def links(self, account_id: str) -> Sequence[LinkedIdentity]:
@@ -72,6 +75,7 @@ class Links:
             count = (await connection.execute(gone)).rowcount
             if count:
                 await revoked(connection, at, "account", account_id)
+                noted(connection, Event("identity_unlinked", account_id, detail={"links": count}))
             if count and dialect is not None:
                 await revoke_where(connection, account_id, grant_.c.dialect == dialect, None, "unlinked", at)
             return count

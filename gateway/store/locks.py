@@ -22,6 +22,7 @@ Name = Literal[
     "bot",  # of a tenant
     "keys",  # which keys there are
     "migrations",
+    "audit",  # who seals the trail
 ]
 
 
@@ -49,3 +50,10 @@ def _is_needed(connection: AsyncConnection) -> bool:
 def _number(*names: str) -> int:
     """Advisory locks are numbers of 64 bits; two names that share one wait for each other, and that is all."""
     return int.from_bytes(sha256("\0".join(names).encode(errors="replace")).digest()[:8], signed=True)
+
+
+async def try_hold(connection: AsyncConnection, name: Name) -> bool:
+    """The same, unless somebody else has it just now."""
+    if not _is_needed(connection):
+        return True
+    return bool((await connection.execute(select(func.pg_try_advisory_xact_lock(_number(name))))).scalar())

@@ -45,6 +45,8 @@ class Statements:
     has_tables: str
     latest: str = "SELECT id FROM revocation_latest"
     revision: str = "SELECT version_num FROM alembic_version"
+    unsealed: str = "SELECT EXISTS (SELECT 1 FROM audit_event WHERE seq IS NULL)"
+    oldest: str = "SELECT at FROM audit_event WHERE seq > 0 ORDER BY seq LIMIT 1"
     has_people: str = "SELECT 1 FROM account WHERE kind = 'human' LIMIT 1"
 
 

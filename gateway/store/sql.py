@@ -87,6 +87,20 @@ class Store:
         """Asked each second by every worker, so not through SQLAlchemy. now: seconds since the epoch."""
         return bool((await self._reader.rows(self._engine.statements.due, (now,)))[0][0])
 
+    async def audit_waits(self) -> bool:
+        """Whether rows of the audit trail are to be sealed: asked each second, as `mail_is_due`."""
+        return bool((await self._reader.rows(self._engine.statements.unsealed))[0][0])
+
+    async def audit_oldest(self) -> float | None:
+        """When the audit trail's first row was written, in seconds since the epoch."""
+        rows = await self._reader.rows(self._engine.statements.oldest)
+        return None if not rows else float(str(rows[0][0]))
+
+    async def seal_audit(self) -> None:
+        """For a command, which no sealer goes with: what it wrote gets its place in the chain."""
+        if self._changes is not None:
+            await self._changes.seals.seal(patient=True)
+
     async def open_changes(self) -> None:
         """Makes `changes` ready without holding up the loop: it is a third of a second's import."""
         if self._changes is None:

@@ -317,19 +317,44 @@ revocation = Table(
 # one row: the greatest id that was given out, 0 before the first
 revocation_latest = Table("revocation_latest", metadata, Column("id", BigInteger, nullable=False))
 
-# append-only: nothing updates or deletes a row
+# append-only. seq and mac come from whoever seals (`store.audit_seal`); a row that is not ours gets a seq below 0
 audit_event = Table(
     "audit_event",
     metadata,
     Column("id", Number, primary_key=True, autoincrement=True),
+    Column("uid", String(36), nullable=False, unique=True),
+    Column("seq", BigInteger, unique=True),
     Column("at", Double, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("outcome", String(8), nullable=False),
+    Column("reason", Text, nullable=False),
     Column("actor", Text, nullable=False),
-    Column("account_id", String(36), index=True),
+    Column("credential", Text, nullable=False),
+    Column("account_id", String(36), index=True),  # no foreign key: a row outlives its account
+    Column("subject", Text, nullable=False),
     Column("dialect", String(32), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("reason", Text),
-    Column("ip", Text),
-    Column("request_id", Text),
+    Column("ip", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # a JSON object
+    Column("tag", LargeBinary, nullable=False),
+    Column("mac", LargeBinary),
     sqlite_autoincrement=True,
+)
+Index(
+    "ix_audit_event_id_unsealed",
+    audit_event.c.id,
+    sqlite_where=text("seq IS NULL"),
+    postgresql_where=text("seq IS NULL"),
+)
+
+# where the trail begins (the last row that was removed from it) and where it ends; name: start or head
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("name", String(8), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("tag", LargeBinary, nullable=False),
 )

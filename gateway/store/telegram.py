@@ -3,9 +3,11 @@
 from sqlalchemy import delete, insert, select
 
 from gateway.clock import Clock
+from gateway.identity.audit import Event
 from gateway.identity.model import TelegramBot
 from gateway.store.database import Database
 from gateway.store.locks import hold
+from gateway.store.notes import noted
 from gateway.store.seal import Sealer, bot_place, webhook_place
 from gateway.store.tables import telegram_bot
 from gateway.store.tenants import require_tenant
@@ -31,6 +33,7 @@ class TelegramBots:
             await hold(connection, "bot", tenant_id)
             await connection.execute(delete(telegram_bot).where(telegram_bot.c.tenant_id == tenant_id))
             await connection.execute(insert(telegram_bot).values(row))
+            noted(connection, Event("bot_configured", subject=tenant_id, detail={"role": bot.role}))
 
     async def bot(self, tenant_id: str) -> TelegramBot | None:
         async with self._database.reading() as connection:

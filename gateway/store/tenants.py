@@ -7,9 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Event
 from gateway.identity.model import Account, Assignment, Permission, Tenant
 from gateway.store.database import Database
 from gateway.store.locks import hold, hold_account
+from gateway.store.notes import noted
 from gateway.store.revocations import revoked
 from gateway.store.rows import from_account, require_account
 from gateway.store.tables import account, role, role_assignment, tenant, tenant_owner
@@ -43,6 +45,7 @@ class Tenants:
                 owned = {"tenant_id": value.id, "account_id": owner_id, "since": at}
                 await connection.execute(insert(tenant_owner).values(owned))
                 await revoked(connection, at, "account", owner_id)
+            noted(connection, Event("tenant_created", owner_id, value.id))
 
     async def tenant(self, tenant_id: str) -> Tenant:
         async with self._database.reading() as connection:
@@ -76,6 +79,8 @@ class Roles:
                 return False
             await connection.execute(insert(role_assignment).values(held | {"accepted": True, "created_at": at}))
             await revoked(connection, at, "account", account_id)
+            detail = {"role": slug, "permission": permission}
+            noted(connection, Event("role_assigned", account_id, tenant_id, detail=detail))
             return True
 
     async def remove(self, account_id: str, tenant_id: str, slug: str, permission: Permission | None) -> int:
@@ -91,6 +96,8 @@ class Roles:
             gone = (await connection.execute(held)).rowcount
             if gone:
                 await revoked(connection, self._clock.now(), "account", account_id)
+                detail = {"role": slug, "permission": permission}
+                noted(connection, Event("role_removed", account_id, tenant_id, detail=detail))
             return gone
 
     async def assignments(self, account_id: str) -> Sequence[Assignment]:

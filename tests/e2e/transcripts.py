@@ -36,6 +36,10 @@ CHANGING: Final = tuple(
         (r"\bsig=[0-9a-f]+", "sig=..."),
         (r"\b(?!2034-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "..."),  # but for the year that a document asks for
         (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "..."),  # as mails and pages write times
+        (r"\b(?:\d+:)?[0-9a-f]{64}\b", "..."),  # SHA-256; the number of a row before it
+        (r"^(rows +)\d+", r"\1..."),
+        (r"\bcli:[\w.-]+ *", "cli:ops  "),  # who runs the tests
+        (r"^\d+ +(?=\.\.\. )", "...  "),  # the number of a row that begins with a time
         (r"curl/[\d.]+", "curl/..."),
         (r"/[\w./-]*/gateway-demo-\w+/", ".../"),
         (r"\b(00-[0-9a-f]{32})-[0-9a-f]{16}-", r"\1-...-"),  # the span in a traceparent

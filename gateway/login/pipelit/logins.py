@@ -74,7 +74,8 @@ class LoginEndpoints:
         username = fields.username("username")
         password = fields.password("password", lambda typed: self._setup.check(typed, username, local=local))
         fields.check()
-        account = await self._setup.create(username, password, None if local else _setup_token(call))
+        with self._services.throttle.watching("registration_refused"):
+            account = await self._setup.create(username, password, None if local else _setup_token(call))
         return _answered(await self._services.steps.handed(account, call.origin, self._form))
 
     async def me(self, call: Call) -> Reply:
