@@ -23,9 +23,10 @@ Kind = Literal[
     "email_change_asked", "email_changed", "mail_refused",
     "identity_linked", "identity_unlinked", "identity_refused", "bot_configured",
     "token_issued", "api_key_issued", "connection_string_issued", "issue_refused", "grant_revoked", "grant_deleted",
-    "account_created", "account_enabled", "account_disabled", "account_deleted", "mfa_required", "mfa_not_required",
+    "account_created", "account_imported", "account_enabled", "account_disabled", "account_deleted",
+    "mfa_required", "mfa_not_required",
     "tenant_created", "role_assigned", "role_removed",
-    "key_rotated", "mac_key_rotated", "store_migrated", "configuration_reloaded", "cache_purged",
+    "key_rotated", "mac_key_rotated", "master_key_changed", "store_migrated", "configuration_reloaded", "cache_purged",
     "trail_trimmed", "refusals_dropped",
 ]  # fmt: skip
 
@@ -71,6 +72,7 @@ KINDS: Final[Mapping[Kind, str]] = {
     "grant_revoked": "a credential ended before its time [grant]",
     "grant_deleted": "a credential ended, and left its holder's list [grant]",
     "account_created": "an operator made an account",
+    "account_imported": "an account was taken over from another system",
     "account_enabled": "an account may be used",
     "account_disabled": "an account may not be used",
     "account_deleted": "an account is gone for good",
@@ -81,6 +83,7 @@ KINDS: Final[Mapping[Kind, str]] = {
     "role_removed": "an account holds a role no longer [tenant]",
     "key_rotated": "a new key signs tokens or assertions [key]",
     "mac_key_rotated": "a new key signs connection strings [its version]",
+    "master_key_changed": "the master key was changed; what is sealed is being sealed anew [version of the data key]",
     "store_migrated": "the tables were made, or brought up to date",
     "configuration_reloaded": "a gateway was asked to read its configuration again",
     "cache_purged": "a gateway was asked to forget every verified credential",

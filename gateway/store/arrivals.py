@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.arrivals import Arrival, Held
+from gateway.identity.audit import Event
 from gateway.identity.model import Account, Owner
 from gateway.store.database import Database
 from gateway.store.locks import hold
+from gateway.store.notes import noted
 from gateway.store.rows import Values, from_account
 from gateway.store.seal import Sealer, factor_place
 from gateway.store.tables import account, email, factor, password, role, role_assignment
@@ -123,6 +125,8 @@ class Arrivals:
         await _put(connection, insert(password), [_password(one.phc, id, at) for id, one in both if one.phc])
         await _put(connection, insert(factor), [self._factor(one.totp, id, at) for id, one in both if one.totp])
         held = [_held(it, id, roles[it.role], at) for id, one in both for it in one.roles]
+        for id, one in both:
+            noted(connection, Event("account_imported", id, detail=_told(one)))
         await _put(connection, insert(role_assignment), held)
 
     def _account(self, one: Arrival, account_id: str, at: float) -> Values:
@@ -140,6 +144,16 @@ class Arrivals:
             "secret_enc": self._sealer.seal(secret.encode(), factor_place(factor_id)), "last_step": 0,
             "confirmed_at": at,
         }  # fmt: skip
+
+
+def _told(one: Arrival) -> Mapping[str, bool | int]:
+    return {
+        "staff": one.is_staff,
+        "manager": one.is_manager,
+        "password": one.phc is not None,
+        "factor": one.totp is not None,
+        "roles": len(one.roles),
+    }
 
 
 async def _there(connection: AsyncConnection, batch: Sequence[Arrival]) -> There:

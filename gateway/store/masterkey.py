@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
+from gateway.identity.audit import Event
 from gateway.store.database import Database
 from gateway.store.locks import hold
+from gateway.store.notes import noted
 from gateway.store.revocations import revoked
 from gateway.store.seal import FIRST, KEY, Masters, Sealer, data_place, mac_place
 from gateway.store.sealed import SEALED, left, reseal
@@ -120,6 +122,7 @@ class MasterKey:
                 await connection.execute(active.values(state="retiring", since=at))
                 mine = update(data_key).where(data_key.c.version == version, data_key.c.state == "next")
                 await connection.execute(mine.values(state="active", since=at))
+                noted(connection, Event("master_key_changed", subject=str(version)))
                 await revoked(connection, at, "keys", "data")
         return version
 

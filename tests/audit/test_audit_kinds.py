@@ -12,8 +12,8 @@ from gateway.identity.audit import KINDS, Kind, acting, asked_by
 from .office import NEW, SECRET, Office
 from .operations import BOT, CAUSES
 
-# What no service here does: tests/audit/test_audit_running.py has them
-ELSEWHERE = {"store_migrated", "configuration_reloaded", "cache_purged"}
+# What no service here does: test_audit_running.py has them, tests/cli/test_cli_audit.py and the store's own tests
+ELSEWHERE = {"account_imported", "master_key_changed", "store_migrated", "configuration_reloaded", "cache_purged"}
 
 # What is about nobody in particular, or about somebody who is not known
 NOBODYS = {

@@ -59,9 +59,16 @@ def revoke(ask: Ask) -> None:
     ask("grant", "revoke", ask("grant", "list", "--account", account)[0]["id"])
 
 
+def brought(ask: Ask) -> Any:
+    Path("people.jsonl").write_text(json.dumps({"email": ADDRESS}) + "\n")
+    Path("people.jsonl").chmod(0o600)
+    return ask("account", "import", "people.jsonl")
+
+
 # Each command that changes the store, and what the trail calls it.
 COMMANDS: dict[str, tuple[str, Callable[[Ask], Any]]] = {
     "account create": ("account_created", made),
+    "account import": ("account_imported", brought),
     "account disable": ("account_disabled", lambda ask: ask("account", "disable", made(ask))),
     "account enable": ("account_enabled", enable),
     "account reset-mfa": ("factor_removed", lambda ask: ask("account", "reset-mfa", made(ask))),
@@ -87,7 +94,16 @@ COMMANDS: dict[str, tuple[str, Callable[[Ask], Any]]] = {
     "migrate": ("store_migrated", lambda _: None),  # `init` did
 }  # fmt: skip
 QUIET = {"list", "show", "verify", "head", "kinds"}
-ELSEWHERE = {"check", "explain", "schema", "serve", "init", "reload", "upgrade"}  # ask a gateway, or change no store
+ELSEWHERE = {
+    "check",
+    "diff",
+    "explain",
+    "schema",
+    "serve",
+    "init",
+    "reload",
+    "upgrade",
+}  # ask a gateway, or change no store
 
 
 def test_every_command_is_told_or_changes_nothing() -> None:

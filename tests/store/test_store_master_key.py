@@ -21,6 +21,7 @@ from gateway.identity.grants import Terms
 from gateway.identity.letters import Letter
 from gateway.identity.model import Factor, MacKey, SigningKey, TelegramBot
 from gateway.store import masterkey, sealed
+from gateway.store.audit_read import Wanted
 from gateway.store.sealed import SEALED
 from gateway.store.sql import Store, open_store
 from gateway.store.tables import data_key, metadata
@@ -132,6 +133,17 @@ async def test_what_was_sealed_is_what_it_was(world: World) -> None:
     assert await held(store, world.url) == before
     taken = await store.changes().outbox.take(10, 60)
     assert [one.letter for one in taken] == [LETTER] * (PEOPLE + 1)
+    await store.aclose()
+
+
+async def test_the_trail_has_the_change(world: World) -> None:
+    """Once, with the data key that is used from then on; and it is whole under the new key."""
+    await fill(world)
+    await changed(world, NEW, MASTER_KEY)
+    store = await open_store(world.url, NEW, world.clock)
+    rows = [row async for row in store.changes().trail.list(Wanted(kind="master_key_changed"))]
+    assert [row.entry.subject for row in rows] == ["2"]
+    assert (await store.changes().trail.verify(lambda done, total: None)).broken is None
     await store.aclose()
 
 
