@@ -14,13 +14,12 @@ from gateway.settings.fields import (
     Model,
     PathPrefix,
     PathTemplate,
-    Size,
     Text,
     durations,
     one_of,
-    sizes,
     written,
 )
+from gateway.settings.limits import RouteLimits
 from gateway.settings.template import literal_prefix, refused_spellings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # of a route that names none; HEAD goes with GET
@@ -54,12 +53,6 @@ class RouteTimeouts(Model):
     )
 
 
-class RouteLimits(Model):
-    body: Annotated[Size, sizes("0B", "1024GiB")] | None = Field(
-        None, description="Largest request body; more is 413; unlimited by default."
-    )
-
-
 class Route(Model):
     path: PathTemplate = Field(description="Literal segments, {name} for one segment, /** at the end for the rest.")
     methods: tuple[Method, ...] = Field(
@@ -79,7 +72,7 @@ class Route(Model):
         "problem", description="The form of 401 and 403 answers: problem JSON, or Mployr's envelope."
     )
     timeouts: RouteTimeouts = Field(EMPTY, validate_default=True, description="How long the upstream may take.")
-    limits: RouteLimits = Field(EMPTY, validate_default=True, description="Sizes beyond which a request is refused.")
+    limits: RouteLimits = Field(EMPTY, validate_default=True, description="How large, how often, how many at once.")
 
     @field_validator("methods", mode="before")
     @classmethod

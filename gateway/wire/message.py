@@ -16,7 +16,7 @@ class Request:
     names in `Connection`. forwarding: (lower-case name, value) of the forwarding metadata, believed only from trusted
     peers. websocket: whether a WebSocket upgrade is asked for. expects_continue: `Expect: 100-continue`.
     keep_alive: whether the client wants the connection kept. reserved: whether a name in a reserved namespace was there
-    and dropped.
+    and dropped. size: bytes of the head, where it may be over a limit; 0 where it is below all of them.
     """
 
     __slots__ = (
@@ -34,6 +34,7 @@ class Request:
         "minor",
         "request_id",
         "reserved",
+        "size",
         "target",
         "tenant_id",
         "websocket",
@@ -47,6 +48,7 @@ class Request:
         """As the simplest request has it; the reader fills in the rest. method, target and fields have no default."""
         self.host = b""
         self.minor = 1
+        self.size = 0
         self.keep_alive = True
         self.length: int | None = None
         self.connection_string: bytes | None = None
