@@ -11,7 +11,7 @@ from ipaddress import IPv6Network
 from typing import Final
 
 from gateway.edge.windows import Table, Window
-from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.errors import GatewayError, RequestRejected
 from gateway.pipeline import Permit
 from gateway.wire.message import Request
 
@@ -174,10 +174,9 @@ class Stage:
             if seats.room.take(places[number], seats.at_most):
                 ticket.hold(seats.room, places[number])
                 continue
-            if seats.subject.kind == ROUTE:
-                ticket.fault = DependencyFailed("route_busy", seats.text, retry_after=BUSY_SECONDS)
-            else:
-                ticket.fault = RequestRejected("too_many_at_once", seats.text, retry_after=BUSY_SECONDS)
+            # a busy route is no outage of ours to be logged as one: the operator has chosen the number
+            code = "route_busy" if seats.subject.kind == ROUTE else "too_many_at_once"
+            ticket.fault = RequestRejected(code, seats.text, retry_after=BUSY_SECONDS)
             return
 
     def _rate(self, ticket: Ticket, keys: list[str], now: float) -> None:
