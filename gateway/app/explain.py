@@ -14,10 +14,12 @@ from typing import Final, Literal
 from gateway.access.jwks import Jwks
 from gateway.app import compile
 from gateway.app.core import Core, key_sources
+from gateway.app.quotas import told
 from gateway.clock import Clock
 from gateway.control.fetch import HttpFetch
 from gateway.edge.exchange import Exchange
-from gateway.edge.generation import Adapter
+from gateway.edge.generation import Adapter, Generation
+from gateway.edge.quota import Limits, head_too_large
 from gateway.edge.single import read_request
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Account, Owner, Principal, Standing
@@ -34,8 +36,8 @@ from gateway.wire.original import read_original
 from gateway.wire.peer import forwarded_fields
 from gateway.wire.problems import PROBLEMS
 
-Check = Literal["request", "route", "path", "credential", "access", "body", "headers"]
-CHECKS: Final[tuple[Check, ...]] = ("request", "route", "path", "credential", "access", "body", "headers")
+Check = Literal["request", "route", "limits", "path", "credential", "access", "body", "headers"]
+CHECKS: Final[tuple[Check, ...]] = ("request", "route", "limits", "path", "credential", "access", "body", "headers")
 
 # The account that an external caller would be given on first sight: explaining makes none.
 NEW_ACCOUNT: Final = "00000000-0000-0000-0000-000000000000"
@@ -145,7 +147,7 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
         return Explanation((_refusal("request", fault),), fault)
     now = clock.now()
     pipeline = core.generation.pipeline
-    outcome = pipeline.decide(exchange.request, Memo(), now)
+    outcome = _within_head(core.generation, exchange.request) or pipeline.decide(exchange.request, Memo(), now)
     if isinstance(outcome, Admitted):
         lane = core.generation.lanes[outcome.permit.route]
         if lane.upstream is None:  # a data plane asks: what it asks about is explained
@@ -156,10 +158,19 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
     if isinstance(outcome, Unverified):
         outcome = await pipeline.settle(outcome, now)
     if isinstance(outcome, Refused):
-        found = _refused(exchange.request, outcome)
+        found = _refused(core, exchange.request, outcome)
     else:
         found = _admitted(core, exchange, outcome, asked)
     return replace(found, number=_number(core, found.route))
+
+
+def _within_head(generation: Generation, request: Request) -> Refused | None:
+    """A head that is too large for its route. Rates are not asked: nobody counts here, and others' counts are theirs."""
+    route = generation.pipeline.route(request, Memo())
+    quota = None if isinstance(route, Refused) else generation.lanes[route].quota
+    if quota is None or quota.head is None or request.size <= quota.head or isinstance(route, Refused):
+        return None
+    return Refused(head_too_large(quota.head), route)
 
 
 def _asked_about(
@@ -180,13 +191,14 @@ def _number(core: Core, route: Route | None) -> int | None:
     return None if route is None or route.builtin else list(core.generation.lanes).index(route)
 
 
-def _refused(request: Request, refused: Refused) -> Explanation:
+def _refused(core: Core, request: Request, refused: Refused) -> Explanation:
     fault, route = refused.fault, refused.route
     check = _check_of(refused)
     caller = refused.caller.principal if refused.caller is not None else None
-    credential = _credential(request, route, caller, fault) if check not in ("route", "path") else Credential()
+    early = CHECKS.index(check) < CHECKS.index("credential")
+    credential = Credential() if early else _credential(request, route, caller, fault)
     passed = CHECKS[: CHECKS.index(check)]
-    steps = _passed(passed, request, route, credential, caller)
+    steps = _passed(core, passed, request, route, credential, caller)
     return Explanation((*steps, _refusal(check, fault)), fault, route, credential=credential)
 
 
@@ -194,6 +206,8 @@ def _check_of(refused: Refused) -> Check:
     """Which check it was, from how far `pipeline` had come."""
     if refused.route is None:
         return "route"
+    if refused.fault.code == "head_too_large":
+        return "limits"
     if refused.caller is None:
         return "path" if refused.fault.code == "ambiguous_path" else "credential"
     return "access" if isinstance(refused.fault, RequestRejected) else "headers"
@@ -206,10 +220,10 @@ def _admitted(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) 
     limit = route.body_limit
     if limit is not None and (request.length or 0) > limit:
         fault = RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes.")
-        steps = _passed(CHECKS[: CHECKS.index("body")], request, route, credential, permit.principal)
+        steps = _passed(core, CHECKS[: CHECKS.index("body")], request, route, credential, permit.principal)
         return Explanation((*steps, _refusal("body", fault)), fault, route, credential=credential)
     sent = _sent(core, exchange, admitted, asked)
-    steps = _passed(CHECKS[:-1], request, route, credential, permit.principal)
+    steps = _passed(core, CHECKS[:-1], request, route, credential, permit.principal)
     last = Step("headers", "ok", f"{len(sent.fields)} sent, {len(sent.stripped)} of the client's stripped")
     return Explanation((*steps, last), None, route, credential=credential, sent=sent)
 
@@ -220,7 +234,12 @@ def _refusal(check: Check, fault: GatewayError) -> Step:
 
 
 def _passed(
-    checks: tuple[Check, ...], request: Request, route: Route | None, credential: Credential, caller: Principal | None
+    core: Core,
+    checks: tuple[Check, ...],
+    request: Request,
+    route: Route | None,
+    credential: Credential,
+    caller: Principal | None,
 ) -> Iterator[Step]:
     for check in checks:
         if check == "request":
@@ -231,6 +250,8 @@ def _passed(
         match check:
             case "route":
                 yield Step(check, "ok", f"{compile.label(route)} to {route.upstream}")
+            case "limits":
+                yield Step(check, "ok", _about_limits(core.generation.lanes[route].quota))
             case "path":
                 odd = ", ".join(sorted(map(_text, request.target.oddities)))
                 yield Step(check, "ok", f"the route lists {odd}" if odd else "it can be read in one way only")
@@ -241,6 +262,10 @@ def _passed(
             case "body":
                 limit = "any size" if route.body_limit is None else f"up to {route.body_limit} bytes"
                 yield Step(check, "ok", limit)
+
+
+def _about_limits(quota: Limits | None) -> str:
+    return "the route has none" if quota is None else f"{told(quota)}; not counted here"
 
 
 def _credential(

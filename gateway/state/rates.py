@@ -18,6 +18,7 @@ from gateway.state.scripts import USES
 ROUND_SECONDS: Final = 0.2
 APART_SECONDS: Final = 0.01  # between rounds, however often they are called for
 BATCH: Final = 256  # keys in one script: Redis does nothing else for a millisecond
+BATCHES: Final = 200  # of one limit in a round: of all the keys that it can have. Then the others have their turn
 _MICRO: Final = 1_000_000
 
 Uses = dict[int, int]  # by the number of the part
@@ -48,12 +49,19 @@ class Rates:
     """age: seconds since the last round in which everything was told and learnt."""
 
     def __init__(
-        self, link: Link, names: Names, clock: Clock, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self,
+        link: Link,
+        names: Names,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        apart: float = ROUND_SECONDS,
     ) -> None:
+        """apart: seconds between rounds that nobody calls for."""
         self._link = link
         self._names = names
         self._clock = clock
         self._sleep = sleep
+        self._apart = apart
         self._script = Script(USES)
         self._wake = asyncio.Event()
         self._tables: Tables | None = None
@@ -92,19 +100,22 @@ class Rates:
             await self.round()
             await self._sleep(APART_SECONDS)
             try:
-                async with asyncio.timeout(ROUND_SECONDS):
+                async with asyncio.timeout(self._apart):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
     async def _whole_table(self, table: Table) -> bool:
-        while taken := table.take(BATCH, self._clock.monotonic()):
+        for _ in range(BATCHES):
+            taken = table.take(BATCH, self._clock.monotonic())
+            if not taken:
+                return True
             try:
                 await self._tell(table, taken)
             except DependencyFailed:
                 table.give_back(taken)
                 return False
-        return True
+        return False
 
     async def _tell(self, table: Table, taken: list[tuple[str, Uses]]) -> None:
         names = [self._names.uses(table.name, key) for key, _ in taken]
