@@ -165,7 +165,7 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
 
 
 def _within_head(generation: Generation, request: Request) -> Refused | None:
-    """A head that is too large for its route. Rates are not asked: nobody counts here, and others' counts are theirs."""
+    """A head that is too large for its route. Rates are not asked: nothing is counted here."""
     route = generation.pipeline.route(request, Memo())
     quota = None if isinstance(route, Refused) else generation.lanes[route].quota
     if quota is None or quota.head is None or request.size <= quota.head or isinstance(route, Refused):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from gateway.settings.faults import quoted
 from gateway.settings.fields import Duration, LimitHeader, Model, Shared, Size, durations, near, sizes
@@ -25,7 +25,15 @@ def _subject(value: object) -> object:
     return value
 
 
-By = Annotated[Subject | ByHeader, BeforeValidator(_subject, json_schema_input_type=Subject | ByHeader)]
+def _kind(value: object) -> str:
+    return "header" if isinstance(value, dict | ByHeader) else "word"
+
+
+# told apart by hand: else a mistake in one form is told as one of the other, too
+By = Annotated[
+    Annotated[Subject, BeforeValidator(_subject), Tag("word")] | Annotated[ByHeader, Tag("header")],
+    Discriminator(_kind),
+]
 
 
 class Rate(Model):

@@ -17,7 +17,6 @@ SCHEMA: dict[str, Any] = json.loads(schema_text())
 
 EXCLUDED = {
     "routes[].access.kind",  # stands instead of roles, which the example shows
-    "routes[].limits.concurrency.by.header",  # as of rate, which shows it
     "store.password",  # goes with a url of PostgreSQL; the example shows it in a comment
     "mail.password",  # goes with a url that names a user; the example shows it in a comment
     "state.password",  # goes with a url of Redis; as above
