@@ -63,7 +63,11 @@ def _spelt_out(value: object) -> object:
     """One number, or one mapping, for the list of it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return ({"at_most": value},)
-    return (value,) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return (value,)
+    if not isinstance(value, tuple):
+        raise ValueError("write a number, a rule such as { by: account, at_most: 5 }, or a list of rules")
+    return value
 
 
 Rooms = Annotated[

@@ -36,7 +36,8 @@ CHANGING: Final = tuple(
         (r"\b(?!2034-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "..."),  # but for the year that a document asks for
         (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "..."),  # as mails and pages write times
         (r"curl/[\d.]+", "curl/..."),
-        (r"^(X-RateLimit-Reset|Retry-After): \d+", r"\1: ..."),
+        (r"^(X-RateLimit-Reset|[Rr]etry-[Aa]fter): \d+", r"\1: ..."),
+        (r"^(ratelimit: .*;t=)\d+", r"\1..."),
     )
 )
 

@@ -67,8 +67,8 @@ def test_a_header_is_lower_case(loaded: Load) -> None:
         ("rate: [{ by: { header: cookie }, at_most: 1, in: 1m }]", "has another meaning"),
         ("rate: [{ by: { header: user_id }, at_most: 1, in: 1m }]", "is not a header name"),
         ("concurrency: 0", "1"),
-        ("concurrency: true", "concurrency"),
-        ("concurrency: many", "concurrency"),
+        ("concurrency: true", "write a number, a rule"),
+        ("concurrency: many", "write a number, a rule"),
         ("head: 63B", "must be from 64B to 256KiB"),
     ],
 )
