@@ -133,6 +133,8 @@ class Ticket:
     def admit(self, permit: Permit, now: float) -> None:
         """The caller is known, and may. now: monotonic seconds."""
         late = self._limits.late
+        if not (late.rates or late.seats):
+            return
         keys = [rate.subject.late(permit) for rate in late.rates]
         places = [seats.subject.late(permit) for seats in late.seats]
         late.count(self, keys, places, now)
@@ -153,12 +155,12 @@ class Ticket:
 class Stage:
     """The limits of a route that are looked at together. policy: the field line that tells them, or b""."""
 
-    __slots__ = ("_policy", "rates", "seats")
+    __slots__ = ("_opening", "rates", "seats")
 
     def __init__(self, rates: list[Rate], seats: list[Seats], policy: bytes) -> None:
         self.rates = rates
         self.seats = seats
-        self._policy = policy
+        self._opening = policy + b"ratelimit: "
 
     def count(self, ticket: Ticket, keys: list[str], places: list[str], now: float) -> None:
         """keys: of the rates, in their order; places: of the seats."""
@@ -166,8 +168,10 @@ class Stage:
             self._sit(ticket, places)
             if ticket.fault is not None:
                 return
-        if self.rates:
-            self._rate(ticket, keys, now)
+        if len(self.rates) == 1:
+            self._one(ticket, self.rates[0], keys[0], now)
+        elif self.rates:
+            self._all(ticket, keys, now)
 
     def _sit(self, ticket: Ticket, places: list[str]) -> None:
         for number, seats in enumerate(self.seats):
@@ -179,7 +183,21 @@ class Stage:
             ticket.fault = RequestRejected(code, seats.text, retry_after=BUSY_SECONDS)
             return
 
-    def _rate(self, ticket: Ticket, keys: list[str], now: float) -> None:
+    def _one(self, ticket: Ticket, rate: Rate, key: str, now: float) -> None:
+        """As `_all`, in half of the time."""
+        table = rate.table
+        window = table.at(key, now)
+        left = rate.at_most - window.total
+        if left > 0:
+            left -= 1
+            table.use(key, window, rate.share)
+            seconds = _seconds(rate, window, now)
+        else:
+            left, seconds = 0, _seconds(rate, window, now)
+            ticket.fault = RequestRejected("rate_limited", rate.text, retry_after=seconds)
+        ticket.lines += b"%b%b;r=%d;t=%d\r\n" % (self._opening, rate.item, left, seconds)
+
+    def _all(self, ticket: Ticket, keys: list[str], now: float) -> None:
         """All are looked at before one is counted: what one refuses does not use up another."""
         windows: list[Window] = []
         wait = 0
@@ -198,7 +216,7 @@ class Stage:
                 rate.table.use(keys[number], window, rate.share)
             left = rate.at_most - window.total
             items.append(b"%b;r=%d;t=%d" % (rate.item, left if left > 0 else 0, _seconds(rate, window, now)))
-        ticket.lines += b"%bratelimit: %b\r\n" % (self._policy, b", ".join(items))
+        ticket.lines += b"%b%b\r\n" % (self._opening, b", ".join(items))
         if over is not None:
             ticket.fault = RequestRejected("rate_limited", over.text, retry_after=wait)
 
@@ -223,9 +241,10 @@ class Limits:
             ticket.fault = head_too_large(self.head)
             return ticket
         early = self.early
-        keys = [rate.subject.early(request, address) for rate in early.rates]
-        places = [seats.subject.early(request, address) for seats in early.seats]
-        early.count(ticket, keys, places, now)
+        if early.rates or early.seats:
+            keys = [rate.subject.early(request, address) for rate in early.rates]
+            places = [seats.subject.early(request, address) for seats in early.seats]
+            early.count(ticket, keys, places, now)
         return ticket
 
 
@@ -236,8 +255,8 @@ def head_too_large(limit: int) -> RequestRejected:
 def _seconds(rate: Rate, window: Window, now: float) -> int:
     """Whole seconds until there is room for one more than now, rounded up: nobody who waits them comes too early."""
     over = window.total - rate.at_most
-    left = rate.table.seconds(window, over + 1 if over > 0 else 1, now)
-    return max(1, math.ceil(left))
+    left = math.ceil(rate.table.seconds(window, over + 1 if over > 0 else 1, now))
+    return left if left > 1 else 1
 
 
 def _value(request: Request, name: bytes) -> str:

@@ -16,14 +16,14 @@ FORESEEN: Final = 1  # parts that another node's clock may be ahead
 class Window:
     """What one key has used. counts: by part, at its number modulo their number. slot: the number of the newest part.
 
-    total: of all of them.
+    total: of all of them. first: no part before this number has any.
     """
 
-    __slots__ = ("counts", "slot", "total")
+    __slots__ = ("counts", "first", "slot", "total")
 
     def __init__(self, slot: int) -> None:
         self.counts = [0] * _RING
-        self.slot = slot
+        self.slot = self.first = slot
         self.total = 0
 
     def advance(self, slot: int) -> None:
@@ -34,7 +34,7 @@ class Window:
                 used = self.total
                 self.counts = [0] * _RING
                 self.counts[slot % _RING] = used
-                self.slot = slot
+                self.slot = self.first = slot
             return
         if passed >= _RING:
             if self.total:
@@ -50,11 +50,18 @@ class Window:
 
     def leaves(self, uses: int) -> int:
         """The part with which so many uses count no more. uses: from 1 to the total."""
-        for number in range(self.slot - PARTS, self.slot + 1):
-            uses -= self.counts[number % _RING]
+        counts, number = self.counts, self.first
+        if number < self.slot - PARTS:
+            number = self.slot - PARTS
+        while number < self.slot and not counts[number % _RING]:
+            number += 1
+        self.first = number  # the next look begins here
+        while number < self.slot:
+            uses -= counts[number % _RING]
             if uses <= 0:
-                return number + _RING
-        return self.slot + _RING
+                break
+            number += 1
+        return number + _RING
 
 
 class Table:
@@ -170,6 +177,7 @@ class Table:
             if known > window.counts[place]:
                 window.total += known - window.counts[place]
                 window.counts[place] = known
+                window.first = min(window.first, number)
 
     def _note(self, unsent: dict[str, dict[int, int]], key: str, slot: int, share: int) -> None:
         mine = unsent.get(key)

@@ -17,8 +17,8 @@ from gateway.state.scripts import USES
 
 ROUND_SECONDS: Final = 0.2
 APART_SECONDS: Final = 0.01  # between rounds, however often they are called for
-BATCH: Final = 256  # keys in one script: Redis does nothing else for a millisecond
-BATCHES: Final = 200  # of one limit in a round: of all the keys that it can have. Then the others have their turn
+BATCH: Final = 128  # keys in one script: two milliseconds of this process, and one of Redis
+BATCHES: Final = 400  # of one limit in a round: of all the keys that it can have. Then the others have their turn
 _MICRO: Final = 1_000_000
 
 Uses = dict[int, int]  # by the number of the part
