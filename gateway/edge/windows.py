@@ -187,6 +187,8 @@ class Table:
             mine = unsent[key] = {}
         count = mine.get(slot, 0) + 1
         mine[slot] = count
+        if len(mine) > 1:  # a new part has begun since the others were told
+            count = sum(mine.values())
         if count == share and self.call is not None:
             self.call()
 

@@ -167,6 +167,16 @@ def test_a_share_that_is_used_calls_for_telling() -> None:
     assert len(calls) == 2
 
 
+def test_a_share_is_of_all_parts_that_were_not_told() -> None:
+    """Two of three before a part's end, and the third after it."""
+    table, calls = Table("t", WINDOW, 10), list[int]()
+    table.unsent, table.call = {}, lambda: calls.append(1)
+    for at in (0.8, 0.9, 1.1):
+        assert not calls
+        table.use("k", table.at("k", at), 3)
+    assert len(calls) == 1
+
+
 def test_a_clock_that_was_set_back_neither_frees_nor_shuts_for_long() -> None:
     """What was used counts for one window more, from the new time on."""
     counted = Counted(1)
