@@ -19,7 +19,7 @@ class GatewayError(Exception):
 
 
 class RequestRejected(GatewayError):  # noqa: N818 - errors are named by fault
-    """Theirs: the request, or a credential in it, is wrong. A 4xx."""
+    """Theirs: the request, or a credential in it, is wrong, or more than they may. A 4xx, or 503 for a busy route."""
 
 
 class DependencyFailed(GatewayError):  # noqa: N818 - errors are named by fault

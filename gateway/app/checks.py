@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.app import compile
 from gateway.app.decide import mount_faults
 from gateway.app.mails import make_renderer
+from gateway.app.quota_faults import quota_faults
 from gateway.app.sharing import unusable_ca
 from gateway.app.tracing import tracing_faults
 from gateway.routes.model import Route
@@ -53,6 +54,7 @@ def compile_faults(loaded: Loaded) -> Sequence[Fault]:
     ]
     faults += mount_faults(loaded, endpoints)
     faults += _endpoint_faults(loaded)
+    faults += quota_faults(loaded)
     return [*faults, *_tls_faults(loaded), *_start_faults(loaded), *_template_faults(loaded), *tracing_faults(loaded)]
 
 

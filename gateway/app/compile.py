@@ -95,9 +95,10 @@ def upstream_context(upstream: UpstreamSettings) -> ssl.SSLContext | None:
     return client_context(upstream.tls) if any(said.scheme == "https" for said in upstream.endpoints) else None
 
 
-def limits(listen: Listen) -> Limits:
+def limits(listen: Listen, route: int | None = None) -> Limits:
+    """route: the smallest limit of a head that a route has of its own."""
     said = listen.limits
-    return Limits(said.head, said.field, said.target, said.fields)
+    return Limits(said.head, said.field, said.target, said.fields, route)
 
 
 def waits(listen: Listen) -> Waits:

@@ -13,6 +13,7 @@ from gateway.app import compile, headers
 from gateway.app.decide import Asking
 from gateway.app.logins import Lasting, dialects, paths
 from gateway.app.observer import EndpointLog
+from gateway.app.quotas import Counts, least_head, quotas_of
 from gateway.clock import Clock
 from gateway.control import application
 from gateway.control.builtin import Builtin
@@ -20,6 +21,7 @@ from gateway.control.fetch import HttpFetch
 from gateway.edge.connector import in_process
 from gateway.edge.generation import Generation, Lane
 from gateway.edge.pool import Endpoint, Upstream
+from gateway.edge.quota import Limits
 from gateway.errors import DependencyFailed
 from gateway.identity.model import Principal, SigningKey
 from gateway.identity.ports import Directory
@@ -50,8 +52,12 @@ class Core:
         metrics: Metrics,
         directory: Directory | None = None,
         lasting: Lasting | None = None,
+        counts: Counts | None = None,
     ) -> None:
-        """directory: in place of the store's own. lasting: of the logins; None where none will be asked for."""
+        """directory: in place of the store's own. lasting: of the logins; None where none will be asked for.
+
+        counts: of the routes' limits, which go on from load to load; None for new ones.
+        """
         self.settings = settings
         self.jwks = jwks
         self.profiles = ProfileEncoder(settings.profile.budget)
@@ -81,7 +87,8 @@ class Core:
             shares=any(route.cross_origin is not None for route in (*routes, *reserved)),
         )
         upstreams = {**self.upstreams, compile.BUILTIN: Upstream(compile.BUILTIN, [itself])}
-        lanes = {**_lanes([*routes, *reserved], upstreams, metrics), **(asked := asking.lanes(metrics))}
+        quotas = quotas_of(settings, routes, counts or Counts(clock))
+        lanes = {**_lanes([*routes, *reserved], upstreams, metrics, quotas), **(asked := asking.lanes(metrics))}
         self.generation = _generation(settings, pipeline, lanes, metrics, compile.secret_paths(reserved), asked)
 
     def _application(self, clock: Clock, log: Log) -> Builtin:
@@ -148,7 +155,7 @@ def _generation(
         TrustedProxies(str(network) for network in listen.trusted_proxies),
         header,
         b"https" if listen.tls else b"http",
-        compile.limits(listen),
+        compile.limits(listen, least_head(settings)),
         compile.waits(listen),
         secret,
         {route.path.encode(): lane for route, lane in asked.items()},
@@ -196,11 +203,14 @@ def external(issuer: model.Issuer) -> ExternalIssuer:
     )
 
 
-def _lanes(routes: Sequence[Route], upstreams: Mapping[str, Upstream], metrics: Metrics) -> dict[Route, Lane]:
+def _lanes(
+    routes: Sequence[Route], upstreams: Mapping[str, Upstream], metrics: Metrics, quotas: Mapping[Route, Limits]
+) -> dict[Route, Lane]:
     lanes = {}
     for route in routes:
         name = compile.label(route)
-        lanes[route] = Lane(name, upstreams[route.upstream], metrics.route(name), route.errors)
+        upstream, counters = upstreams[route.upstream], metrics.route(name)
+        lanes[route] = Lane(name, upstream, counters, route.errors, quota=quotas.get(route))
     return lanes
 
 

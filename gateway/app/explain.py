@@ -16,10 +16,12 @@ from gateway.app import compile
 from gateway.app.asked import Asked
 from gateway.app.core import Core, key_sources
 from gateway.app.explanation import CHECKS, Check, Credential, Explanation, Sent, Step
+from gateway.app.quotas import told
 from gateway.clock import Clock
 from gateway.control.fetch import HttpFetch
 from gateway.edge.exchange import Exchange
-from gateway.edge.generation import Adapter
+from gateway.edge.generation import Adapter, Generation
+from gateway.edge.quota import Limits, head_too_large
 from gateway.edge.single import read_request
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Account, Owner, Principal, Standing
@@ -100,20 +102,22 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
     pipeline = core.generation.pipeline
     crossing = pipeline.preflight(exchange.request)
     if crossing is not None:
-        found = _crossing(exchange.request, crossing)
+        found = _crossing(core, exchange.request, crossing)
         return replace(found, number=_number(core, found.route))
     memo = Memo()
     route = pipeline.route(exchange.request, memo)
     if isinstance(route, Route) and not (route.builtin or route.access.kind is AccessKind.PUBLIC):
         if not asked.known:
-            return replace(_unknown(exchange.request, route), number=_number(core, route))
+            return replace(_unknown(core, exchange.request, route), number=_number(core, route))
         if asked.grant is not None:
             try:
                 memo.keep(exchange.request, core.authenticator, await core.authenticator.holder(asked.grant, now))
             except GatewayError as fault:
-                refused = _refused(exchange.request, Refused(fault, route))
+                refused = _refused(core, exchange.request, Refused(fault, route))
                 return replace(refused, number=_number(core, route))
-    outcome = _of_page(exchange.request, pipeline.decide(exchange.request, memo, now))
+    outcome = _within_head(core.generation, exchange.request) or _of_page(
+        exchange.request, pipeline.decide(exchange.request, memo, now)
+    )
     if isinstance(outcome, Admitted):
         lane = core.generation.lanes[outcome.permit.route]
         if lane.upstream is None:  # a data plane asks: what it asks about is explained
@@ -124,16 +128,16 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
     if isinstance(outcome, Unverified):
         outcome = await pipeline.settle(outcome, now)
     if isinstance(outcome, Refused):
-        found = _refused(exchange.request, outcome)
+        found = _refused(core, exchange.request, outcome)
     else:
         found = _admitted(core, exchange, outcome, asked)
     return replace(found, number=_number(core, found.route))
 
 
-def _crossing(request: Request, crossing: Crossing | Refused) -> Explanation:
+def _crossing(core: Core, request: Request, crossing: Crossing | Refused) -> Explanation:
     if isinstance(crossing, Refused):
-        return _refused(request, crossing)
-    steps = _passed(("request", "route"), request, crossing.route, Credential(), None)
+        return _refused(core, request, crossing)
+    steps = _passed(core, ("request", "route"), request, crossing.route, Credential(), None)
     yes = Step("cors", "ok", "a preflight: the page may send this request")
     return Explanation((*steps, yes), None, crossing.route, answered=True)
 
@@ -144,6 +148,15 @@ def _of_page(request: Request, outcome: Admitted | Refused | Unverified) -> Admi
     if route is not None and route.cross_origin is not None and route.cross_origin.shuts_out(request):
         return Refused(RequestRejected("origin_refused"), route)
     return outcome
+
+
+def _within_head(generation: Generation, request: Request) -> Refused | None:
+    """A head that is too large for its route. Rates are not asked: nothing is counted here."""
+    route = generation.pipeline.route(request, Memo())
+    quota = None if isinstance(route, Refused) else generation.lanes[route].quota
+    if quota is None or quota.head is None or request.size <= quota.head or isinstance(route, Refused):
+        return None
+    return Refused(head_too_large(quota.head), route)
 
 
 def _asked_about(
@@ -164,21 +177,21 @@ def _number(core: Core, route: Route | None) -> int | None:
     return None if route is None or route.builtin else list(core.generation.lanes).index(route)
 
 
-def _refused(request: Request, refused: Refused) -> Explanation:
+def _refused(core: Core, request: Request, refused: Refused) -> Explanation:
     fault, route = refused.fault, refused.route
     check = _check_of(refused)
     caller = refused.caller.principal if refused.caller is not None else None
-    early = check in ("route", "cors", "path")
+    early = CHECKS.index(check) < CHECKS.index("credential")
     credential = Credential() if early else _credential(request, route, caller, fault)
     passed = CHECKS[: CHECKS.index(check)]
-    steps = _passed(passed, request, route, credential, caller)
+    steps = _passed(core, passed, request, route, credential, caller)
     return Explanation((*steps, _refusal(check, fault)), fault, route, credential=credential)
 
 
-def _unknown(request: Request, route: Route) -> Explanation:
+def _unknown(core: Core, request: Request, route: Route) -> Explanation:
     """The rule is known and the caller is not."""
     credential = Credential("unknown")
-    steps = _passed(CHECKS[: CHECKS.index("credential")], request, route, credential, None)
+    steps = _passed(core, CHECKS[: CHECKS.index("credential")], request, route, credential, None)
     last = Step("credential", "skipped", "the log does not have it: ask with the credential itself")
     return Explanation((*steps, last), None, route, credential=credential)
 
@@ -189,6 +202,8 @@ def _check_of(refused: Refused) -> Check:
         return "route"
     if refused.fault.code in _OF_PAGES:
         return "cors"
+    if refused.fault.code == "head_too_large":
+        return "limits"
     if refused.caller is None:
         return "path" if refused.fault.code == "ambiguous_path" else "credential"
     return "access" if isinstance(refused.fault, RequestRejected) else "headers"
@@ -201,10 +216,10 @@ def _admitted(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) 
     limit = route.body_limit
     if limit is not None and (request.length or 0) > limit:
         fault = RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes.")
-        steps = _passed(CHECKS[: CHECKS.index("body")], request, route, credential, permit.principal)
+        steps = _passed(core, CHECKS[: CHECKS.index("body")], request, route, credential, permit.principal)
         return Explanation((*steps, _refusal("body", fault)), fault, route, credential=credential)
     sent = _sent(core, exchange, admitted, asked)
-    steps = _passed(CHECKS[:-1], request, route, credential, permit.principal)
+    steps = _passed(core, CHECKS[:-1], request, route, credential, permit.principal)
     last = Step("headers", "ok", f"{len(sent.fields)} sent, {len(sent.stripped)} of the client's stripped")
     return Explanation((*steps, last), None, route, credential=credential, sent=sent)
 
@@ -215,7 +230,12 @@ def _refusal(check: Check, fault: GatewayError) -> Step:
 
 
 def _passed(
-    checks: tuple[Check, ...], request: Request, route: Route | None, credential: Credential, caller: Principal | None
+    core: Core,
+    checks: tuple[Check, ...],
+    request: Request,
+    route: Route | None,
+    credential: Credential,
+    caller: Principal | None,
 ) -> Iterator[Step]:
     for check in checks:
         if check == "request":
@@ -229,6 +249,8 @@ def _passed(
             case "cors":
                 if route.cross_origin is not None and route.cross_origin.cors is not None:
                     yield Step(check, "ok", _readable(request, route.cross_origin.cors))
+            case "limits":
+                yield Step(check, "ok", _about_limits(core.generation.lanes[route].quota))
             case "path":
                 odd = ", ".join(sorted(map(_text, request.target.oddities)))
                 yield Step(check, "ok", f"the route lists {odd}" if odd else "it can be read in one way only")
@@ -246,6 +268,10 @@ def _readable(request: Request, cors: Cors) -> str:
     if origin is None:
         return "no page of another origin asks"
     return f"a page of this origin {'may' if cors.origins.holds(origin) else 'cannot'} read the answer"
+
+
+def _about_limits(quota: Limits | None) -> str:
+    return "the route has none" if quota is None else f"{told(quota)}; not counted here"
 
 
 def _credential(

@@ -8,8 +8,18 @@ from gateway.errors import GatewayError
 from gateway.ops.logged import Logged
 from gateway.routes.model import Access, Route
 
-Check = Literal["request", "route", "cors", "path", "credential", "access", "body", "headers"]
-CHECKS: Final[tuple[Check, ...]] = ("request", "route", "cors", "path", "credential", "access", "body", "headers")
+Check = Literal["request", "route", "cors", "limits", "path", "credential", "access", "body", "headers"]
+CHECKS: Final[tuple[Check, ...]] = (
+    "request",
+    "route",
+    "cors",
+    "limits",
+    "path",
+    "credential",
+    "access",
+    "body",
+    "headers",
+)
 
 
 @dataclass(frozen=True, slots=True)

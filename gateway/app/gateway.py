@@ -20,6 +20,7 @@ from gateway.app.logins import Lasting, Notified
 from gateway.app.mails import Mails
 from gateway.app.masters import master_keys
 from gateway.app.observer import Observer
+from gateway.app.quotas import Counts
 from gateway.app.readings import register, store_conditions
 from gateway.app.restart import needs_restart
 from gateway.app.revocations import RevocationPoll, ended_by
@@ -106,6 +107,7 @@ class Gateway:
         self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
         self.metrics_registry = Metrics()
+        self.counts = Counts(clock)
         self.setup_token: str | None = None  # while nobody has an account, and an API makes the first one
         self.reloads = {"done": 0, "refused": 0}
         self.address: tuple[str, int] = ("", 0)
@@ -146,6 +148,8 @@ class Gateway:
         self._closers.push_async_callback(self.poll.aclose)
         if self.shared is not None:
             self.shared.listen(self.poll.look)
+            self.shared.rates.start(self.counts)
+        self._cores.begin(self.counts.run())
         self.upkeep = Upkeep(self._store, self._cores.take_used, self._log, self._clock)
         self.upkeep.start()
         self._closers.push_async_callback(self.upkeep.aclose)
@@ -217,7 +221,8 @@ class Gateway:
 
     def _core(self, settings: model.Settings, number: int, jwks: Jwks) -> Core:
         registry = self.metrics_registry
-        return Core(settings, number, self._store, jwks, self._clock, self._log, registry, lasting=self._lasting)
+        lasting, counts = self._lasting, self.counts
+        return Core(settings, number, self._store, jwks, self._clock, self._log, registry, None, lasting, counts)
 
     async def _open_admin(self, address: Address) -> None:
         self._admin = Listener(admin.build(self, self._admin_access, self._log), address.host, address.port)
@@ -356,6 +361,7 @@ class Gateway:
         self._cores.adopt(core)
         self._settings, self._number = settings, number
         self.edge.adopt(core.generation)
+        self.counts.keep(lane.quota for lane in core.generation.lanes.values())
         self._relevel(settings.log.level)
 
     def _in_use(self, core: Core) -> bool:

@@ -39,9 +39,13 @@ def register(gateway: "Gateway") -> None:
     read("gateway_spans", gateway.recording.counts)
     read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
     read("gateway_store_up", lambda: gateway.poll.readable)
+    read("gateway_limit_keys", lambda: gateway.counts.keys)
+    read("gateway_limit_rooms", lambda: gateway.counts.under_way)
+    read("gateway_limit_forgotten", lambda: gateway.counts.forgotten)
     read("gateway_reloads", lambda: gateway.reloads)
     shared = gateway.shared
     if shared is not None:
+        read("gateway_limit_sync_age_seconds", lambda: shared.rates.age)
         read("gateway_state_up", lambda: shared.alive)
         read("gateway_state_outages", lambda: shared.outages)
         read("gateway_state_looks", lambda: shared.looks)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.edge import answers
 from gateway.edge.generation import Generation, Lane
+from gateway.edge.quota import Ticket
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
@@ -31,7 +32,8 @@ class Answering:
     trace: the one that it belongs to. waited: whether the caller's credential had to be verified first. aim: the
     endpoint that the request went to.
     received: the request is complete. status: of the answer, 0 while none has begun. route: that the request asks for.
-    lines: whole field lines that the gateway adds to the answer, whosever it is.
+    lines: whole field lines that the gateway adds to the answer, whosever it is. ticket: what it holds of the route's
+    limits, None where the route has none.
 
     Monotonic seconds, 0.0 where it did not get so far. began: the head was read. routed_at: its route was found.
     admitted_at: the caller may. sent_at: the head has gone to the upstream. answered_at: that of its answer has come.
@@ -71,6 +73,7 @@ class Answering:
         "routed_at",
         "sent_at",
         "status",
+        "ticket",
         "trace",
         "waited",
     )
@@ -97,6 +100,7 @@ class Answering:
         self.route: Route | None = None
         self.aim: Aim | None = None
         self.lines = generation.lines
+        self.ticket: Ticket | None = None
         self.permit: Permit | None = None
         self.refused: Refused | None = None
         self.reason: str | None = None
@@ -331,5 +335,7 @@ class Answering:
 
     def _end(self, keep_alive: bool) -> None:
         self.over = True
+        if self.ticket is not None:
+            self.ticket.release()
         self.client.edge.observe(self)
         self.client.on_exchange_over(self, keep_alive)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.edge.generation import Lane
-from gateway.errors import DependencyFailed, GatewayError
+from gateway.errors import GatewayError
 from gateway.pipeline import Injected
 from gateway.wire.message import Request
 from gateway.wire.problems import PROBLEMS, body, told
@@ -19,8 +19,8 @@ CLOSING: Final = frozenset((400, 408, 413, 414, 417, 431))
 _PHRASES: Final = {
     400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
     408: b"Request Timeout", 413: b"Content Too Large", 414: b"URI Too Long", 417: b"Expectation Failed",
-    431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 502: b"Bad Gateway",
-    503: b"Service Unavailable", 504: b"Gateway Timeout",
+    429: b"Too Many Requests", 431: b"Request Header Fields Too Large", 500: b"Internal Server Error",
+    502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
 }  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def refusal(
         lines.append(b"allow: %s\r\n" % allow)
     if fault.code == "bad_upgrade":
         lines.append(b"sec-websocket-version: 13\r\n")
-    if isinstance(fault, DependencyFailed) and fault.retry_after is not None:
+    if fault.retry_after is not None:
         lines.append(b"retry-after: %d\r\n" % fault.retry_after)
     if not keep_alive:
         lines.append(b"connection: close\r\n")
@@ -126,12 +126,15 @@ def _problem(fault: GatewayError, request_id: str) -> bytes:
 
 
 def _mployr(fault: GatewayError, request_id: str) -> bytes:
-    """Seed 2's envelope, with its two texts; it has no place for a reason code or a request id."""
-    message = _MPLOYR[PROBLEMS[fault.code].status]
-    return json.dumps({"success": False, "message": message}, separators=(",", ":")).encode() + b"\n"
+    """Seed 2's envelope, with its texts; it has no place for a reason code or a request id."""
+    status = PROBLEMS[fault.code].status
+    said: dict[str, object] = {"success": False, "message": _MPLOYR[status]}
+    if status == 429:
+        said["retry_after"] = fault.retry_after or 1
+    return json.dumps(said, separators=(",", ":")).encode() + b"\n"
 
 
-_OF_DIALECTS: Final = frozenset((401, 403))  # the rest of the statuses no dialect has a form for
-_MPLOYR: Final = {401: "Unauthenticated.", 403: "This action is unauthorized."}
+_OF_DIALECTS: Final = frozenset((401, 403, 429))  # the rest of the statuses no dialect has a form for
+_MPLOYR: Final = {401: "Unauthenticated.", 403: "This action is unauthorized.", 429: "Too Many Requests"}
 _FORMS: Final[dict[str, Callable[[GatewayError, str], bytes]]] = {"problem": _problem, "mployr": _mployr}
 _TYPES: Final = {"problem": b"application/problem+json", "mployr": b"application/json"}

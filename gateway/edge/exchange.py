@@ -11,10 +11,13 @@ from gateway.edge import answers
 from gateway.edge.answering import Answering
 from gateway.edge.generation import Adapter
 from gateway.edge.pool import Endpoint, Upstream
+from gateway.edge.quota import Limits, Ticket
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, RequestRejected
-from gateway.pipeline import Admitted, Crossing, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.pipeline import Admitted, Crossing, Permit, Refused, Unverified, prepare, prepare_builtin, sender_fields
+from gateway.routes.model import Route
 from gateway.wire.cors import VARY_PREFLIGHT, CrossOrigin
+from gateway.wire.message import Request
 from gateway.wire.original import read_original
 
 IN_HAND: Final = 64 * 1024  # bytes of a body that may wait for the upstream's connection
@@ -40,9 +43,11 @@ class Exchange(Answering):
             self._refused(route)
             return
         self.route = route
-        self.lane = generation.lanes[route]
+        lane = self.lane = generation.lanes[route]
         if route.cross_origin is not None and self._shut_out(route.cross_origin):
             self._refused(Refused(RequestRejected("origin_refused"), route))
+            return
+        if lane.quota is not None and not self._enters(lane.quota, route, self.request, True):
             return
         outcome = generation.pipeline.judge(route, self.request, client.memo, now)
         if isinstance(outcome, Admitted):
@@ -130,6 +135,8 @@ class Exchange(Answering):
         permit, lane = admitted.permit, self.lane
         self.permit = permit
         self.admitted_at = self.client.edge.monotonic()
+        if self.ticket is not None and not self._keeps_to(self.ticket, permit):
+            return
         limit = permit.route.body_limit
         if limit is not None and (self.request.length or self.bytes_in) > limit:
             self.fail(RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes."))
@@ -146,6 +153,22 @@ class Exchange(Answering):
         else:
             self._send(connection, admitted)
 
+    def _enters(self, quota: Limits, route: Route, asking: Request, seated: bool) -> bool:
+        """Before anything is asked about the caller: else it is refused. asking, seated: as `Limits.enter` has it."""
+        ticket = self.ticket = quota.enter(asking, self.peer.address, self.client.edge.monotonic(), seated)
+        self.lines += ticket.take_lines()
+        if ticket.fault is not None:
+            self._refused(Refused(ticket.fault, route))
+        return ticket.fault is None
+
+    def _keeps_to(self, ticket: Ticket, permit: Permit) -> bool:
+        """Now that the caller is known: else it is refused."""
+        ticket.admit(permit, self.client.edge.monotonic())
+        self.lines += ticket.take_lines()
+        if ticket.fault is not None:
+            self._refused(Refused(ticket.fault, permit.route))
+        return ticket.fault is None
+
     def _asked(self, adapter: Adapter | None) -> None:
         """A data plane asks: the request that it holds goes through the same stages, and nothing is forwarded.
 
@@ -157,13 +180,21 @@ class Exchange(Answering):
             self._refused(Refused(RequestRejected("no_route")))
             return
         self.peer = adapter.hops.resolve(client.address, self.request.forwarding)
+        asking = self.request
         try:
-            self.request = read_original(self.request, adapter.contract, adapter.prefix)
+            self.request = read_original(asking, adapter.contract, adapter.prefix)
         except RequestRejected as fault:
             self._refused(Refused(fault))
             return
-        now = client.edge.clock.now()
-        outcome = self.generation.pipeline.decide(self.request, client.asked, now)
+        now, pipeline = client.edge.clock.now(), self.generation.pipeline
+        route = pipeline.route(self.request, client.asked)
+        if isinstance(route, Refused):
+            self._refused(route)
+            return
+        quota = self.generation.lanes[route].quota
+        if quota is not None and not self._enters(quota, route, asking, False):
+            return
+        outcome = pipeline.judge(route, self.request, client.asked, now)
         if isinstance(outcome, Unverified):
             self.lane = adapter.lane(outcome.route, self.generation.lanes[outcome.route])
             self.waited = True
@@ -179,6 +210,8 @@ class Exchange(Answering):
         route, injected = outcome.permit.route, outcome.injected
         if injected is None:  # our own endpoints: no upstream has them
             self._refused(Refused(RequestRejected("no_route")))
+            return
+        if self.ticket is not None and not self._keeps_to(self.ticket, outcome.permit):
             return
         self.permit = outcome.permit
         self.lane = adapter.lane(route, self.generation.lanes[route])

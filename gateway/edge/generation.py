@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.edge.pool import Upstream
+from gateway.edge.quota import Limits as Quota
 from gateway.ops.metrics import ASKED, Metrics, RouteCounters
 from gateway.pipeline import Pipeline
 from gateway.routes.model import Route
@@ -26,7 +27,8 @@ class Waits:
 class Lane:
     """Where one route's requests go, and where they are counted. upstream: None for what no route took.
 
-    errors: the form of refusals, `problem` or a dialect's. adapter: for a data plane that asks, else None.
+    errors: the form of refusals, `problem` or a dialect's. adapter: for a data plane that asks, else None. quota: how
+    often, how many at once and how large; None where the route has no such limits.
     """
 
     label: str
@@ -34,6 +36,7 @@ class Lane:
     counters: RouteCounters
     errors: str = "problem"
     adapter: "Adapter | None" = None
+    quota: Quota | None = None
 
 
 class Adapter:

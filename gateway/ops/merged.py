@@ -21,6 +21,9 @@ GAUGES: Mapping[str, Callable[[float, float], float]] = {
     "gateway_credential_cache_entries": _sum,
     "gateway_credential_cache_refusals": _sum,
     "gateway_upstream_connections": _sum,
+    "gateway_limit_keys": _sum,
+    "gateway_limit_rooms": _sum,
+    "gateway_limit_sync_age_seconds": max,  # the worker that counts alone
     "gateway_store_up": min,  # one worker that cannot is what an alarm is about
     "gateway_state_up": min,
     "gateway_state_subscribed": min,

@@ -44,6 +44,10 @@ READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_state_subscribed", False, None, "Whether news of other nodes arrive; else they are polled."),
     ("gateway_state_outages", True, None, "How often the shared state went away."),
     ("gateway_state_looks", True, None, "Looks at the table of revocations because another node told of news."),
+    ("gateway_limit_keys", False, None, "Callers, addresses and values whose requests are counted for limits now."),
+    ("gateway_limit_rooms", False, None, "Exchanges under way that limits of concurrency count."),
+    ("gateway_limit_forgotten", True, None, "Keys that made room for others while they still counted."),
+    ("gateway_limit_sync_age_seconds", False, None, "Seconds since all counts of limits were told to other processes."),
     ("gateway_reloads", True, "outcome", "Configuration reloads."),
 )
 

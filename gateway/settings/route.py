@@ -15,14 +15,13 @@ from gateway.settings.fields import (
     Model,
     PathPrefix,
     PathTemplate,
-    Size,
     Text,
     durations,
     one_of,
-    sizes,
     written,
 )
 from gateway.settings.headers import Headers, SecurityHeaders
+from gateway.settings.limits import RouteLimits
 from gateway.settings.template import literal_prefix, refused_spellings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # of a route that names none; HEAD goes with GET
@@ -56,12 +55,6 @@ class RouteTimeouts(Model):
     )
 
 
-class RouteLimits(Model):
-    body: Annotated[Size, sizes("0B", "1024GiB")] | None = Field(
-        None, description="Largest request body; more is 413; unlimited by default."
-    )
-
-
 class Cors(LoginCors):
     methods: tuple[Method, ...] = Field((), description="Methods that they may use; the route's own unless given.")
 
@@ -85,7 +78,7 @@ class Route(Model):
         "problem", description="The form of 401 and 403 answers: problem JSON, or Mployr's envelope."
     )
     timeouts: RouteTimeouts = Field(EMPTY, validate_default=True, description="How long the upstream may take.")
-    limits: RouteLimits = Field(EMPTY, validate_default=True, description="Sizes beyond which a request is refused.")
+    limits: RouteLimits = Field(EMPTY, validate_default=True, description="How large, how often, how many at once.")
     cors: Cors | None = Field(None, description="What pages of other origins may do here; nothing unless given.")
     websocket: WebSockets | None = Field(None, description="Whose pages may open a WebSocket here; all unless given.")
     headers: Headers = Field(EMPTY, validate_default=True, description="Headers that are set, added or removed.")

@@ -326,6 +326,16 @@ def credential_header(text: str) -> str:
     return name
 
 
+def limit_header(text: str) -> str:
+    """A header that requests are counted by, lower case: not one that says who the caller is or what HTTP does."""
+    name = text.lower()
+    if not re.fullmatch(r"[a-z0-9-]{1,64}", name):
+        raise ValueError(f"{quoted(text)} is not a header name of letters, digits and -")
+    if name in _RESERVED or name.startswith(_RESERVED_PREFIXES):
+        raise ValueError(f"{quoted(text)} has another meaning; count by account, grant or address, or another header")
+    return name
+
+
 def encoded_spelling(text: str) -> str:
     """A spelling that a route takes as it is: upper case `%2F`, or `;`."""
     spelling = text.upper()
@@ -345,6 +355,10 @@ def matching(pattern: str, what: str, text: str) -> str:
 
 def upstream_name(text: str) -> str:
     return matching(NAME_PATTERN, "an upstream's name", text)
+
+
+def shared_name(text: str) -> str:
+    return matching(NAME_PATTERN, "a name", text)
 
 
 def issuer_name(text: str) -> str:

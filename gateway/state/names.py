@@ -28,6 +28,10 @@ class Names:
     def calls(self, name: str) -> str:
         return f"{self._prefix}:calls:{self.digest(name)}"
 
+    def uses(self, limit: str, key: str) -> str:
+        """Those of one limit have one hash tag: one script takes many of them."""
+        return f"{self._prefix}:{{uses:{self.digest(limit)}}}:{self.digest(key)}"
+
     def document(self, issuer: str, url: str) -> str:
         return f"{self._prefix}:keys:{self.digest(f'{issuer} {url}')}"
 

@@ -137,6 +137,35 @@ return {full, count, oldest + length - now}
 """
 )
 
+# KEYS: uses of one limit, each a hash of counts by the number of a part of its window. ARGV: microseconds of a part;
+# for each key: how many parts, and the number and count of each. Answers the time, and all counts of each key.
+# A window has ten parts, and reaches into an eleventh; one node's clock may be a part ahead.
+USES = """
+local time = redis.call('TIME')
+local now, part, at, found = time[1] * 1000000 + time[2], tonumber(ARGV[1]), 2, {}
+local oldest = math.floor(now / part) - 12
+found[1] = {now}
+for n = 1, #KEYS do
+  local parts = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, parts do
+    redis.call('HINCRBY', KEYS[n], ARGV[at], ARGV[at + 1])
+    at = at + 2
+  end
+  redis.call('PEXPIRE', KEYS[n], math.ceil(part * 13 / 1000))
+  local all, live = redis.call('HGETALL', KEYS[n]), {}
+  for i = 1, #all, 2 do
+    if tonumber(all[i]) < oldest then
+      redis.call('HDEL', KEYS[n], all[i])
+    else
+      live[#live + 1], live[#live + 2] = tonumber(all[i]), tonumber(all[i + 1])
+    end
+  end
+  found[n + 1] = live
+end
+return found
+"""
+
 # KEYS: one that nobody else writes.
 PROBE = """
 redis.call('SET', KEYS[1], '1', 'PX', 1000)

@@ -14,10 +14,11 @@ from gateway.state.falling_back import FallingBackCounters
 from gateway.state.link import Link, Refused, Told
 from gateway.state.meter import FallingBackMeter, RedisMeter
 from gateway.state.names import Mac, Names
+from gateway.state.rates import Rates
 
 
 class SharedState:
-    """counters, meter: the ports of the identity core. documents: that of `access.jwks`."""
+    """counters, meter: the ports of the identity core. documents: that of `access.jwks`. rates: of routes' limits."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class SharedState:
         self.counters = FallingBackCounters(RedisCounters(self._link, self._names, clock), MemoryCounters(clock), clock)
         self.meter = FallingBackMeter(RedisMeter(self._link, self._names, clock), MemoryMeter(clock))
         self.documents = SharedDocuments(self._link, self._names, sealer, clock)
+        self.rates = Rates(self._link, self._names, clock)
         self._channel: Channel | None = None
 
     @property
@@ -86,4 +88,5 @@ class SharedState:
     async def aclose(self) -> None:
         if self._channel is not None:
             await self._channel.aclose()
+        await self.rates.aclose()
         await self._link.aclose()

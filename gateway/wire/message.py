@@ -18,6 +18,7 @@ class Request:
     keep_alive: whether the client wants the connection kept. reserved: whether a name in a reserved namespace was there
     and dropped. traceparent, tracestate: raw values, or None; traceparent is b"" where there were several, tracestate
     is all of them joined.
+    size: bytes of the head, where it may be over a limit; 0 where it is below all of them.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Request:
         "minor",
         "request_id",
         "reserved",
+        "size",
         "target",
         "tenant_id",
         "traceparent",
@@ -50,6 +52,7 @@ class Request:
         """As the simplest request has it; the reader fills in the rest. method, target and fields have no default."""
         self.host = b""
         self.minor = 1
+        self.size = 0
         self.keep_alive = True
         self.length: int | None = None
         self.connection_string: bytes | None = None

@@ -63,6 +63,9 @@ PROBLEMS: dict[str, Problem] = {
     # where to
     "no_route": Problem(404, "No route has this path"),
     "method_not_allowed": Problem(405, "The path has no route for this method"),
+    # how often, and how many at once
+    "rate_limited": Problem(429, "Too many requests"),
+    "too_many_at_once": Problem(429, "Too many requests at the same time"),
     # what was asked of the account or admin interface, or of the command line
     "not_found": Problem(404, "There is no such thing"),
     "conflict": Problem(409, "It clashes with what is there"),
@@ -81,6 +84,7 @@ PROBLEMS: dict[str, Problem] = {
     "keys_unavailable": Problem(503, "The issuer's keys cannot be fetched"),
     "store_unavailable": Problem(503, "The account store cannot be reached"),
     "draining": Problem(503, "The gateway is shutting down"),
+    "route_busy": Problem(503, "This route has as much under way as it takes"),
     "overloaded": Problem(503, "The gateway has too much to do"),
     "upstream_timeout": Problem(504, "The upstream did not answer in time"),
 }

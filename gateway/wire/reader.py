@@ -28,16 +28,20 @@ class RequestParser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of a whole head, of one field, of the target; number of fields. least: the smallest of those in bytes."""
+    """Bytes of a whole head, of one field, of the target; number of fields. route: the smallest limit of a whole head
+    that a route has of its own, None where none has. least: the smallest of those in bytes.
+    """
 
     least: int = dataclasses.field(init=False)
     head: int = 32 * 1024
     field: int = 8 * 1024
     target: int = 8 * 1024
     fields: int = 100
+    route: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "least", min(self.head, self.field, self.target))
+        route = self.head if self.route is None else self.route
+        object.__setattr__(self, "least", min(self.head, self.field, self.target, route))
 
 
 class RequestReader:
@@ -84,11 +88,11 @@ class RequestReader:
     def _read(self) -> Request:
         raw, url = self.raw, self._url
         assert raw is not None
-        if self.bulky:
-            self._measure_head(raw)
+        size = self._measure_head(raw) if self.bulky else 0
         if len(raw) > self.limits.fields:
             raise RequestRejected("head_too_large", f"At most {self.limits.fields} header fields are read.")
         request = Request()
+        request.size = size
         request.method = method = self.parser.get_method()
         if method in REFUSED_METHODS:
             raise RequestRejected("method_refused", "CONNECT and TRACE are never forwarded.")
@@ -109,7 +113,7 @@ class RequestReader:
             raise RequestRejected("authority_mismatch")
         return request
 
-    def _measure_head(self, raw: list[tuple[bytes, bytes]]) -> None:
+    def _measure_head(self, raw: list[tuple[bytes, bytes]]) -> int:
         """The limits in bytes. What came in fewer bytes than the smallest of them cannot exceed any."""
         limits = self.limits
         if len(self._url) > limits.target:
@@ -117,8 +121,10 @@ class RequestReader:
         sizes = [len(name) + len(value) + 4 for name, value in raw]
         if max(sizes, default=0) > limits.field:
             raise RequestRejected("head_too_large", f"A header field may have {limits.field} bytes.")
-        if sum(sizes) + len(self._url) + len(self.parser.get_method()) + 14 > limits.head:
+        size = sum(sizes) + len(self._url) + len(self.parser.get_method()) + 14
+        if size > limits.head:
             raise RequestRejected("head_too_large", f"The request head may have {limits.head} bytes.")
+        return size
 
     def _fields(self, raw: list[tuple[bytes, bytes]], request: Request) -> list[tuple[int, bytes, bytes]] | None:
         """Fills what a usual request has; gives back what is neither that, nor forwarded, nor dropped."""

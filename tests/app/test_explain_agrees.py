@@ -27,6 +27,11 @@ ROUTES = (
     {"path": "/odd/**", "access": "public", "allow_encoded": ["%2F"]},
     {"path": "/small/**", "access": "public", "limits": {"body": "10B"}},
     {
+        "path": "/brief/**",
+        "access": "public",
+        "limits": {"head": "200B", "concurrency": 1, "rate": [{"by": "route", "at_most": 100, "in": "7d"}]},
+    },
+    {
         "path": "/moved/**",
         "access": "protected",
         "strip_prefix": "/moved",
@@ -71,6 +76,8 @@ TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("GET", "http://gateway.test/public/x", ()),
     ("GET", "http://other.test/public/x", ()),
     ("GET", "/small/x", ("Content-Length: 11",)),
+    ("GET", "/brief/x", ()),
+    ("GET", "/brief/x", (f"X-Fill: {'x' * 200}",)),
     ("GET", "/public/x", ("Expect: a-miracle",)),
     ("GET", "/public/x", ("Transfer-Encoding: gzip",)),
     ("GET", "/public/" + "x" * 8192, ()),

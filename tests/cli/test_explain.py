@@ -100,10 +100,10 @@ def test_a_connection_string_is_verified(shop: Run, string: str) -> None:
 
 
 def test_every_step_is_told_in_order(shop: Run, token: str) -> None:
-    """Seven checks."""
+    """Eight checks."""
     found = told(shop, "GET", "/orders/1", "--bearer", token)
     checks = [(step["check"], step["outcome"]) for step in found["steps"]]
-    names = ("request", "route", "path", "credential", "access", "body", "headers")
+    names = ("request", "route", "limits", "path", "credential", "access", "body", "headers")
     assert checks == [(name, "ok") for name in names]
 
 

@@ -43,7 +43,8 @@ CHANGING: Final = tuple(
         (r"curl/[\d.]+", "curl/..."),
         (r"/[\w./-]*/gateway-demo-\w+/", ".../"),
         (r"\b(00-[0-9a-f]{32})-[0-9a-f]{16}-", r"\1-...-"),  # the span in a traceparent
-        (r"^(X-RateLimit-Reset|Retry-After): \d+", r"\1: ..."),
+        (r"^(X-RateLimit-Reset|[Rr]etry-[Aa]fter): \d+", r"\1: ..."),
+        (r"^(ratelimit: .*;t=)\d+", r"\1..."),
     )
 )
 
