@@ -79,6 +79,7 @@ PROBLEMS: dict[str, Problem] = {
     "keys_unavailable": Problem(503, "The issuer's keys cannot be fetched"),
     "store_unavailable": Problem(503, "The account store cannot be reached"),
     "draining": Problem(503, "The gateway is shutting down"),
+    "upstream_busy": Problem(503, "The upstream has as much to do as it may have"),
     "overloaded": Problem(503, "The gateway has too much to do"),
     "upstream_timeout": Problem(504, "The upstream did not answer in time"),
 }
