@@ -83,7 +83,7 @@ def test_a_reading_is_a_row_of_the_exposition(name: str, grows: bool, label: str
     metrics, labels = Metrics(), label.split() if label else []
     row = "x" if len(labels) == 1 else ("x",) * len(labels)
     metrics.read(name, (lambda: {row: 7}) if labels else (lambda: 7))
-    told = ",".join(f'{label}="x"' for label in labels)
+    told = ",".join(f'{label}="x"' for label in sorted(labels))
     shown = name + ("_total" if grows else "") + (f"{{{told}}}" if labels else "")
     assert lines(metrics) == [f"{shown} 7.0"]
 
