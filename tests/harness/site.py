@@ -123,10 +123,11 @@ class Site:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.surprises.append(context))
 
     async def upstream(
-        self, script: Script | None = None, tls: ssl.SSLContext | None = None, port: int = 0
+        self, script: Script | None = None, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1"
     ) -> Upstream:
+        """host: another address of the loopback network, for several servers on one port."""
         upstream = Upstream(script) if script else Upstream()
-        await upstream.start(tls, port)
+        await upstream.start(tls, port, host)
         self._closers.append(upstream.aclose)
         return upstream
 
