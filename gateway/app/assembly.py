@@ -16,7 +16,7 @@ from gateway.edge.outlier import Outlier
 from gateway.edge.pool import KeyOf, Upstream
 from gateway.edge.retry import Retries
 from gateway.pipeline import Aim
-from gateway.settings.upstream import ByHeader, RetryRule, Server
+from gateway.settings.upstream import ByWord, RetryRule, Server
 from gateway.settings.upstream import Upstream as UpstreamSettings
 
 
@@ -101,7 +101,7 @@ def _key(said: UpstreamSettings) -> KeyOf | None:
         keys.append(affinity.key_by(said.sticky))
     if said.hash is not None:
         by = said.hash.by
-        keys.append(affinity.key_by_header(by.header) if isinstance(by, ByHeader) else affinity.key_by(by))
+        keys.append(affinity.key_by(by.word) if isinstance(by, ByWord) else affinity.key_by_header(by.header))
     return affinity.either(keys[0], keys[1]) if len(keys) == 2 else (keys[0] if keys else None)
 
 

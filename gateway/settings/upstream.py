@@ -1,11 +1,12 @@
 """The services behind the gateway, as the operator says it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic import WithJsonSchema as Schema
 
 from gateway.settings import values
+from gateway.settings.faults import quoted
 from gateway.settings.fields import (
     EMPTY,
     Duration,
@@ -18,6 +19,7 @@ from gateway.settings.fields import (
     ProbePath,
     StatusRange,
     durations,
+    near,
     one_of,
     written,
 )
@@ -58,34 +60,32 @@ def _server(value: object) -> object:
 Listed = Annotated[Server, BeforeValidator(_server, json_schema_input_type=Endpoint | Server)]
 
 
-class ByHeader(Model):
+Word = Literal["grant", "account", "address", "path"]
+_WORDS = ("grant", "account", "address", "path")
+
+
+class By(Model):
     header: FieldName = Field(description="The request header whose value decides.")
 
 
-class Hash(Model):
-    by: Annotated[
-        Literal["grant", "account", "address", "path"] | ByHeader,
-        Schema(
-            {
-                "anyOf": [
-                    {"enum": ["grant", "account", "address", "path"]},
-                    {
-                        "type": "object",
-                        "properties": {"header": {"type": "string"}},
-                        "required": ["header"],
-                        "additionalProperties": False,
-                    },
-                ]
-            }
-        ),
-    ] = Field(description="What decides: grant, account, address, path, or { header: NAME }.")
+class ByWord(By):
+    """In the place of a mapping: one of the words."""
 
-    @field_validator("by", mode="before")
-    @classmethod
-    def _known(cls, by: object) -> object:
-        if isinstance(by, str) and by not in ("grant", "account", "address", "path"):
-            raise ValueError("must be grant, account, address, path or { header: NAME }")
-        return by
+    word: Word
+
+
+def _spelt_out(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value not in _WORDS:
+        raise ValueError(f"{quoted(value)} is none of {', '.join(_WORDS)} and {{ header: NAME }}{near(value, _WORDS)}")
+    return ByWord.model_construct(header="", word=cast(Word, value))
+
+
+class Hash(Model):
+    by: Annotated[By, BeforeValidator(_spelt_out, json_schema_input_type=Word | By)] = Field(
+        description="What decides: grant, account, address, path, or { header: NAME }."
+    )
 
 
 class HealthCheck(Model):
