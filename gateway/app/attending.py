@@ -38,7 +38,7 @@ class Attending:
         """The endpoints are others than before."""
         for assembly in self._assemblies.values():
             endpoints = assembly.upstream.endpoints
-            assembly.record.keep((endpoint.name for endpoint in endpoints), assembly.names)
+            assembly.record.keep({endpoint.name: endpoint.health for endpoint in endpoints}, assembly.names)
             for endpoint in endpoints:
                 if assembly.said.health is None:
                     endpoint.health.unchecked()

@@ -1,6 +1,6 @@
 """What is known of upstreams from one generation of the configuration to the next, by their configured names."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway.edge.health import Health
 from gateway.edge.ledger import Ledger
@@ -24,9 +24,10 @@ class Record:
             found = self._healths[endpoint] = Health(self._monotonic())
         return found
 
-    def keep(self, endpoints: Iterable[str], names: Iterable[str]) -> None:
-        """Forgets all others. names: that are looked up."""
-        self._healths = {name: self.health(name) for name in endpoints}
+    def keep(self, healths: Mapping[str, Health], names: Iterable[str]) -> None:
+        """Forgets all others. healths: by endpoint, those in use: a generation may be in the making in another thread,
+        and what it asks for now is kept when it is adopted. names: that are looked up."""
+        self._healths = dict(healths)
         looked_up = set(names)
         self.addresses = {name: found for name, found in self.addresses.items() if name in looked_up}
         self.unresolved &= looked_up
