@@ -152,9 +152,8 @@ class Answering:
         self._again = None
         self.status = connection.status
         self.answered_at = self.client.edge.monotonic()
-        outlier = connection.home.outlier
-        if outlier is not None:
-            outlier.answered(connection.home, connection.status)
+        if connection.status >= 500 and connection.home.outlier is not None:
+            connection.home.outlier.answered(connection.home, connection.status)
         request = self.request
         # an answer before the end of the request ends the connection; after an upgrade frames may be on their way
         keep = request.keep_alive and self.received and not request.websocket and not self.client.edge.draining
@@ -240,6 +239,9 @@ class Answering:
         self._done(connection)
 
     def _done(self, connection: UpstreamConnection) -> None:
+        outlier = connection.home.outlier
+        if outlier is not None and self.status < 500:  # not before its end: it might have broken off
+            outlier.answered(connection.home, self.status)
         self._connection = None
         received = self.received
         connection.release(received and not self.request.websocket, self.client.edge.monotonic())

@@ -86,10 +86,10 @@ async def test_no_idempotent_request_fails_while_a_server_is_killed_and_comes_ba
         return {answer.body for answer in answers[since:]}
 
     try:
-        await until(lambda: len(answers) > 300 and len(answered(0)) == 3)
+        await until(lambda: len(answers) > 300 and len(answered(0)) == 3, 30)
         await servers[0].kill()
         killed = len(answers)
-        await until(lambda: len(answers) > killed + 300)
+        await until(lambda: len(answers) > killed + 300, 30)
         assert answered(killed + CLIENTS) == {b"srv2", b"srv3"}
         await servers[0].start()
         back = len(answers)

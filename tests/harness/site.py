@@ -51,14 +51,15 @@ class Kept:
 
 @dataclass
 class Hand:
-    """Moves the wall clock of a gateway. ahead: seconds."""
+    """Moves the clocks of a gateway. ahead: seconds, of the wall clock. rested: of the other, which deadlines go by."""
 
     ahead: float = 0.0
+    rested: float = 0.0
 
     @property
     def clock(self) -> Clock:
         real = Clock()
-        return Clock(now=lambda: real.now() + self.ahead)
+        return Clock(now=lambda: real.now() + self.ahead, monotonic=lambda: real.monotonic() + self.rested)
 
 
 class Running:
