@@ -4,10 +4,7 @@ import ssl
 from collections.abc import Iterable
 
 from gateway.app import headers
-from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
-from gateway.edge.pool import Endpoint, Upstream, Watch
-from gateway.pipeline import Aim
 from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
 from gateway.settings.cors import LoginCors
 from gateway.settings.listen import Listen, ServerTls
@@ -78,21 +75,9 @@ def label(route: Route) -> str:
     return f"{','.join(sorted(route.methods))} {template}"
 
 
-def to_upstream(name: str, upstream: UpstreamSettings, watch: Watch) -> Upstream:
-    context = upstream_context(upstream)
-    endpoints = []
-    for said in upstream.endpoints:
-        tls = context if said.scheme == "https" else None
-        default = 443 if tls else 80
-        host = f"[{said.host}]" if ":" in said.host else said.host
-        aim = Aim((host if said.port == default else f"{host}:{said.port}").encode(), said.path)
-        endpoints.append(Endpoint(str(said), aim, upstream.pool, tcp(said.host, said.port, tls), watch))
-    return Upstream(name, endpoints, upstream.balance)
-
-
 def upstream_context(upstream: UpstreamSettings) -> ssl.SSLContext | None:
     """None where no endpoint speaks TLS: reading the system's certificates takes 20 ms for each context."""
-    return client_context(upstream.tls) if any(said.scheme == "https" for said in upstream.endpoints) else None
+    return client_context(upstream.tls) if any(said.url.scheme == "https" for said in upstream.endpoints) else None
 
 
 def limits(listen: Listen, route: int | None = None) -> Limits:

@@ -10,7 +10,9 @@ from gateway.access.jwks import Documents, Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
 from gateway.app import compile, headers
+from gateway.app.assembly import Assembly
 from gateway.app.decide import Asking
+from gateway.app.known import Known
 from gateway.app.logins import Lasting, dialects, paths
 from gateway.app.observer import EndpointLog
 from gateway.app.quotas import Counts, least_head, quotas_of
@@ -19,8 +21,9 @@ from gateway.control import application
 from gateway.control.builtin import Builtin
 from gateway.control.fetch import HttpFetch
 from gateway.edge.connector import in_process
+from gateway.edge.endpoint import Endpoint
 from gateway.edge.generation import Generation, Lane
-from gateway.edge.pool import Endpoint, Upstream
+from gateway.edge.pool import Upstream
 from gateway.edge.quota import Limits
 from gateway.errors import DependencyFailed
 from gateway.identity.model import Principal, SigningKey
@@ -53,10 +56,12 @@ class Core:
         directory: Directory | None = None,
         lasting: Lasting | None = None,
         counts: Counts | None = None,
+        known: Known | None = None,
     ) -> None:
         """directory: in place of the store's own. lasting: of the logins; None where none will be asked for.
 
-        counts: of the routes' limits, which go on from load to load; None for new ones.
+        counts: of the routes' limits, which go on from load to load; None for new ones. known: of upstreams, from the
+        cores before it.
         """
         self.settings = settings
         self.jwks = jwks
@@ -68,9 +73,12 @@ class Core:
         self.authenticator = Authenticator(verifiers, limits, number)
         self._dialects = dialects(settings, store, verifiers, lasting) if lasting is not None else paths(settings)
         self.builtin = self._application(clock, log)
-        self.upstreams = {
-            name: compile.to_upstream(name, said, EndpointLog(log, name)) for name, said in settings.upstreams.items()
+        known = known if known is not None else Known(clock.monotonic)
+        self.assemblies = {
+            name: Assembly(name, said, known.of(name), EndpointLog(log, name), clock)
+            for name, said in settings.upstreams.items()
         }
+        self.upstreams = {name: assembly.upstream for name, assembly in self.assemblies.items()}
         watch = EndpointLog(log, compile.BUILTIN)
         itself = Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), watch)
         routes = [compile.to_route(route, settings.listen) for route in settings.routes]

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from gateway.access.jwks import Documents, Jwks
 from gateway.app import compile
+from gateway.app.attending import Attending
 from gateway.app.audit import Auditing
 from gateway.app.checks import compile_faults
 from gateway.app.core import Core, key_sources, make_jwks
 from gateway.app.cores import Cores
 from gateway.app.explaining import Explaining
 from gateway.app.logins import Lasting, Notified
+from gateway.app.lookups import Resolver, system_resolver
 from gateway.app.mails import Mails
 from gateway.app.masters import master_keys
 from gateway.app.observer import Observer
@@ -84,12 +86,13 @@ class Gateway:
         relevel: Callable[[str], object] = lambda _level: None,
         listening: socket.socket | None = None,
         admin: bool = True,
+        resolve: Resolver = system_resolver,
     ) -> None:
         """reread: reads the configuration again, for `reload`; None where there is no file behind it.
 
         relevel: sets the level of the log, when a reload changes it. listening: a bound socket in the place of
         `listen.address`, which is closed at the end. admin: whether it has the admin listener; one of several workers
-        has none, as their supervisor has it.
+        has none, as their supervisor has it. resolve: finds the addresses of upstreams' names.
         """
         self._settings = loaded.settings
         self._places = loaded.route_places()
@@ -104,6 +107,7 @@ class Gateway:
         self._stopping = False
         self._cores = Cores(log, self._in_use, lambda used: self.upkeep.take(used))
         self.auditing = Auditing(clock, log)
+        self._attending = Attending(clock, log, resolve)
         self._closers = AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
         self.metrics_registry = Metrics()
@@ -217,12 +221,25 @@ class Gateway:
             await jwks.aclose()
             raise
         self._closers.push_async_callback(self._cores.aclose)
+        self._closers.push_async_callback(self._attending.aclose)
+        await self._attending.prepare(self.core.assemblies)
+        self._attending.adopt(self.core.assemblies)
         await self.core.start()
 
     def _core(self, settings: model.Settings, number: int, jwks: Jwks) -> Core:
         registry = self.metrics_registry
-        lasting, counts = self._lasting, self.counts
-        return Core(settings, number, self._store, jwks, self._clock, self._log, registry, None, lasting, counts)
+        return Core(
+            settings,
+            number,
+            self._store,
+            jwks,
+            self._clock,
+            self._log,
+            registry,
+            lasting=self._lasting,
+            counts=self.counts,
+            known=self._attending.known,
+        )
 
     async def _open_admin(self, address: Address) -> None:
         self._admin = Listener(admin.build(self, self._admin_access, self._log), address.host, address.port)
@@ -335,6 +352,7 @@ class Gateway:
             undo.callback(self._cores.forget, core)
             await self._ensure_keys(settings)
             await core.start()
+            await self._attending.prepare(core.assemblies)
             logged, kept = self.observer.access_log, self._keeps_access_log(settings)
             access_log = logged if kept else self._access_log(settings)
             if access_log is not None and not kept:
@@ -359,6 +377,7 @@ class Gateway:
 
     def _adopt(self, settings: model.Settings, core: Core, number: int) -> None:
         self._cores.adopt(core)
+        self._attending.adopt(core.assemblies)
         self._settings, self._number = settings, number
         self.edge.adopt(core.generation)
         self.counts.keep(lane.quota for lane in core.generation.lanes.values())

@@ -161,3 +161,15 @@ class EndpointLog:
 
     def endpoint_back(self, endpoint: str) -> None:
         self._log.info("endpoint back", upstream=self._upstream, endpoint=endpoint)
+
+    def endpoint_ejected(self, endpoint: str, why: str, seconds: float) -> None:
+        self._log.warning("endpoint ejected", upstream=self._upstream, endpoint=endpoint, why=why, seconds=seconds)
+
+    def endpoint_returned(self, endpoint: str) -> None:
+        self._log.info("endpoint returned", upstream=self._upstream, endpoint=endpoint)
+
+    def endpoint_unhealthy(self, endpoint: str, why: str) -> None:
+        self._log.warning("endpoint unhealthy", upstream=self._upstream, endpoint=endpoint, why=why)
+
+    def endpoint_healthy(self, endpoint: str) -> None:
+        self._log.info("endpoint healthy", upstream=self._upstream, endpoint=endpoint)

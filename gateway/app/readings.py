@@ -1,9 +1,10 @@
 """Where the metrics that are not counted per route take their values, and what makes a worker unready."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from gateway.edge.health import STATES
 from gateway.edge.pool import Upstream
 from gateway.errors import DependencyFailed
 from gateway.ops.health import Condition
@@ -32,9 +33,24 @@ def register(gateway: "Gateway") -> None:
     read("gateway_credential_outcomes", lambda: dict(gateway.core.authenticator.outcomes))
     read("gateway_jwks_age_seconds", lambda: {k: v for k, v in gateway.core.jwks.ages().items() if v is not None})
     read("gateway_profiles_reduced", lambda: _profiles(gateway))
+
+    def split(counts: Callable[[Upstream], Mapping[str, float]]) -> Callable[[], Mapping[tuple[str, ...], float]]:
+        return lambda: {
+            (name, row): number
+            for name, upstream in gateway.core.upstreams.items()
+            for row, number in tuple(counts(upstream).items())
+        }
+
     read("gateway_upstream_connections", over(lambda upstream: sum(e.open for e in upstream.endpoints)))
-    read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
+    read("gateway_upstream_outstanding", over(lambda upstream: sum(e.outstanding for e in upstream.endpoints)))
+    read("gateway_upstream_retries", split(lambda upstream: upstream.ledger.retries))
+    read("gateway_upstream_retries_refused", over(lambda upstream: upstream.ledger.refused))
+    read("gateway_upstream_busy", split(lambda upstream: upstream.ledger.busy))
     read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
+    read("gateway_upstream_endpoints", split(lambda upstream: _states(upstream, gateway.edge.monotonic())))
+    read("gateway_upstream_checks", split(lambda upstream: upstream.ledger.checks))
+    read("gateway_upstream_ejections", over(lambda upstream: upstream.ledger.ejections))
+    read("gateway_upstream_lookups", split(lambda upstream: upstream.ledger.lookups))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
     read("gateway_spans", gateway.recording.counts)
     read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
@@ -52,6 +68,11 @@ def register(gateway: "Gateway") -> None:
         read("gateway_state_subscribed", lambda: shared.subscribed)
 
 
+def _states(upstream: Upstream, now: float) -> Mapping[str, float]:
+    states = [endpoint.health.state(now) for endpoint in upstream.endpoints]
+    return {state: states.count(state) for state in STATES}
+
+
 def _cache(gateway: "Gateway") -> Mapping[str, float]:
     authenticator = gateway.core.authenticator
     return {"hit": authenticator.hits, "miss": authenticator.misses, "refused": authenticator.negative_hits}
@@ -60,6 +81,15 @@ def _cache(gateway: "Gateway") -> Mapping[str, float]:
 def _profiles(gateway: "Gateway") -> Mapping[str, float]:
     counts = gateway.core.profiles.counts
     return {"urls": counts.urls, "reference": counts.reference, "refused": counts.refused}
+
+
+def _upstreams(gateway: "Gateway") -> Iterator[Condition]:
+    for name, assembly in gateway.core.assemblies.items():
+        live = assembly.upstream.live(gateway.edge.monotonic())
+        if live < len(assembly.upstream.endpoints):
+            yield Condition("upstream_degraded" if live else "upstream_unreachable", name)
+        if assembly.record.unresolved:
+            yield Condition("upstream_unresolved", name)
 
 
 def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], Awaitable[Iterable[Condition]]]]:
@@ -79,10 +109,7 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
         for issuer, age in gateway.core.jwks.ages().items():
             if age is None:
                 found.append(Condition("keys_pending" if issuer in pending else "keys_unavailable", issuer))
-        for name, upstream in gateway.core.upstreams.items():
-            if not upstream.live(gateway.edge.monotonic()):
-                found.append(Condition("upstream_unreachable", name))
-        return found
+        return [*found, *_upstreams(gateway)]
 
     async def reachable() -> list[Condition]:
         try:

@@ -109,7 +109,8 @@ class Answering:
         self.status = self.bytes_in = self.bytes_out = self.held = 0
         self._pieces: list[bytes] = []
         self._framing = _NONE
-        self._again: tuple[Admitted, bytes] | None = None  # with its framed body, while it may be sent once more
+        # with its framed body, while it may be sent once more, and how often it was
+        self._again: tuple[Admitted, bytes, int] | None = None
         self._task: asyncio.Task[None] | None = None
         self._connection: UpstreamConnection | None = None
         # _sent: the whole request has gone out. _continued: 100 Continue has, or is not wanted any more. _begun: a byte
@@ -144,6 +145,8 @@ class Answering:
         if self.status:
             out: list[bytes] = []
         elif connection.ready:
+            if connection.status >= 502 and self._again is not None and self._passed_over(connection):
+                return
             head = self._head_of_answer(connection)
             if self._framing is _COUNTED and connection.done and len(connection.pieces) == 1:
                 self._answer_whole(connection, head)
@@ -174,6 +177,8 @@ class Answering:
         self._again = None
         self.status = connection.status
         self.answered_at = self.client.edge.monotonic()
+        if connection.status >= 500 and connection.home.outlier is not None:
+            connection.home.outlier.answered(connection.home, connection.status)
         request = self.request
         # an answer before the end of the request ends the connection; after an upgrade frames may be on their way
         keep = request.keep_alive and self.received and not request.websocket and not self.client.edge.draining
@@ -187,6 +192,8 @@ class Answering:
         assert connection is not None
         self.status = connection.status
         self.answered_at = client.edge.monotonic()
+        if connection.home.outlier is not None:
+            connection.home.outlier.answered(connection.home, connection.status)
         self._begun = True
         client.transport.write(switching(connection, self.request_id, self.lines, self._answer_rules))
         tunnel = Tunnel(client, connection, self)
@@ -211,9 +218,7 @@ class Answering:
         if self.status and connection.until_close and clean:
             connection.done = True
             self._complete(connection, [])
-        elif self._again is not None and not connection.started:
-            self._once_more(connection)
-        else:
+        elif self._again is None or connection.started or not self._repeated(connection):
             self.fail(DependencyFailed("upstream_closed", "The upstream closed the connection."))
 
     def on_upstream_writable(self, writable: bool) -> None:
@@ -260,13 +265,38 @@ class Answering:
         self._done(connection)
 
     def _done(self, connection: UpstreamConnection) -> None:
+        outlier = connection.home.outlier
+        if outlier is not None and self.status < 500:  # not before its end: it might have broken off
+            outlier.answered(connection.home, self.status)
         self._connection = None
         received = self.received
         connection.release(received and not self.request.websocket, self.client.edge.monotonic())
         self._end(self._keep and received)
 
-    def _once_more(self, connection: UpstreamConnection) -> None:
-        """The connection was closed before it took the request, which may be sent once more."""
+    def _repeated(self, connection: UpstreamConnection) -> bool:
+        """The connection was closed before any answer: whether the request goes out once more."""
+        upstream = self.lane.upstream
+        reason = None if upstream is None else upstream.retries.closed(connection.used)
+        if reason is None or not self._once_more(connection, reason):
+            return False
+        if reason != "idle" and connection.home.outlier is not None:  # that an idle one is closed is no fault of it
+            connection.home.outlier.failed(connection.home)
+        return True
+
+    def _passed_over(self, connection: UpstreamConnection) -> bool:
+        """The answer is none for the client, as its status says: whether the request goes out once more."""
+        upstream, status = self.lane.upstream, connection.status
+        if upstream is None or status not in upstream.retries.statuses:
+            return False
+        home = connection.home
+        if not self._once_more(connection, str(status)):
+            return False
+        if home.outlier is not None:
+            home.outlier.answered(home, status)
+        return True
+
+    def _once_more(self, connection: UpstreamConnection, reason: str) -> bool:
+        return False  # the request's side has what is to be sent
 
     # its end
 
@@ -275,6 +305,7 @@ class Answering:
         if self.over:
             return
         self._cancel()
+        self._blame(fault)
         self._release(False)
         self.reason = fault.code  # also where an answer is cut off
         if self._begun:
@@ -282,6 +313,14 @@ class Answering:
             self._end(False)
             return
         self._refused(Refused(fault, self.permit.route if self.permit else None))
+
+    def _blame(self, fault: GatewayError) -> None:
+        """Where the endpoint that had the request is at fault, it counts against it."""
+        connection = self._connection
+        if connection is not None and isinstance(fault, DependencyFailed) and fault.code.startswith("upstream_"):
+            outlier = connection.home.outlier
+            if outlier is not None:
+                outlier.failed(connection.home)
 
     def withdraw(self, reason: str) -> None:
         """The permit does not hold any more. What has not been sent is not, and what has no end ends."""

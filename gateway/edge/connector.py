@@ -13,20 +13,20 @@ from gateway.errors import DependencyFailed
 from gateway.wire.hops import ResponseNames
 
 if TYPE_CHECKING:
-    from gateway.edge.pool import Endpoint
+    from gateway.edge.endpoint import Endpoint
 
 Connector = Callable[["Endpoint"], Awaitable[UpstreamConnection]]
 
 
-def tcp(host: str, port: int, tls: ssl.SSLContext | None = None) -> Connector:
-    """Connects to an address, with TLS if there is a context; the certificate must name `host`."""
-    names = ResponseNames()
+def tcp(host: str, port: int, tls: ssl.SSLContext | None = None, address: str = "") -> Connector:
+    """Connects to a host, or to this address of it. tls: the certificate must name `host`."""
+    names, to = ResponseNames(), address or host
 
     async def connector(endpoint: "Endpoint") -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         connection = UpstreamConnection(endpoint, names)
         transport, _ = await loop.create_connection(
-            lambda: cast(asyncio.Protocol, connection), host, port, ssl=tls, server_hostname=host if tls else None
+            lambda: cast(asyncio.Protocol, connection), to, port, ssl=tls, server_hostname=host if tls else None
         )
         if not transport.is_closing():
             keep_alive(transport.get_extra_info("socket"))

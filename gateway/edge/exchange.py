@@ -9,8 +9,9 @@ from typing import Final
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
+from gateway.edge.endpoint import Endpoint
 from gateway.edge.generation import Adapter
-from gateway.edge.pool import Endpoint, Upstream
+from gateway.edge.pool import Upstream
 from gateway.edge.quota import Limits, Ticket
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, RequestRejected
@@ -145,7 +146,14 @@ class Exchange(Answering):
         if upstream is None:
             self._asked(lane.adapter)
             return
-        endpoint = upstream.next(self.client.edge.monotonic)
+        if upstream.plain:
+            endpoint = upstream.next(self.client.edge.monotonic)
+        else:
+            try:
+                endpoint = upstream.next_for(self, self.client.edge.monotonic)
+            except DependencyFailed as busy:
+                self.fail(busy)
+                return
         connection = endpoint.take()
         if connection is None:
             self.client.wait_nothing()  # connecting has a bound of its own
@@ -222,9 +230,12 @@ class Exchange(Answering):
         self._end(keep)
 
     async def _connect(
-        self, upstream: Upstream, endpoint: Endpoint, admitted: Admitted, again: bytes | None = None
+        self, upstream: Upstream, endpoint: Endpoint, admitted: Admitted, again: bytes | None = None, sent: int = 0
     ) -> None:
-        """again: the framed body, where the whole request goes out once more; that takes a fresh connection."""
+        """again: the framed body, where the whole request goes out once more; that takes a fresh connection.
+
+        sent: how often it went out before.
+        """
         try:
             seconds = admitted.permit.route.timeouts.connect
             connection = await upstream.connect(endpoint, seconds, fresh=again is not None)
@@ -232,12 +243,14 @@ class Exchange(Answering):
             if self.over:
                 connection.release(False, 0.0)
             else:
-                self._send(connection, admitted, again)
+                self._send(connection, admitted, again, sent)
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
         self.client.regulate()
 
-    def _send(self, connection: UpstreamConnection, admitted: Admitted, body: bytes | None = None) -> None:
+    def _send(
+        self, connection: UpstreamConnection, admitted: Admitted, body: bytes | None = None, sent: int = 0
+    ) -> None:
         request = self.request
         self._connection = connection
         connection.hold(self, request.method == b"HEAD")
@@ -261,8 +274,8 @@ class Exchange(Answering):
             self._continue()
             self._await_next()
             return
-        if connection.used and request.method in _REPEATABLE:
-            self._again = (admitted, body)
+        if (connection.used or self._kept) and request.method in _REPEATABLE:
+            self._again = (admitted, body, sent)
         self.client.wait_answer(admitted.permit.route.timeouts.first_byte)
 
     def _continue(self) -> None:
@@ -291,14 +304,23 @@ class Exchange(Answering):
         else:
             client.wait_body()
 
-    def _once_more(self, connection: UpstreamConnection) -> None:
-        """An idle connection turned out to be closed: the request goes out again on a fresh one (once)."""
-        assert self._again is not None
-        (admitted, body), self._again = self._again, None
+    @property
+    def _kept(self) -> bool:
+        """Whether it is kept for another attempt also where nothing hints at one."""
         upstream = self.lane.upstream
-        assert upstream is not None
+        return upstream is not None and upstream.retries.unused
+
+    def _once_more(self, connection: UpstreamConnection, reason: str) -> bool:
+        """It goes out again on a fresh connection, if it may."""
+        upstream = self.lane.upstream
+        if self._again is None or upstream is None:
+            return False
+        admitted, body, sent = self._again
+        self._again = None
+        if sent >= upstream.retries.attempts or not upstream.ledger.spend(reason, upstream.retries):
+            return False
         self._release(False)
-        upstream.retries += 1
         self.client.wait_nothing()
         endpoint = upstream.besides(connection.home)
-        self._task = self.client.loop.create_task(self._connect(upstream, endpoint, admitted, body))
+        self._task = self.client.loop.create_task(self._connect(upstream, endpoint, admitted, body, sent + 1))
+        return True

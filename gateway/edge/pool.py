@@ -1,148 +1,117 @@
-"""Upstreams and their endpoints: idle connections to take at once, new ones to wait for."""
+"""Upstreams: which endpoint a request goes to, which others where that fails, and how much at a time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
-from gateway.edge.balance import Balance, Choose, least, rest, round_robin
-from gateway.edge.connector import Connector, connect_fault
+from gateway.edge.balance import Choose, hashed, least
+from gateway.edge.crowd import Crowd
+from gateway.edge.endpoint import Endpoint, Watch
+from gateway.edge.ledger import Ledger
+from gateway.edge.outlier import Outlier
+from gateway.edge.retry import Retries
 from gateway.edge.upstream import Home, UpstreamConnection
 from gateway.errors import DependencyFailed
-from gateway.pipeline import Aim
+
+if TYPE_CHECKING:
+    from gateway.edge.answering import Answering
+
+__all__ = ["Endpoint", "Upstream", "Watch"]
 
 IDLE_SECONDS: Final = 60.0  # that an unused connection is kept
 
-
-class Watch(Protocol):
-    """Is told of each endpoint that stops working, and that works again; not of each failure."""
-
-    def endpoint_dead(self, endpoint: str, why: str) -> None: ...
-    def endpoint_back(self, endpoint: str) -> None: ...
-
-
-class Endpoint:
-    """One address of an upstream, with its idle connections: the last used is taken first, so that a surplus ages.
-
-    keep: idle connections at most. outstanding, retry_at: what balancing goes by. failures: rests in a row, 0 again
-    with the first byte of an answer on a new connection.
-    """
-
-    __slots__ = ("_connector", "_keep", "_watch", "aim", "failures", "idle", "name", "open", "outstanding", "retry_at")
-
-    def __init__(self, name: str, aim: Aim, keep: int, connector: Connector, watch: Watch) -> None:
-        self.name = name
-        self.aim = aim
-        self._keep = keep
-        self._connector = connector
-        self._watch = watch
-        self.idle: list[UpstreamConnection] = []
-        self.open = 0
-        self.outstanding = 0
-        self.failures = 0
-        self.retry_at = 0.0
-
-    def take(self) -> UpstreamConnection | None:
-        """An idle connection, or None. It counts as outstanding until it is given back or lost."""
-        while self.idle:
-            connection = self.idle.pop()
-            if not connection.transport.is_closing():
-                self.outstanding += 1
-                return connection
-        return None
-
-    async def connect(self, seconds: float) -> UpstreamConnection:
-        """A new connection, outstanding like a taken one.
-
-        Raises DependencyFailed; then the endpoint rests a while, unless the fault is ours (`overloaded`).
-        """
-        self.outstanding += 1
-        try:
-            async with asyncio.timeout(seconds):
-                connection = await self._connector(self)
-            if connection.transport.is_closing():  # its end came with the handshake, before anybody held it
-                raise DependencyFailed("upstream_closed", "The upstream closed the connection.")
-        except OSError as error:
-            self.outstanding -= 1
-            fault = connect_fault(error)
-            if fault.code != "overloaded":
-                self.failed(fault.detail)
-            raise fault from error
-        except BaseException as error:
-            self.outstanding -= 1
-            if isinstance(error, DependencyFailed):
-                self.failed(error.detail)
-            raise
-        self.open += 1
-        connection.counted = True
-        return connection
-
-    def failed(self, why: str) -> None:
-        """No connection, or one that was closed before it answered anything. What fails during a rest adds nothing."""
-        now = asyncio.get_running_loop().time()
-        if now < self.retry_at:
-            return
-        self.failures += 1
-        self.retry_at = now + rest(self.failures)
-        if self.failures == 1:
-            self._watch.endpoint_dead(self.name, why)
-
-    def answered(self) -> None:
-        """A new connection has brought the first byte of an answer."""
-        if self.failures:
-            self.failures, self.retry_at = 0, 0.0
-            self._watch.endpoint_back(self.name)
-
-    def give_back(self, connection: UpstreamConnection, reusable: bool, now: float) -> None:
-        """An exchange is over. now: monotonic seconds."""
-        self.outstanding -= 1
-        if reusable and len(self.idle) < self._keep:
-            connection.idle_since = now
-            self.idle.append(connection)
-        else:
-            connection.discard()
-
-    def lost(self, connection: UpstreamConnection) -> None:
-        """The connection is closed, whoever did it."""
-        if not connection.counted:
-            return
-        self.open -= 1
-        if connection in self.idle:
-            self.idle.remove(connection)
-
-    def retire(self) -> None:
-        """No connection is kept any more."""
-        self._keep = 0
-        self.close_idle(float("inf"))
-
-    def close_idle(self, before: float) -> None:
-        """Closes what has been idle since before then; all with infinity."""
-        for connection in [connection for connection in self.idle if connection.idle_since < before]:
-            self.idle.remove(connection)
-            connection.transport.close()
+KeyOf = Callable[["Answering"], bytes]
 
 
 class Upstream:
-    """A named set of endpoints. retries: requests sent again on a fresh connection."""
+    """A named set of endpoints.
 
-    __slots__ = ("_choose", "_only", "endpoints", "name", "retries")
+    plain: nothing of a request has a say in the choice, and nothing limits it. retries: when a request is sent again.
+    ledger: its counts, kept over a reload. changed: called where a connect failed: addresses may have changed.
+    """
 
-    def __init__(self, name: str, endpoints: Sequence[Endpoint], balance: Balance = "least") -> None:
+    __slots__ = (
+        "_choose",
+        "_key",
+        "_only",
+        "changed",
+        "crowd",
+        "endpoints",
+        "ledger",
+        "name",
+        "outlier",
+        "plain",
+        "retries",
+    )
+
+    endpoints: Sequence[Endpoint]
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Sequence[Endpoint],
+        choose: Choose[Endpoint] | None = None,
+        key: KeyOf | None = None,
+        retries: Retries | None = None,
+        ledger: Ledger | None = None,
+        crowd: Crowd | None = None,
+        outlier: Outlier | None = None,
+    ) -> None:
+        """key: what of a request decides, b"" where it has no such thing; then `choose` does."""
+        self.name = name
+        self.retries = retries if retries is not None else Retries()
+        self.ledger = ledger if ledger is not None else Ledger()
+        self.crowd = crowd
+        self.outlier = outlier
+        self.plain = key is None and crowd is None
+        self.changed: Callable[[], None] | None = None
+        self._choose: Choose[Endpoint] = choose if choose is not None else least()
+        self._key = key
+        self._only: Endpoint | None = None
+        self.adopt(endpoints)
+
+    def adopt(self, endpoints: Sequence[Endpoint]) -> None:
+        """These are its endpoints from now on; what is under way on others goes on there."""
         if not endpoints:
             raise ValueError("an upstream needs an endpoint")
-        self.name = name
         self.endpoints = endpoints
         self._only = endpoints[0] if len(endpoints) == 1 else None
-        self._choose: Choose[Endpoint] = round_robin() if balance == "round_robin" else least()
-        self.retries = 0
+        for endpoint in endpoints:
+            endpoint.crowd, endpoint.outlier = self.crowd, self.outlier
+        if self.outlier is not None:
+            self.outlier.endpoints = endpoints
 
     def next(self, monotonic: Callable[[], float]) -> Endpoint:
         """Whose turn it is. Each call counts as one."""
-        return self._only or self._choose(self.endpoints, monotonic())
+        self.ledger.requests += 1
+        if self._only is not None:
+            return self._only
+        now = monotonic()
+        return self._picked(self._choose(self.endpoints, now), now)
+
+    def next_for(self, exchange: "Answering", monotonic: Callable[[], float]) -> Endpoint:
+        """The same, where the request may decide and limits may refuse it. Raises DependencyFailed."""
+        crowd = self.crowd
+        if crowd is not None and (limit := crowd.too_many(sum(e.health.outstanding for e in self.endpoints))):
+            raise crowd.refuse(limit)
+        key = self._key(exchange) if self._key is not None and self._only is None else b""
+        if not key:
+            return self.next(monotonic)
+        self.ledger.requests += 1
+        now = monotonic()
+        return self._picked(hashed(self.endpoints, key, now), now)
+
+    @staticmethod
+    def _picked(endpoint: Endpoint, now: float) -> Endpoint:
+        if endpoint.health.on_trial:
+            endpoint.health.tried(now)
+        return endpoint
 
     def besides(self, home: Home) -> Endpoint:
         """For a request whose connection to `home` was lost: another endpoint, if one is well."""
         now = asyncio.get_running_loop().time()
-        return self._least(now, [e for e in self.endpoints if e is not home]) or self.next(lambda: now)
+        found = self._least(now, [e for e in self.endpoints if e is not home])
+        return self._picked(found or self._only or self._choose(self.endpoints, now), now)
 
     async def connect(self, endpoint: Endpoint, seconds: float, fresh: bool = False) -> UpstreamConnection:
         """To this endpoint, or to others, each once, where that fails. Raises the last DependencyFailed.
@@ -150,6 +119,39 @@ class Upstream:
         seconds: for all of it; while others are left, one may take half of what is left. fresh: not an idle one.
         Nothing has been sent when a connect fails, so any request may go to another endpoint (RFC 9110 section 9.2.2).
         """
+        crowd = self.crowd
+        if crowd is None:
+            return await self._connect(endpoint, seconds, fresh)
+        if limit := crowd.too_long():
+            raise crowd.refuse(limit)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        crowd.ledger.waiting += 1
+        try:
+            connection = await self._room(crowd, endpoint, end, fresh)
+            if connection is not None:
+                return connection
+            crowd.ledger.dialing += 1
+            try:
+                return await self._connect(endpoint, max(end - loop.time(), 0.0), fresh)
+            finally:
+                crowd.ledger.dialing -= 1
+        finally:
+            crowd.ledger.waiting -= 1
+
+    async def _room(self, crowd: Crowd, endpoint: Endpoint, end: float, fresh: bool) -> UpstreamConnection | None:
+        """Waits until one more connection may be opened; or an idle one, which comes to the same."""
+        most, waited, loop = crowd.limits.connections, False, asyncio.get_running_loop()
+        while most is not None and sum(e.health.open for e in self.endpoints) + crowd.ledger.dialing >= most:
+            connection = None if fresh else endpoint.take()
+            if connection is not None:
+                return connection
+            any(other.close_oldest() for other in self.endpoints)  # its end wakes the first in the queue
+            await crowd.turn(waited, max(end - loop.time(), 0.0))
+            waited = True
+        return None
+
+    async def _connect(self, endpoint: Endpoint, seconds: float, fresh: bool) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         untried = [e for e in self.endpoints if e is not endpoint]
@@ -161,24 +163,29 @@ class Upstream:
             try:
                 return await endpoint.connect(left / 2 if self._least(loop.time(), untried) else left)
             except DependencyFailed as fault:
+                if self.changed is not None:
+                    self.changed()
                 another = self._least(loop.time(), untried)
                 if another is None or fault.code == "overloaded" or loop.time() >= end:
                     raise
+                if not self.retries.connect or not self.ledger.spend("connect", self.retries):
+                    raise
             untried.remove(another)
-            endpoint = another
+            endpoint = self._picked(another, loop.time())
 
     @staticmethod
-    def _least(now: float, endpoints: Sequence[Endpoint]) -> Endpoint | None:
+    def _least(now: float, endpoints: Iterable[Endpoint]) -> Endpoint | None:
         """The well one with the least to do, without a turn being counted."""
-        well = [endpoint for endpoint in endpoints if endpoint.retry_at <= now]
-        return min(well, key=lambda endpoint: endpoint.outstanding, default=None)
+        well = [endpoint for endpoint in endpoints if endpoint.health.retry_at <= now]
+        return min(well, key=lambda endpoint: endpoint.health.outstanding, default=None)
 
     def live(self, now: float) -> int:
-        """Endpoints that do not rest after a failure. now: monotonic seconds."""
-        return sum(1 for endpoint in self.endpoints if endpoint.retry_at <= now)
+        """Endpoints that take requests. now: monotonic seconds."""
+        return sum(1 for endpoint in self.endpoints if endpoint.health.retry_at <= now)
 
     def sweep(self, now: float) -> None:
         """Once per second: closes what was idle for too long."""
+        self.ledger.tick()
         before = now - IDLE_SECONDS
         for endpoint in self.endpoints:
             if endpoint.idle and endpoint.idle[0].idle_since < before:

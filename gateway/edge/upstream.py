@@ -5,6 +5,8 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from gateway.edge.health import Health
+from gateway.edge.outlier import Outlier
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
@@ -15,7 +17,10 @@ _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that m
 class Home(Protocol):
     """Where connections come from and go back to: an endpoint."""
 
+    name: str
     aim: Aim
+    health: Health
+    outlier: Outlier | None
 
     def answered(self) -> None: ...
     def failed(self, why: str) -> None: ...

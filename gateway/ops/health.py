@@ -20,6 +20,8 @@ FATAL: dict[str, bool] = {
     "keys_unavailable": False,  # it has ended without keys: one issuer's outage is not ours, its callers get 503
     "state_unavailable": False,  # limits count per process and news come by polling: every copy has the same outage
     "state_unsubscribed": False,  # news come by polling, half a second later
+    "upstream_degraded": False,  # some of its endpoints are out: the others take their requests
+    "upstream_unresolved": False,  # a name of it was not found: the addresses that it had are used
     "upstream_unreachable": False,  # no live endpoint: its routes get 502, from every copy
 }
 

@@ -29,6 +29,8 @@ GAUGES: Mapping[str, Callable[[float, float], float]] = {
     "gateway_state_subscribed": min,
     "gateway_revocations_read_age_seconds": max,
     "gateway_jwks_age_seconds": max,  # the worker that goes by the oldest keys
+    "gateway_upstream_outstanding": _sum,
+    "gateway_upstream_endpoints": max,  # the most that one worker sees in a state
     "gateway_upstream_endpoints_live": min,  # the worker that sees the fewest; a sum would be of the same endpoints
 }
 OWN = frozenset({"gateway_reloads_total"})  # the supervisor counts each once

@@ -20,9 +20,11 @@ ASKED = "decide"  # begins the labels of what was asked by a data plane
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 _BUCKETS = (*(str(bound) for bound in BOUNDS), "+Inf")
 
-Reading = Callable[[], float | Mapping[str, float]]
+Rows = Mapping[str, float] | Mapping[tuple[str, ...], float]
+Reading = Callable[[], float | Rows]
 
-# What is not counted per route: name, whether it only grows, label of its rows (None: one number), meaning.
+# What is not counted per route: name, whether it only grows, label of its rows (None: one number; two of them with a
+# space between), meaning.
 READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_connections_open", False, None, "Client connections open now."),
     ("gateway_connections_accepted", True, None, "Client connections accepted."),
@@ -34,8 +36,15 @@ READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_jwks_age_seconds", False, "issuer", "Seconds since an issuer's keys were fetched."),
     ("gateway_profiles_reduced", True, "form", "Profiles over the header budget, by the form they were reduced to."),
     ("gateway_upstream_connections", False, "upstream", "Connections to an upstream, busy and idle."),
-    ("gateway_upstream_retries", True, "upstream", "Requests sent again on a fresh connection."),
+    ("gateway_upstream_outstanding", False, "upstream", "Exchanges under way with an upstream."),
+    ("gateway_upstream_retries", True, "upstream reason", "Requests sent again, or to another endpoint, by reason."),
+    ("gateway_upstream_retries_refused", True, "upstream", "Retries that the budget did not allow."),
+    ("gateway_upstream_busy", True, "upstream limit", "Requests refused because of a limit of an upstream."),
     ("gateway_upstream_endpoints_live", False, "upstream", "Endpoints of an upstream that are in use."),
+    ("gateway_upstream_endpoints", False, "upstream state", "Endpoints of an upstream, by how they do."),
+    ("gateway_upstream_checks", True, "upstream outcome", "Health checks of endpoints."),
+    ("gateway_upstream_ejections", True, "upstream", "Endpoints left out for a while because of bad answers."),
+    ("gateway_upstream_lookups", True, "upstream outcome", "Look-ups of the names of endpoints."),
     ("gateway_access_log_dropped", True, None, "Access log lines lost because the sink did not take them."),
     ("gateway_spans", True, "outcome", "Sampled exchanges, by whether the collector has taken their spans."),
     ("gateway_store_up", False, None, "Whether the store answered when it was asked last, twice a second."),
@@ -156,10 +165,12 @@ def _bytes(routes: list[RouteCounters]) -> Metric:
     return family
 
 
-def _family(name: str, grows: bool, label: str | None, meaning: str, value: float | Mapping[str, float]) -> Metric:
+def _family(name: str, grows: bool, label: str | None, meaning: str, value: float | Rows) -> Metric:
     kind = CounterMetricFamily if grows else GaugeMetricFamily
-    family = kind(name, meaning, labels=(label,) if label else ())
-    rows = {"": value} if isinstance(value, int | float) else value
-    for row, number in tuple(rows.items()):
-        family.add_metric((row,) if label else (), number)
+    family = kind(name, meaning, labels=label.split() if label else ())
+    if isinstance(value, int | float):
+        family.add_metric((), value)
+        return family
+    for row, number in tuple(value.items()):
+        family.add_metric((row,) if isinstance(row, str) else row, number)
     return family

@@ -85,7 +85,8 @@ def _issuers(data: Data) -> Iterator[Finding]:
 
 def _upstream_tls(data: Data) -> Iterator[Finding]:
     for name, upstream in _mapping(data.get("upstreams")).items():
-        texts = [text for _, text in _listed(_mapping(upstream).get("endpoints")) if isinstance(text, str)]
+        servers = [server for _, server in _listed(_mapping(upstream).get("endpoints"))]
+        texts = [text for server in servers if isinstance(text := _mapping(server).get("url", server), str)]
         if "tls" in _mapping(upstream) and texts and all(text.startswith("http://") for text in texts):
             message = "no endpoint is https://, so this protects nothing"
             yield Finding(("upstreams", name, "tls"), "wrong_value", message)

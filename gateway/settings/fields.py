@@ -78,6 +78,9 @@ Size = Annotated[int, _text(values.size), _string(values.SIZE_PATTERN, "32KiB")]
 Duration = Annotated[float, _text(values.duration), _string(values.DURATION_PATTERN, "10s")]
 ListenAddress = Annotated[values.Address, _text(values.address), _string(None, "127.0.0.1:8080", "[::1]:8080")]
 Endpoint = Annotated[values.Endpoint, _text(values.endpoint), _string("^https?://", "http://127.0.0.1:9001")]
+ProbePath = Annotated[str, _text(values.probe_path), _string("^/", "/health")]
+Percent = Annotated[float, _text(values.percent), _string("^[0-9]{1,3}%$", "20%")]
+FieldName = Annotated[str, _text(values.field_name), _string("^[A-Za-z0-9-]{1,64}$", "x-shard")]
 Network = Annotated[values.Network, _text(values.network), _string(None, "10.0.0.0/8")]
 HostHeader = Annotated[str, _text(values.host_header), _string(None, "api.example.org", "[::1]")]
 HostName = Annotated[str, _text(values.host_name), _string(None, "api.example.org")]
@@ -110,6 +113,22 @@ HeaderValue = Annotated[str, _text(header_names.header_value), _string()]
 Hsts = Annotated[float, _text(header_names.hsts), _string(f"{values.DURATION_PATTERN}|^off$", "off", "365d")]
 Origin = Annotated[str, _text(header_names.origin), _string(None, "https://app.example.org", "https://*.example.org")]
 PageOrigin = Annotated[str, _text(header_names.page_origin), _string(None, "https://app.example.org")]
+
+
+def _statuses(value: object) -> tuple[int, int]:
+    """One status may be written as a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise Unfit("wrong_type", _TEXT_WANTED)
+    return values.status_range(value)
+
+
+StatusRange = Annotated[
+    tuple[int, int],
+    PlainValidator(_statuses),
+    Schema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]{3}(-[0-9]{3})?$"}]}),
+]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 

@@ -85,6 +85,7 @@ PROBLEMS: dict[str, Problem] = {
     "store_unavailable": Problem(503, "The account store cannot be reached"),
     "draining": Problem(503, "The gateway is shutting down"),
     "route_busy": Problem(503, "This route has as much under way as it takes"),
+    "upstream_busy": Problem(503, "The upstream has as much to do as it may have"),
     "overloaded": Problem(503, "The gateway has too much to do"),
     "upstream_timeout": Problem(504, "The upstream did not answer in time"),
 }

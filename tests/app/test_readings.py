@@ -3,7 +3,7 @@
 import asyncio
 
 from harness.site import Site
-from harness.upstream import Line
+from harness.upstream import OK, Line
 
 NO = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 
@@ -51,3 +51,28 @@ async def test_what_becomes_of_credentials_is_counted(site: Site) -> None:
     assert 'gateway_credential_outcomes_total{code="verified"} 1.0' in lines
     assert 'gateway_credential_outcomes_total{code="invalid_credential"} 1.0' in lines
     assert "gateway_credential_cache_refusals 1.0" in lines
+
+
+async def test_what_an_upstream_is_spared_is_counted(site: Site) -> None:
+    """What is under way, what a limit refused, and what was looked up: by configured names alone."""
+    release = asyncio.Event()
+
+    async def held(line: Line) -> None:
+        await line.request()
+        await release.wait()
+        line.send(OK)
+
+    upstream = await site.upstream(held)
+    running = await site.gateway(upstream, upstream={"limits": {"requests": 1}})
+    first, second = await site.client(running), await site.client(running)
+    asked = asyncio.create_task(first.ask())
+    await upstream.got()
+    assert (await second.ask()).code == "upstream_busy"
+    lines = (await asyncio.to_thread(running.gateway.metrics)).decode().splitlines()
+    assert 'gateway_upstream_outstanding{upstream="u"} 1.0' in lines
+    assert 'gateway_upstream_busy_total{limit="requests",upstream="u"} 1.0' in lines
+    assert 'gateway_upstream_retries_refused_total{upstream="u"} 0.0' in lines
+    assert 'gateway_upstream_lookups_total{outcome="failed",upstream="u"} 0.0' in lines
+    assert not [line for line in lines if f":{upstream.port}" in line]
+    release.set()
+    assert (await asked).status == 200

@@ -8,14 +8,23 @@ from harness.client import request
 from harness.site import Site, until
 from harness.upstream import OK, Line, Upstream
 
-from gateway.edge.balance import BACKOFF_FIRST, BACKOFF_MOST, least, rest, round_robin
+from gateway.edge.balance import least, round_robin, seed_of
+from gateway.edge.health import BACKOFF_FIRST, BACKOFF_MOST, Health, rest
 
 
 class Seat:
-    def __init__(self, name: str, outstanding: int = 0, retry_at: float = 0.0) -> None:
+    """resting: until when, after failed connects."""
+
+    def __init__(self, name: str, outstanding: int = 0, resting: float = 0.0) -> None:
         self.name = name
-        self.outstanding = outstanding
-        self.retry_at = retry_at
+        self.health = Health()
+        self.health.outstanding = outstanding
+        self.health.resting = self.health.retry_at = resting
+        self.credit = 0.0
+        self.seed = seed_of(name)
+
+    def share(self, now: float) -> float:
+        return 1.0
 
 
 def test_round_robin_takes_each_in_turn() -> None:
@@ -28,7 +37,7 @@ def test_round_robin_takes_each_in_turn() -> None:
 
 def test_round_robin_passes_over_one_that_rests() -> None:
     """Until its time, and from then on not."""
-    seats, choose = [Seat("a"), Seat("b", retry_at=5.0)], round_robin()
+    seats, choose = [Seat("a"), Seat("b", resting=5.0)], round_robin()
     assert {choose(seats, 4.9).name for _ in range(4)} == {"a"}
     assert {choose(seats, 5.0).name for _ in range(4)} == {"a", "b"}
 
@@ -48,7 +57,7 @@ def test_least_takes_each_in_turn_where_none_has_less() -> None:
 @pytest.mark.parametrize("make", [round_robin, least])
 def test_where_all_rest_the_first_to_return_is_tried(make: object) -> None:
     """There is nothing to lose."""
-    seats = [Seat("a", retry_at=9.0), Seat("b", retry_at=7.0)]
+    seats = [Seat("a", resting=9.0), Seat("b", resting=7.0)]
     assert make()(seats, 0.0).name == "b"  # type: ignore[operator]
 
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.edge.connector import connect_fault, tcp
-from gateway.edge.pool import Endpoint, Upstream
+from gateway.edge.endpoint import Endpoint
+from gateway.edge.pool import Upstream
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed
 from gateway.pipeline import Aim
@@ -75,7 +76,7 @@ async def test_a_connection_that_ends_with_its_handshake_is_a_failure() -> None:
     lone = endpoint("a", standing(closing=True), [])
     with pytest.raises(DependencyFailed):
         await lone.connect(5.0)
-    assert (lone.failures, lone.outstanding) == (1, 0)
+    assert (lone.health.failures, lone.outstanding) == (1, 0)
 
 
 async def test_a_connection_that_stands_does_not_make_an_endpoint_well() -> None:
@@ -83,9 +84,9 @@ async def test_a_connection_that_stands_does_not_make_an_endpoint_well() -> None
     lone = endpoint("a", standing(closing=False), [])
     lone.failed("")
     await lone.connect(5.0)
-    assert lone.failures == 1
+    assert lone.health.failures == 1
     lone.answered()
-    assert (lone.failures, lone.retry_at) == (0, 0.0)
+    assert (lone.health.failures, lone.health.retry_at) == (0, 0.0)
 
 
 async def test_failures_at_once_are_one() -> None:
@@ -93,7 +94,7 @@ async def test_failures_at_once_are_one() -> None:
     lone = endpoint("a", hanging, [])
     for _ in range(8):
         lone.failed("")
-    assert lone.failures == 1
+    assert lone.health.failures == 1
 
 
 async def test_all_attempts_share_one_deadline() -> None:
@@ -136,7 +137,7 @@ async def test_our_own_limit_is_no_failure_of_an_endpoint(number: int) -> None:
     endpoints = [endpoint(name, raising(OSError(number, "")), tried) for name in "ab"]
     with pytest.raises(DependencyFailed) as caught:
         await Upstream("u", endpoints).connect(endpoints[0], 5.0)
-    assert (caught.value.code, tried, endpoints[0].failures) == ("overloaded", ["a"], 0)
+    assert (caught.value.code, tried, endpoints[0].health.failures) == ("overloaded", ["a"], 0)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Every wait has an end, and each end its own answer. Deadlines are looked at once per second."""
 
 import asyncio
+import contextlib
 import socket
+from pathlib import Path
 
 import pytest
+from harness.certificates import Authority
 from harness.client import request
 from harness.site import Site, until
-from harness.upstream import Line, answering
+from harness.upstream import OK, Line, answering
 
 SOON = 5.0  # seconds: far above the shortest timeouts and the sweep, far below their defaults
 
@@ -174,3 +177,77 @@ async def test_a_refused_client_that_sends_on_is_closed(site: Site) -> None:
     client.writer.write(b"nonsense\r\n\r\n" + b"x" * (64 << 20))
     assert (await asyncio.wait_for(client.answer(), SOON)).status == 400
     await until(lambda: not running.gateway.edge.clients)
+
+
+async def test_an_upstream_that_answers_in_time_is_waited_for(site: Site) -> None:
+    """Longer than deadlines are looked at, and shorter than `first_byte`."""
+
+    async def slow(line: Line) -> None:
+        await line.request()
+        await asyncio.sleep(2.5)
+        line.send(OK)
+
+    running = await site.gateway(await site.upstream(slow), route={"timeouts": {"first_byte": "30s"}})
+    assert (await asyncio.wait_for((await site.client(running)).ask(), 20)).status == 200
+
+
+async def test_a_head_that_trickles_in_is_not_an_answer(site: Site) -> None:
+    """`first_byte` is for the whole head: a byte now and then does not prolong it."""
+
+    async def trickling(line: Line) -> None:
+        await line.request()
+        with contextlib.suppress(ConnectionError):
+            for byte in b"HTTP/1.1 200 OK\r\nx-y: " + b"z" * 10_000:
+                line.send(bytes((byte,)))
+                await asyncio.sleep(0.01)
+
+    running = await site.gateway(await site.upstream(trickling), route={"timeouts": {"first_byte": "100ms"}})
+    answer = await asyncio.wait_for((await site.client(running)).ask(), 2 * SOON)
+    assert (answer.status, answer.code) == (504, "upstream_timeout")
+
+
+async def test_an_answer_that_goes_on_is_not_cut(site: Site) -> None:
+    """`idle` is for silence, not for the whole: parts over more than two of its lengths."""
+
+    async def steady(line: Line) -> None:
+        await line.request()
+        line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 25\r\n\r\n")
+        for _ in range(25):
+            line.send(b"x")
+            await asyncio.sleep(0.1)
+
+    running = await site.gateway(await site.upstream(steady), route={"timeouts": {"idle": "1s"}})
+    assert (await asyncio.wait_for((await site.client(running)).ask(), 20)).body == b"x" * 25
+
+
+@pytest.mark.parametrize(("after", "status"), [(0.2, 200), (30.0, 504)])
+async def test_a_handshake_has_the_time_of_a_connect(site: Site, tmp_path: Path, after: float, status: int) -> None:
+    """TLS is a part of it: one that ends within `connect` is waited for, one that does not is not."""
+    authority = Authority(tmp_path)
+    server = await site.upstream(tls=authority.server("127.0.0.1"))
+
+    async def late(line: Line) -> None:
+        """Passes bytes on to the server, after a while."""
+        await asyncio.sleep(after)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+        async def back() -> None:
+            while data := await reader.read(65536):
+                line.send(data)
+
+        task = asyncio.create_task(back())
+        try:
+            while data := await line.more():
+                writer.write(data)
+        finally:
+            task.cancel()
+            writer.close()
+
+    relay = await site.upstream(late)
+    running = await site.gateway(
+        f"https://127.0.0.1:{relay.port}",
+        upstream={"tls": {"ca": str(authority.ca)}},
+        route={"timeouts": {"connect": "5s" if status == 200 else "200ms"}},
+    )
+    answer = await asyncio.wait_for((await site.client(running)).ask(), 20)
+    assert answer.status == status

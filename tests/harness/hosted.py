@@ -40,7 +40,6 @@ class TwoHands(Hand):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rested = 0.0
         self._began = time.monotonic()
 
     def now(self) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.app.checks import read
 from gateway.app.gateway import Gateway
+from gateway.app.lookups import Resolver, system_resolver
 from gateway.clock import Clock
 from harness.client import Client
 from harness.people import PUBLIC_URL, People
@@ -50,14 +51,15 @@ class Kept:
 
 @dataclass
 class Hand:
-    """Moves the wall clock of a gateway. ahead: seconds."""
+    """Moves the clocks of a gateway. ahead: seconds, of the wall clock. rested: of the other, which deadlines go by."""
 
     ahead: float = 0.0
+    rested: float = 0.0
 
     @property
     def clock(self) -> Clock:
         real = Clock()
-        return Clock(now=lambda: real.now() + self.ahead)
+        return Clock(now=lambda: real.now() + self.ahead, monotonic=lambda: real.monotonic() + self.rested)
 
 
 class Running:
@@ -67,6 +69,7 @@ class Running:
         self.people = people
         self.log = Kept()
         self.hand = Hand()
+        self.resolve: Resolver = system_resolver
         self.gateway: Gateway
         self._stopped = False
 
@@ -77,7 +80,7 @@ class Running:
     async def start(self, said: Mapping[str, Any]) -> None:
         self.write(said)
         loaded = read(self.config, {})
-        self.gateway = Gateway(loaded, self.hand.clock, self.log, lambda: read(self.config, {}))
+        self.gateway = Gateway(loaded, self.hand.clock, self.log, lambda: read(self.config, {}), resolve=self.resolve)
         await self.gateway.start()
 
     def write(self, said: Mapping[str, Any]) -> None:
@@ -105,7 +108,10 @@ def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Site:
-    """What a test has running. `expected_errors`: whether the gateway's log may hold errors at the end."""
+    """What a test has running. `expected_errors`: whether the gateway's log may hold errors at the end.
+
+    resolve: finds the addresses of upstreams' names, for the gateways that are started from now on.
+    """
 
     def __init__(self, folder: Path, people: People) -> None:
         self._folder = folder
@@ -114,19 +120,23 @@ class Site:
         self._gateways: list[Running] = []
         self.surprises: list[Mapping[str, Any]] = []
         self.expected_errors = False
+        self.resolve: Resolver = system_resolver
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.surprises.append(context))
 
     async def upstream(
-        self, script: Script | None = None, tls: ssl.SSLContext | None = None, port: int = 0
+        self, script: Script | None = None, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1"
     ) -> Upstream:
+        """host: another address of the loopback network, for several servers on one port."""
         upstream = Upstream(script) if script else Upstream()
-        await upstream.start(tls, port)
+        await upstream.start(tls, port, host)
         self._closers.append(upstream.aclose)
         return upstream
 
-    def said(self, *upstreams: Upstream | str, route: Mapping[str, Any] = {}, **more: Any) -> dict[str, Any]:
+    def said(
+        self, *upstreams: Upstream | str | Mapping[str, Any], route: Mapping[str, Any] = {}, **more: Any
+    ) -> dict[str, Any]:
         """A configuration. route: keys for every route. more: merged into it; `upstream` into that of the routes."""
-        urls = [upstream if isinstance(upstream, str) else upstream.url for upstream in upstreams]
+        urls = [upstream.url if isinstance(upstream, Upstream) else upstream for upstream in upstreams]
         base = {
             "public_url": PUBLIC_URL,
             "listen": {"address": "127.0.0.1:0", "timeouts": {"drain": "200ms"}},
@@ -139,10 +149,11 @@ class Site:
         }
         return merged(base, more)
 
-    async def gateway(self, *upstreams: Upstream | str, **more: Any) -> Running:
+    async def gateway(self, *upstreams: Upstream | str | Mapping[str, Any], **more: Any) -> Running:
         folder = self._folder / f"gateway-{len(self._gateways)}"
         shutil.copytree(self._people.folder, folder)
         running = Running(self._people.at(folder))
+        running.resolve = self.resolve
         await running.start(self.said(*upstreams, **more))
         self._gateways.append(running)
         return running

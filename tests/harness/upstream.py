@@ -158,9 +158,9 @@ class Upstream:
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
-    async def start(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    async def start(self, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
         self.scheme = "https" if tls else "http"
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", port, ssl=tls, limit=1 << 16)
+        self._server = await asyncio.start_server(self._accepted, host, port, ssl=tls, limit=1 << 16)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop_listening(self) -> None:

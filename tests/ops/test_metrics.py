@@ -79,10 +79,12 @@ def test_a_route_keeps_its_counters_over_a_reload() -> None:
 
 @pytest.mark.parametrize(("name", "grows", "label", "meaning"), READINGS)
 def test_a_reading_is_a_row_of_the_exposition(name: str, grows: bool, label: str | None, meaning: str) -> None:
-    """With its label where it has one, and `_total` where it only grows."""
-    metrics = Metrics()
-    metrics.read(name, (lambda: {"x": 7}) if label else (lambda: 7))
-    shown = name + ("_total" if grows else "") + (f'{{{label}="x"}}' if label else "")
+    """With its labels where it has some, and `_total` where it only grows."""
+    metrics, labels = Metrics(), label.split() if label else []
+    row = "x" if len(labels) == 1 else ("x",) * len(labels)
+    metrics.read(name, (lambda: {row: 7}) if labels else (lambda: 7))
+    told = ",".join(f'{label}="x"' for label in sorted(labels))
+    shown = name + ("_total" if grows else "") + (f"{{{told}}}" if labels else "")
     assert lines(metrics) == [f"{shown} 7.0"]
 
 

@@ -68,8 +68,8 @@ def test_head_goes_with_get(loaded: Load) -> None:
 def test_values_are_parsed(loaded: Load) -> None:
     """Durations are seconds, sizes bytes, endpoints values."""
     got = loaded(route("timeouts: { connect: 500ms }, limits: { body: 1GiB }")).settings
-    assert (got.routes[0].timeouts.connect, got.routes[0].limits.body, got.upstreams["orders"].endpoints) == (
-        0.5, 1 << 30, (Endpoint("http", "127.0.0.1", 9001),),
+    assert (got.routes[0].timeouts.connect, got.routes[0].limits.body, got.upstreams["orders"].endpoints[0].url) == (
+        0.5, 1 << 30, Endpoint("http", "127.0.0.1", 9001),
     )  # fmt: skip
 
 
