@@ -1,6 +1,7 @@
 """The running gateway: start, reload, drain, stop."""
 
 import asyncio
+import os
 import socket
 import ssl
 import sys
@@ -34,6 +35,7 @@ from gateway.identity.model import Revocation
 from gateway.identity.passwords import Passwords
 from gateway.identity.setup import setup_token
 from gateway.identity.throttle import Throttle
+from gateway.ops import console
 from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.health import Readiness, readiness
 from gateway.ops.logs import Log
@@ -73,21 +75,21 @@ class Gateway:
         clock: Clock,
         log: Log,
         reread: Callable[[], Loaded] | None = None,
-        relevel: Callable[[str], object] = lambda _level: None,
+        relog: Callable[[str, str], object] = lambda _level, _form: None,
         listening: socket.socket | None = None,
         admin: bool = True,
     ) -> None:
         """reread: reads the configuration again, for `reload`; None where there is no file behind it.
 
-        relevel: sets the level of the log, when a reload changes it. listening: a bound socket in the place of
-        `listen.address`, which is closed at the end. admin: whether it has the admin listener; one of several workers
-        has none, as their supervisor has it.
+        relog: sets the level and the form of the log, when a reload changes them. listening: a bound socket in the
+        place of `listen.address`, which is closed at the end. admin: whether it has the admin listener; one of several
+        workers has none, as their supervisor has it.
         """
         self._settings = loaded.settings
         self._clock = clock
         self._log = log
         self._reread = reread
-        self._relevel = relevel
+        self._relog = relog
         self._listening = listening
         self._has_admin = admin
         self._number = 0
@@ -314,7 +316,7 @@ class Gateway:
         self._cores.adopt(core)
         self._settings, self._number = settings, number
         self.edge.adopt(core.generation)
-        self._relevel(settings.log.level)
+        self._relog(settings.log.level, settings.log.format)
 
     def _in_use(self, core: Core) -> bool:
         return any(client.uses(core.generation) for client in self.edge.clients)
@@ -341,13 +343,17 @@ class Gateway:
 
     def _keeps_access_log(self, settings: model.Settings) -> bool:
         """A file is opened anew, which is how it is rotated; one stream has one writer."""
-        return settings.log.access == self._settings.log.access and not isinstance(settings.log.access, Path)
+        said, old = settings.log, self._settings.log
+        return (said.access, said.format) == (old.access, old.format) and not isinstance(said.access, Path)
 
     def _access_log(self, settings: model.Settings) -> AccessLog | None:
         where = settings.log.access
         if isinstance(where, Path):
-            return open_access_log(where, self._access_log_failed)
-        return AccessLog(sys.stdout.fileno(), self._access_log_failed) if where == "stdout" else None
+            return open_access_log(where, self._access_log_failed, console.chosen(settings.log.format, False, {}))
+        if where == "off":
+            return None
+        form = console.chosen(settings.log.format, sys.stdout.isatty(), os.environ)
+        return AccessLog(sys.stdout.fileno(), self._access_log_failed, form=form)
 
     def _access_log_failed(self, error: OSError) -> None:
         self._log.error("the access log cannot be written", exc_info=error)

@@ -25,12 +25,13 @@ class Observer:
     def exchange(self, exchange: Answering) -> None:
         """On the measured path."""
         lane = exchange.lane
-        seconds = self._clock.monotonic() - exchange.began
+        began, routed_at, admitted_at = exchange.began, exchange.routed_at, exchange.admitted_at
+        seconds = self._clock.monotonic() - began
         counters = lane.counters
         counters.observe(exchange.status, exchange.reason, seconds)
         counters.bytes_in += exchange.bytes_in
         counters.bytes_out += exchange.bytes_out
-        permit, refused, upstream = exchange.permit, exchange.refused, lane.upstream
+        permit, refused, upstream, home = exchange.permit, exchange.refused, lane.upstream, exchange.home
         if refused is not None and isinstance(refused.fault, DependencyFailed):
             self._outages.failed(refused.fault)
         if self.access_log is None:
@@ -50,15 +51,20 @@ class Observer:
             exchange.request_id.decode("ascii"),
             exchange.peer.address,
             exchange.request.method,
-            path,
+            exchange.request.host or None,
             lane.label,
+            path,
             None if upstream is None else upstream.name,
+            None if home is None else home.name,
             exchange.status,
             exchange.reason,
             principal.account.id if principal is not None and principal.account is not None else None,
             principal.grant_id if principal is not None else None,
             exchange.bytes_in,
             exchange.bytes_out,
+            routed_at - began if routed_at else -1.0,
+            admitted_at - routed_at if admitted_at else -1.0,
+            exchange.answered_at - exchange.sent_at if exchange.answered_at else -1.0,
             seconds,
         )
 
@@ -69,8 +75,8 @@ class Observer:
         lane.counters.observe(status, fault.code, 0.0)
         if self.access_log is not None:
             self.access_log.write(
-                self._clock.now(), request_id.decode("ascii"), client.address, b"", None, lane.label, None,
-                status, fault.code, None, None, 0, 0, 0.0,
+                self._clock.now(), request_id.decode("ascii"), client.address, b"", None, lane.label, None, None,
+                None, status, fault.code, None, None, 0, 0, -1.0, -1.0, -1.0, 0.0,
             )  # fmt: skip
 
     def report(self, error: BaseException) -> None:

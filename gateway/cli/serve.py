@@ -45,14 +45,14 @@ async def run(
     """
     compiled(loaded)
     raise_file_limit()
-    log = application_log(sys.stderr, loaded.settings.log.level)
+    log = application_log(sys.stderr, loaded.settings.log.level, loaded.settings.log.format, os.environ)
     adopt_standard_logging(log)
     if migrate:
         from gateway.store.schema import migrate as migrate_store  # Alembic, which nothing else here needs
 
         await migrate_store(loaded.settings.store.url, loaded.settings.store.secret)
     notify = Notify(os.environ)
-    gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ), log.set_level, listening)
+    gateway = Gateway(loaded, Clock(), log, lambda: read(path, os.environ), log.become, listening)
     del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()
     settle_heap()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.edge import answers
 from gateway.edge.generation import Generation, Lane
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
-from gateway.edge.upstream import UpstreamConnection
+from gateway.edge.upstream import Home, UpstreamConnection
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.pipeline import Admitted, Framing, Permit, Refused, finish, informational, switching
 from gateway.routes.model import Route
@@ -27,6 +27,7 @@ class Answering:
     """An exchange as the upstream's connection and the client's see it. `exchange.Exchange` is the whole.
 
     received: the request is complete. status: of the answer, 0 while none has begun. route: that the request asks for.
+    home: the endpoint that took the request, last if it was sent twice.
     lines: whole field lines that the gateway adds to the answer, whosever it is.
 
     Monotonic seconds, 0.0 where it did not get so far. began: the head was read. routed_at: its route was found.
@@ -52,6 +53,7 @@ class Answering:
         "dead",
         "generation",
         "held",
+        "home",
         "lane",
         "lines",
         "over",
@@ -80,6 +82,7 @@ class Answering:
         self.routed_at = self.admitted_at = self.sent_at = self.answered_at = 0.0
         self.lane: Lane = generation.unmatched
         self.route: Route | None = None
+        self.home: Home | None = None
         self.lines = b""
         self.permit: Permit | None = None
         self.refused: Refused | None = None

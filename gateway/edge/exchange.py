@@ -174,6 +174,7 @@ class Exchange(Answering):
     def _send(self, connection: UpstreamConnection, admitted: Admitted, body: bytes | None = None) -> None:
         request = self.request
         self._connection = connection
+        self.home = connection.home
         connection.hold(self, request.method == b"HEAD")
         injected = admitted.injected
         if injected is None:

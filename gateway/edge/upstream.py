@@ -16,6 +16,7 @@ class Home(Protocol):
     """Where connections come from and go back to: an endpoint."""
 
     aim: Aim
+    name: str
 
     def answered(self) -> None: ...
     def failed(self, why: str) -> None: ...
