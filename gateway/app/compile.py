@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from gateway.edge.connector import tcp
 from gateway.edge.generation import Waits
 from gateway.edge.pool import Endpoint, Upstream, Watch
+from gateway.ops.metrics import UpstreamCounters
 from gateway.pipeline import Aim
 from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
 from gateway.settings.listen import Listen, ServerTls
@@ -65,7 +66,9 @@ def label(route: Route) -> str:
     return f"{','.join(sorted(route.methods))} {template}"
 
 
-def to_upstream(name: str, upstream: UpstreamSettings, watch: Watch) -> Upstream:
+def to_upstream(
+    name: str, upstream: UpstreamSettings, watch: Watch, counters: UpstreamCounters | None = None
+) -> Upstream:
     context = upstream_context(upstream)
     endpoints = []
     for said in upstream.endpoints:
@@ -74,7 +77,7 @@ def to_upstream(name: str, upstream: UpstreamSettings, watch: Watch) -> Upstream
         host = f"[{said.host}]" if ":" in said.host else said.host
         aim = Aim((host if said.port == default else f"{host}:{said.port}").encode(), said.path)
         endpoints.append(Endpoint(str(said), aim, upstream.pool, tcp(said.host, said.port, tls), watch))
-    return Upstream(name, endpoints, upstream.balance)
+    return Upstream(name, endpoints, upstream.balance, counters)
 
 
 def upstream_context(upstream: UpstreamSettings) -> ssl.SSLContext | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from gateway.access.assertion import Assertions
 from gateway.access.authenticate import Authenticator, CacheLimits
 from gateway.access.inject import Injector
-from gateway.access.jwks import Documents, Jwks, KeySource
+from gateway.access.jwks import Counted, Documents, Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
 from gateway.app import compile
@@ -62,7 +62,8 @@ class Core:
         self._dialects = dialects(settings, store, verifiers, lasting) if lasting is not None else paths(settings)
         self.builtin = self._application(clock, log)
         self.upstreams = {
-            name: compile.to_upstream(name, said, EndpointLog(log, name)) for name, said in settings.upstreams.items()
+            name: compile.to_upstream(name, said, EndpointLog(log, name), metrics.upstream(name))
+            for name, said in settings.upstreams.items()
         }
         watch = EndpointLog(log, compile.BUILTIN)
         itself = Endpoint(compile.BUILTIN, Aim(b""), 64, in_process(self.builtin.connect), watch)
@@ -77,7 +78,10 @@ class Core:
             self.authenticator,
             Injector(self.profiles, assertions),
         )
-        upstreams = {**self.upstreams, compile.BUILTIN: Upstream(compile.BUILTIN, [itself])}
+        upstreams = {
+            **self.upstreams,
+            compile.BUILTIN: Upstream(compile.BUILTIN, [itself], counters=metrics.upstream(compile.BUILTIN)),
+        }
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics), **(asked := asking.lanes(metrics))}
         self.generation = _generation(settings, pipeline, lanes, metrics, compile.secret_paths(reserved), asked)
 
@@ -157,9 +161,14 @@ def key_sources(settings: model.Settings) -> list[KeySource]:
 
 
 def make_jwks(
-    settings: model.Settings, fetch: HttpFetch, clock: Clock, log: Log, documents: Documents | None = None
+    settings: model.Settings,
+    fetch: HttpFetch,
+    clock: Clock,
+    log: Log,
+    documents: Documents | None = None,
+    counted: Counted = lambda _issuer, _outcome: None,
 ) -> Jwks:
-    """Its background refresh is begun. documents: shared with other nodes."""
+    """Its background refresh is begun. documents: shared with other nodes. counted: of each fetch."""
 
     def told(issuer: str, reason: Exception | None) -> None:
         if reason is None:
@@ -167,7 +176,7 @@ def make_jwks(
         else:
             log.warning("an issuer's keys cannot be fetched", issuer=issuer, reason=_why(reason))
 
-    jwks = Jwks(key_sources(settings), fetch, clock, told=told, documents=documents)
+    jwks = Jwks(key_sources(settings), fetch, clock, told=told, documents=documents, counted=counted)
     jwks.start()
     return jwks
 

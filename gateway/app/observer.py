@@ -9,6 +9,7 @@ from gateway.edge.client import Client
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.ops.access_log import AccessLog
 from gateway.ops.logs import Log
+from gateway.ops.metrics import BLAMED, Distribution
 from gateway.ops.outages import Outages
 from gateway.wire.problems import PROBLEMS
 
@@ -16,11 +17,17 @@ from gateway.wire.problems import PROBLEMS
 class Observer:
     """access_log: None where it is off. A reload may put another in its place."""
 
-    def __init__(self, clock: Clock, log: Log, access_log: AccessLog | None) -> None:
+    def __init__(self, clock: Clock, log: Log, access_log: AccessLog | None, cold: Distribution) -> None:
+        """cold: of decisions that had to wait for a verification."""
         self._clock = clock
         self._log = log
         self._outages = Outages(log, clock.monotonic)
+        self._cold = cold
         self.access_log = access_log
+
+    def settled(self, seconds: float) -> None:
+        """A request's credential has been verified, or not: it was not remembered."""
+        self._cold.observe(seconds)
 
     def exchange(self, exchange: Answering) -> None:
         """On the measured path."""
@@ -32,6 +39,12 @@ class Observer:
         counters.bytes_in += exchange.bytes_in
         counters.bytes_out += exchange.bytes_out
         permit, refused, upstream, home = exchange.permit, exchange.refused, lane.upstream, exchange.home
+        if upstream is not None and admitted_at:
+            reason, answered_at = exchange.reason, exchange.answered_at
+            if answered_at:
+                upstream.counters.observe(exchange.status, reason, answered_at - exchange.sent_at)
+            elif exchange.sent_at or (reason is not None and reason.startswith(BLAMED)):
+                upstream.counters.observe(0, reason, -1.0)
         if refused is not None and isinstance(refused.fault, DependencyFailed):
             self._outages.failed(refused.fault)
         if self.access_log is None:

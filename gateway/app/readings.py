@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.app import observer
 from gateway.edge.pool import Upstream
 from gateway.errors import DependencyFailed
 from gateway.ops.health import Condition
@@ -11,6 +14,9 @@ from gateway.store.sql import Store
 
 if TYPE_CHECKING:
     from gateway.app.gateway import Gateway
+
+_COMPILED = Path(observer.__file__).suffix == ".so"
+_BUILD = {(version("mycelium-gateway"), "yes" if _COMPILED else "no"): 1.0}
 
 LATE_SECONDS = 5.0  # without a look at the table, which there are two of in a second
 REACH_SECONDS = 1.5  # less than a check of `/readyz` may take: what is too slow is told as what it is
@@ -20,9 +26,7 @@ def register(gateway: "Gateway") -> None:
     """Reads through `gateway.core` each time, so that a reload is followed."""
     read = gateway.metrics_registry.read
 
-    def over(value: Callable[[Upstream], float]) -> Callable[[], Mapping[str, float]]:
-        return lambda: {name: value(upstream) for name, upstream in gateway.core.upstreams.items()}
-
+    read("gateway_build_info", lambda: _BUILD)
     read("gateway_connections_open", lambda: len(gateway.edge.clients))
     read("gateway_connections_accepted", lambda: gateway.edge.accepted)
     read("gateway_websockets_open", lambda: len(gateway.edge.tunnels))
@@ -32,19 +36,42 @@ def register(gateway: "Gateway") -> None:
     read("gateway_credential_outcomes", lambda: dict(gateway.core.authenticator.outcomes))
     read("gateway_jwks_age_seconds", lambda: {k: v for k, v in gateway.core.jwks.ages().items() if v is not None})
     read("gateway_profiles_reduced", lambda: _profiles(gateway))
-    read("gateway_upstream_connections", over(lambda upstream: sum(e.open for e in upstream.endpoints)))
-    read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
-    read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
+    read("gateway_jwks_fetches", lambda: dict(gateway.fetches))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
     read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
     read("gateway_store_up", lambda: gateway.poll.readable)
+    read("gateway_store_pool", gateway.store.usage)
+    read("gateway_passwords", gateway.passwords.usage)
+    read("gateway_passwords_rejected", lambda: gateway.passwords.rejected)
+    read("gateway_mails", lambda: gateway.mails.postman.outcomes)
+    read("gateway_mails_sending", lambda: gateway.mails.postman.sending)
     read("gateway_reloads", lambda: gateway.reloads)
+    read("gateway_config_last_reload_successful", lambda: gateway.last_reload_ok)
+    read("gateway_config_last_reload_success_timestamp_seconds", lambda: gateway.last_reload_at)
+    _register_upstreams(gateway)
     shared = gateway.shared
     if shared is not None:
         read("gateway_state_up", lambda: shared.alive)
         read("gateway_state_outages", lambda: shared.outages)
         read("gateway_state_looks", lambda: shared.looks)
         read("gateway_state_subscribed", lambda: shared.subscribed)
+
+
+def _register_upstreams(gateway: "Gateway") -> None:
+    read = gateway.metrics_registry.read
+
+    def over(value: Callable[[Upstream], float]) -> Callable[[], Mapping[str, float]]:
+        return lambda: {name: value(upstream) for name, upstream in gateway.core.upstreams.items()}
+
+    def connections() -> Mapping[tuple[str, str], float]:
+        used = {name: upstream.usage() for name, upstream in gateway.core.upstreams.items()}
+        return {(name, state): count for name, found in used.items() for state, count in found.items()}
+
+    read("gateway_upstream_connections", connections)
+    read("gateway_upstream_in_flight", over(lambda upstream: upstream.in_flight))
+    read("gateway_upstream_connects", gateway.metrics_registry.connects)
+    read("gateway_upstream_retries", over(lambda upstream: upstream.retries))
+    read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:

@@ -72,6 +72,7 @@ class Exchange(Answering):
         try:
             outcome = await self.generation.pipeline.settle(unverified, now)
             self._task = None
+            self.client.edge.settled(self.client.edge.monotonic() - self.routed_at)
             adapter = self.lane.adapter
             if adapter is not None:
                 self._judged(adapter, outcome)

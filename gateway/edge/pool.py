@@ -8,6 +8,7 @@ from gateway.edge.balance import Balance, Choose, least, rest, round_robin
 from gateway.edge.connector import Connector, connect_fault
 from gateway.edge.upstream import Home, UpstreamConnection
 from gateway.errors import DependencyFailed
+from gateway.ops.metrics import UpstreamCounters
 from gateway.pipeline import Aim
 
 IDLE_SECONDS: Final = 60.0  # that an unused connection is kept
@@ -122,11 +123,17 @@ class Endpoint:
 
 
 class Upstream:
-    """A named set of endpoints. retries: requests sent again on a fresh connection."""
+    """A named set of endpoints. retries: requests sent again on a fresh connection. counters: outlive a reload."""
 
-    __slots__ = ("_choose", "_only", "endpoints", "name", "retries")
+    __slots__ = ("_choose", "_only", "counters", "endpoints", "name", "retries")
 
-    def __init__(self, name: str, endpoints: Sequence[Endpoint], balance: Balance = "least") -> None:
+    def __init__(
+        self,
+        name: str,
+        endpoints: Sequence[Endpoint],
+        balance: Balance = "least",
+        counters: UpstreamCounters | None = None,
+    ) -> None:
         if not endpoints:
             raise ValueError("an upstream needs an endpoint")
         self.name = name
@@ -134,6 +141,7 @@ class Upstream:
         self._only = endpoints[0] if len(endpoints) == 1 else None
         self._choose: Choose[Endpoint] = round_robin() if balance == "round_robin" else least()
         self.retries = 0
+        self.counters = counters if counters is not None else UpstreamCounters(name)
 
     def next(self, monotonic: Callable[[], float]) -> Endpoint:
         """Whose turn it is. Each call counts as one."""
@@ -159,8 +167,11 @@ class Upstream:
                 return connection
             left = end - loop.time()
             try:
-                return await endpoint.connect(left / 2 if self._least(loop.time(), untried) else left)
+                connection = await endpoint.connect(left / 2 if self._least(loop.time(), untried) else left)
+                self.counters.connects += 1
+                return connection
             except DependencyFailed as fault:
+                self.counters.failed_connects += 1
                 another = self._least(loop.time(), untried)
                 if another is None or fault.code == "overloaded" or loop.time() >= end:
                     raise
@@ -176,6 +187,16 @@ class Upstream:
     def live(self, now: float) -> int:
         """Endpoints that do not rest after a failure. now: monotonic seconds."""
         return sum(1 for endpoint in self.endpoints if endpoint.retry_at <= now)
+
+    def usage(self) -> dict[str, int]:
+        """Connections by state. One that is being closed is busy until it is gone."""
+        unused = sum(len(endpoint.idle) for endpoint in self.endpoints)
+        busy = sum(endpoint.open for endpoint in self.endpoints) - unused
+        return {"busy": busy, "idle": unused, "connecting": max(self.in_flight - busy, 0)}
+
+    @property
+    def in_flight(self) -> int:
+        return sum(endpoint.outstanding for endpoint in self.endpoints)
 
     def sweep(self, now: float) -> None:
         """Once per second: closes what was idle for too long."""

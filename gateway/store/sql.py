@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.clock import Clock
 from gateway.store.engines import Engine, engine_of
 from gateway.store.keyring import Keys
-from gateway.store.reading import Directory, Revocations
+from gateway.store.reading import Directory, Revocations, Timed
 from gateway.store.revision import require_current
 from gateway.store.seal import Sealer
 
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 class Store:
     """accounts, tenants, roles, grants: changes. directory, revocations, keys: what every worker reads."""
 
-    def __init__(self, engine: Engine, sealer: Sealer, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, sealer: Sealer, clock: Clock, took: Callable[[float], object] = lambda _: None
+    ) -> None:
+        """took: told the seconds of each read."""
         self._engine = engine
-        self._reader = engine.reader()
+        self._reader = Timed(engine.reader(), clock.monotonic, took)
         self._watcher = engine.watcher()
         self._sealer = sealer
         self._clock = clock
@@ -67,6 +70,10 @@ class Store:
         """Whether other machines may ask the same database."""
         return self._engine.shared
 
+    def usage(self) -> Mapping[str, int]:
+        """Of the reads, as in Reader."""
+        return self._reader.usage()
+
     async def touch(self, used: Mapping[str, float]) -> None:
         await self._engine.touch(used)
 
@@ -103,14 +110,16 @@ class Store:
         await self.accounts.provision(issuer, subject, email, name)
 
 
-async def open_store(url: str, master_key: bytes, clock: Clock, password: str = "") -> Store:
+async def open_store(
+    url: str, master_key: bytes, clock: Clock, password: str = "", took: Callable[[float], object] = lambda _: None
+) -> Store:
     """Open the database at `url` (`engines.engine_of`) that `schema.migrate` made; it is never made here.
 
-    master_key: 32 bytes, see `seal.master_key`. password: of the URL's user. Raises
+    master_key: 32 bytes, see `seal.master_key`. password: of the URL's user. took: as in Store. Raises
     DependencyFailed("store_unavailable") when the database is missing, locked or out of reach, its tables are of
     another version, or its keys were sealed with another master key.
     """
-    store = Store(engine_of(url, password), Sealer(master_key, clock.token_bytes), clock)
+    store = Store(engine_of(url, password), Sealer(master_key, clock.token_bytes), clock, took)
     try:
         await store.require_current()
     except BaseException:

@@ -115,7 +115,7 @@ def test_elsewhere_both_logs_are_json(tmp_path: Path) -> None:
             assert any("Ctrl-C" in line for line in iter(process.stdout.readline, ""))
             with suppress(urllib.error.HTTPError):
                 urllib.request.urlopen(f"http://{address}/orders/1", timeout=PATIENCE)
-            told = json.loads(process.stdout.readline())
+            told = json.loads(next(line for line in iter(process.stdout.readline, "") if line.strip()))
         finally:
             process.terminate()
         logged = [json.loads(line) for line in process.stderr.read().splitlines()]
