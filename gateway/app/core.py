@@ -101,6 +101,17 @@ class Core:
             )
         )
 
+    def carry(self, old: "Core") -> None:
+        """What was counted so far: a counter that begins again at zero looks like a restart."""
+        ours, theirs = self.authenticator, old.authenticator
+        ours.hits += theirs.hits
+        ours.misses += theirs.misses
+        ours.negative_hits += theirs.negative_hits
+        ours.outcomes.update(theirs.outcomes)
+        self.profiles.carry(old.profiles.counts)
+        for name in self.upstreams.keys() & old.upstreams.keys():
+            self.upstreams[name].retries += old.upstreams[name].retries
+
     async def start(self) -> None:
         """Reads our own keys and starts the built-in application. Raises DependencyFailed."""
         await self.authenticator.reload_keys()

@@ -341,6 +341,7 @@ class Gateway:
             self._tls.load_cert_chain(tls.cert, tls.key)
 
     def _adopt(self, settings: model.Settings, core: Core, number: int) -> None:
+        core.carry(self.core)
         self._cores.adopt(core)
         self._settings, self._number = settings, number
         self.edge.adopt(core.generation)

@@ -51,3 +51,49 @@ async def test_what_becomes_of_credentials_is_counted(site: Site) -> None:
     assert 'gateway_credential_outcomes_total{code="verified"} 1.0' in lines
     assert 'gateway_credential_outcomes_total{code="invalid_credential"} 1.0' in lines
     assert "gateway_credential_cache_refusals 1.0" in lines
+
+
+async def test_a_reload_counts_on(site: Site) -> None:
+    """A counter that begins again at zero looks like a restart, and one that is gone like nothing at all."""
+    running = await site.gateway(await site.upstream())
+    client = await site.client(running)
+    for field in (running.people.ada.field, running.people.ada.field, b"Authorization: Bearer nobody"):
+        await client.ask("/auth/x", field)
+    names = ("gateway_credential_", "gateway_upstream_", "gateway_requests_", "gateway_profiles_", "gateway_store_seco")
+
+    async def counted() -> dict[str, float]:
+        text = (await asyncio.to_thread(running.gateway.metrics)).decode()
+        rows = [line.rpartition(" ") for line in text.splitlines() if line.startswith(names)]
+        return {row: float(value) for row, _, value in rows if "_total" in row or "_count" in row}
+
+    before = await counted()
+    assert await running.gateway.reload() == []
+    after = await counted()
+    assert before["gateway_upstream_connects_total" + '{outcome="made",upstream="u"}'] == 1
+    assert [row for row, value in before.items() if after.get(row, -1.0) < value] == []
+
+
+async def test_a_reload_that_is_refused_is_told_until_one_is_accepted(site: Site) -> None:
+    """And when the last one was accepted."""
+    site.expected_errors = True
+    running = await site.gateway(await site.upstream())
+    good = running.config.read_text()
+    name = "gateway_config_last_reload_success"
+
+    async def told() -> tuple[float, float]:
+        lines = (await asyncio.to_thread(running.gateway.metrics)).decode().splitlines()
+        ok, at = (
+            next(line for line in lines if line.startswith(f"{name}{end} ")) for end in ("ful", "_timestamp_seconds")
+        )
+        return float(ok.split(" ")[1]), float(at.split(" ")[1])
+
+    started = await told()
+    running.hand.ahead = 60.0
+    running.config.write_text("{")
+    assert await running.gateway.reload()
+    refused = await told()
+    running.config.write_text(good)
+    assert not await running.gateway.reload()
+    accepted = await told()
+    assert [ok for ok, _ in (started, refused, accepted)] == [1.0, 0.0, 1.0]
+    assert started[1] == refused[1] <= accepted[1] - 59
