@@ -34,15 +34,15 @@ class Observer:
         lane = exchange.lane
         began, routed_at, admitted_at = exchange.began, exchange.routed_at, exchange.admitted_at
         seconds = self._clock.monotonic() - began
-        counters = lane.counters
-        counters.observe(exchange.status, exchange.reason, seconds)
+        counters, status, reason, answered_at = lane.counters, exchange.status, exchange.reason, exchange.answered_at
+        first_byte = answered_at - exchange.sent_at if answered_at else -1.0
+        counters.observe(status, reason, seconds)
         counters.bytes_in += exchange.bytes_in
         counters.bytes_out += exchange.bytes_out
         permit, refused, upstream, home = exchange.permit, exchange.refused, lane.upstream, exchange.home
         if upstream is not None and admitted_at:
-            reason, answered_at = exchange.reason, exchange.answered_at
             if answered_at:
-                upstream.counters.observe(exchange.status, reason, answered_at - exchange.sent_at)
+                upstream.counters.observe(status, reason, first_byte)
             elif exchange.sent_at or (reason is not None and reason.startswith(BLAMED)):
                 upstream.counters.observe(0, reason, -1.0)
         if refused is not None and isinstance(refused.fault, DependencyFailed):
@@ -69,15 +69,15 @@ class Observer:
             path,
             None if upstream is None else upstream.name,
             None if home is None else home.name,
-            exchange.status,
-            exchange.reason,
+            status,
+            reason,
             principal.account.id if principal is not None and principal.account is not None else None,
             principal.grant_id if principal is not None else None,
             exchange.bytes_in,
             exchange.bytes_out,
             routed_at - began if routed_at else -1.0,
             admitted_at - routed_at if admitted_at else -1.0,
-            exchange.answered_at - exchange.sent_at if exchange.answered_at else -1.0,
+            first_byte,
             seconds,
         )
 
