@@ -53,10 +53,11 @@ def shown(told: Mapping[str, object], colours: bool) -> str:
 
 
 def took(seconds: float) -> str:
-    """With three figures."""
-    if seconds >= 1.0:
-        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
-    return f"{seconds * 1e3:.3g} ms" if seconds >= 0.001 else f"{seconds * 1e6:.0f} us"
+    """With three figures, or as many as there are before the point."""
+    amount, unit = (seconds, "s") if seconds >= 1.0 else (seconds * 1e3, "ms")
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} us"
+    return f"{amount:.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
 
 
 def _fit(said: object, width: int) -> str:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from gateway.ops.access_log import open_access_log
+from gateway.ops.console import shown
 from gateway.ops.merged import GAUGES
 from gateway.ops.metrics import BOUNDS, READINGS, Metrics, label_names
 from gateway.supervise import whole
@@ -80,5 +81,18 @@ async def test_every_field_of_the_access_log_has_its_meaning(tmp_path: Path) -> 
     log = open_access_log(tmp_path / "access.log", ignore)
     log.write(*LINE)
     await log.aclose()
-    shown = re.findall(r"^\| `(\w+)` \| .{3,} \|$", (DOCS / "logs.md").read_text(), re.M)
-    assert shown == list(json.loads((tmp_path / "access.log").read_text()))
+    listed = re.findall(r"^\| `(\w+)` \| .{3,} \|$", (DOCS / "logs.md").read_text(), re.M)
+    assert listed == list(json.loads((tmp_path / "access.log").read_text()))
+
+
+def test_the_lines_for_people_are_as_they_are_shown() -> None:
+    """Those of docs/logs.md."""
+    (block,) = re.findall(r"^```text\n(.*?)^```", (DOCS / "logs.md").read_text(), re.M | re.S)
+    told = (
+        ("42", 200, "/orders/7", "/orders/**", "orders", 0.00123, None, "3f2a9c1d"),
+        ("51", 401, "/orders/7", "/orders/**", "orders", 0.00031, "invalid_credential", "0b5f0e2c"),
+        ("60", 404, "/nowhere", "none", None, 0.000052, "no_route", "7d11aa03"),
+    )
+    names = ("time", "status", "path", "route", "upstream", "seconds", "reason", "id")
+    rows = [{**dict(zip(names, row, strict=True)), "time": f"2026-11-25T19:49:24.0{row[0]}Z"} for row in told]
+    assert block == "".join(shown({**row, "method": "GET"}, False) for row in rows)
