@@ -71,7 +71,8 @@ def test_colours_change_no_letter(reason: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0 us"), (0.000999, "999 us"), (0.001, "1 ms"), (0.0999, "99.9 ms"), (0.1, "100 ms"), (0.9996, "1000 ms"), (1.0, "1 s"), (61.25, "61.2 s"),
+    [(0.0, "0 us"), (0.000999, "999 us"), (0.001, "1 ms"), (0.0999, "99.9 ms"), (0.1, "100 ms"), (0.9996, "1000 ms"),
+     (1.0, "1 s"), (61.25, "61.2 s"),
      (1234.0, "1234 s")],
 )  # fmt: skip
 def test_a_duration_has_a_unit_that_fits(seconds: float, text: str) -> None:
