@@ -67,6 +67,7 @@ class Documents(Protocol):
         ...
 
 
+Counted = Callable[[str, str], object]  # an issuer's name, and what came of a fetch: fetched, shared, same or failed
 Told = Callable[[str, Exception | None], object]  # an issuer's name, and why its keys were not fetched; None: they were
 
 
@@ -82,13 +83,15 @@ class Jwks:
         patience: float = FETCH_SECONDS,
         told: Told = lambda _issuer, _reason: None,
         documents: Documents | None = None,
+        counted: Counted = lambda _issuer, _outcome: None,
     ) -> None:
         """patience: seconds that one fetch of this node may take. told: of outages, each once, and of their end.
+        counted: of each fetch.
 
         documents: shared with other nodes; None for a node alone.
         """
         self._issuers = {
-            source.issuer: _IssuerKeys(source, fetch, clock, patience, told, documents) for source in sources
+            source.issuer: _IssuerKeys(source, fetch, clock, patience, told, documents, counted) for source in sources
         }
         self._sleep = sleep
         self._tasks: list[asyncio.Task[None]] = []
@@ -133,8 +136,10 @@ class _IssuerKeys:
         patience: float,
         told: Told,
         documents: Documents | None,
+        counted: Counted,
     ) -> None:
         self._source = source
+        self._counted = counted
         self._told = told
         self._fetch = fetch
         self._documents = documents
@@ -203,6 +208,7 @@ class _IssuerKeys:
             fetched = await self._newest(again)
             keys = self._keys if fetched is None else parse_jwks(fetched.body)
         except Exception as error:  # whatever an issuer sends: the refresh goes on
+            self._counted(self._source.issuer, "failed")
             if not self._failures:
                 self._told(self._source.issuer, error)
             self._failures += 1
@@ -211,6 +217,7 @@ class _IssuerKeys:
             if self._failures:
                 self._told(self._source.issuer, None)
             self._failures = 0
+            self._counted(self._source.issuer, _kind(fetched))
             if fetched is not None:
                 self._keep(keys, fetched)
         finally:
@@ -243,6 +250,13 @@ class _IssuerKeys:
     def _unavailable(self) -> DependencyFailed:
         wait = max(self._retry_at - self._now(), 1.0)
         return DependencyFailed("keys_unavailable", f"issuer {self._source.issuer}", retry_after=round(wait + 0.5))
+
+
+def _kind(fetched: Fetched | None) -> str:
+    """`same`: what is held is of this window. `shared`: another node has fetched it."""
+    if fetched is None:
+        return "same"
+    return "shared" if fetched.at else "fetched"
 
 
 def refresh_seconds(max_age: float | None) -> float:

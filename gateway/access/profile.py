@@ -48,6 +48,12 @@ class ProfileEncoder:
     def counts(self) -> ProfileCounts:
         return ProfileCounts(self._urls, self._reference, self._refused)
 
+    def carry(self, before: ProfileCounts) -> None:
+        """Counts of an encoder that this one takes the place of."""
+        self._urls += before.urls
+        self._reference += before.reference
+        self._refused += before.refused
+
     def encode(self, permit: Permit) -> bytes:
         """The value of x-mycelium-profile for a route that gets one.
 

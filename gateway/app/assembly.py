@@ -15,6 +15,7 @@ from gateway.edge.endpoint import Endpoint
 from gateway.edge.outlier import Outlier
 from gateway.edge.pool import KeyOf, Upstream
 from gateway.edge.retry import Retries
+from gateway.ops.metrics import UpstreamCounters
 from gateway.pipeline import Aim
 from gateway.settings.upstream import ByWord, RetryRule, Server
 from gateway.settings.upstream import Upstream as UpstreamSettings
@@ -26,7 +27,15 @@ class Assembly:
     watch: is told of its endpoints.
     """
 
-    def __init__(self, name: str, said: UpstreamSettings, record: Record, watch: EndpointLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        said: UpstreamSettings,
+        record: Record,
+        watch: EndpointLog,
+        clock: Clock,
+        counters: UpstreamCounters | None = None,
+    ) -> None:
         self.said = said
         self.record = record
         self.context = upstream_context(said)
@@ -39,7 +48,9 @@ class Assembly:
             outlier = Outlier(rule.errors, rule.eject, rule.at_most, clock.monotonic, watch, ledger)
         choose = _choose(said.balance, clock)
         retries = _retries(said.retries)
-        self.upstream = Upstream(name, self._endpoints({}), choose, _key(said), retries, ledger, crowd, outlier)
+        self.upstream = Upstream(
+            name, self._endpoints({}), choose, _key(said), retries, ledger, crowd, outlier, counters=counters
+        )
 
     @property
     def names(self) -> list[str]:

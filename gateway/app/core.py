@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from gateway.access.assertion import Assertions
 from gateway.access.authenticate import Authenticator, CacheLimits
 from gateway.access.inject import Injector
-from gateway.access.jwks import Documents, Jwks, KeySource
+from gateway.access.jwks import Counted, Documents, Jwks, KeySource
 from gateway.access.profile import ProfileEncoder, as_json
 from gateway.access.verifiers import ExternalIssuer, OwnTokens, Verifiers
 from gateway.app import compile, headers
@@ -75,7 +75,7 @@ class Core:
         self.builtin = self._application(clock, log)
         known = known if known is not None else Known(clock.monotonic)
         self.assemblies = {
-            name: Assembly(name, said, known.of(name), EndpointLog(log, name), clock)
+            name: Assembly(name, said, known.of(name), EndpointLog(log, name), clock, metrics.upstream(name))
             for name, said in settings.upstreams.items()
         }
         self.upstreams = {name: assembly.upstream for name, assembly in self.assemblies.items()}
@@ -94,7 +94,10 @@ class Core:
             Injector(self.profiles, assertions),
             shares=any(route.cross_origin is not None for route in (*routes, *reserved)),
         )
-        upstreams = {**self.upstreams, compile.BUILTIN: Upstream(compile.BUILTIN, [itself])}
+        upstreams = {
+            **self.upstreams,
+            compile.BUILTIN: Upstream(compile.BUILTIN, [itself], counters=metrics.upstream(compile.BUILTIN)),
+        }
         quotas = quotas_of(settings, routes, counts or Counts(clock))
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics, quotas), **(asked := asking.lanes(metrics))}
         self.generation = _generation(settings, pipeline, lanes, metrics, compile.secret_paths(reserved), asked)
@@ -114,6 +117,15 @@ class Core:
                 connection_string_header=self.settings.connection_strings.header,
             )
         )
+
+    def carry(self, old: "Core") -> None:
+        """What was counted so far: a counter that begins again at zero looks like a restart."""
+        ours, theirs = self.authenticator, old.authenticator
+        ours.hits += theirs.hits
+        ours.misses += theirs.misses
+        ours.negative_hits += theirs.negative_hits
+        ours.outcomes.update(theirs.outcomes)
+        self.profiles.carry(old.profiles.counts)
 
     async def start(self) -> None:
         """Reads our own keys and starts the built-in application. Raises DependencyFailed."""
@@ -177,9 +189,14 @@ def key_sources(settings: model.Settings) -> list[KeySource]:
 
 
 def make_jwks(
-    settings: model.Settings, fetch: HttpFetch, clock: Clock, log: Log, documents: Documents | None = None
+    settings: model.Settings,
+    fetch: HttpFetch,
+    clock: Clock,
+    log: Log,
+    documents: Documents | None = None,
+    counted: Counted = lambda _issuer, _outcome: None,
 ) -> Jwks:
-    """Its background refresh is begun. documents: shared with other nodes."""
+    """Its background refresh is begun. documents: shared with other nodes. counted: of each fetch."""
 
     def told(issuer: str, reason: Exception | None) -> None:
         if reason is None:
@@ -187,7 +204,7 @@ def make_jwks(
         else:
             log.warning("an issuer's keys cannot be fetched", issuer=issuer, reason=_why(reason))
 
-    jwks = Jwks(key_sources(settings), fetch, clock, told=told, documents=documents)
+    jwks = Jwks(key_sources(settings), fetch, clock, told=told, documents=documents, counted=counted)
     jwks.start()
     return jwks
 

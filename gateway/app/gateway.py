@@ -3,14 +3,13 @@
 import asyncio
 import socket
 import ssl
-import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.access.jwks import Documents, Jwks
-from gateway.app import compile
+from gateway.access.jwks import Jwks
+from gateway.app import access_logs, compile
 from gateway.app.attending import Attending
 from gateway.app.audit import Auditing
 from gateway.app.checks import compile_faults
@@ -42,8 +41,8 @@ from gateway.identity.model import Revocation
 from gateway.identity.passwords import Passwords
 from gateway.identity.setup import setup_token
 from gateway.identity.throttle import Throttle
-from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.health import Readiness, readiness
+from gateway.ops.lag import LoopLag
 from gateway.ops.logged import Logged
 from gateway.ops.logs import Log
 from gateway.ops.metrics import Metrics
@@ -83,23 +82,23 @@ class Gateway:
         clock: Clock,
         log: Log,
         reread: Callable[[], Loaded] | None = None,
-        relevel: Callable[[str], object] = lambda _level: None,
+        relog: Callable[[str, str], object] = lambda _level, _form: None,
         listening: socket.socket | None = None,
         admin: bool = True,
         resolve: Resolver = system_resolver,
     ) -> None:
         """reread: reads the configuration again, for `reload`; None where there is no file behind it.
 
-        relevel: sets the level of the log, when a reload changes it. listening: a bound socket in the place of
-        `listen.address`, which is closed at the end. admin: whether it has the admin listener; one of several workers
-        has none, as their supervisor has it. resolve: finds the addresses of upstreams' names.
+        relog: sets the level and the form of the log, when a reload changes them. listening: a bound socket in the
+        place of `listen.address`, which is closed at the end. admin: whether it has the admin listener; one of several
+        workers has none, as their supervisor has it. resolve: finds the addresses of upstreams' names.
         """
         self._settings = loaded.settings
         self._places = loaded.route_places()
         self._clock = clock
         self._log = log
         self._reread = reread
-        self._relevel = relevel
+        self._relog = relog
         self._listening = listening
         self._has_admin = admin
         self._number = 0
@@ -114,6 +113,9 @@ class Gateway:
         self.counts = Counts(clock)
         self.setup_token: str | None = None  # while nobody has an account, and an API makes the first one
         self.reloads = {"done": 0, "refused": 0}
+        self.last_reload_ok = True
+        self.last_reload_at = 0.0  # when a configuration was accepted last, in seconds since the epoch
+        self.fetches: Counter[tuple[str, str]] = Counter()  # of keys, by issuer and outcome
         self.address: tuple[str, int] = ("", 0)
         self.admin_address: tuple[str, int] = ("", 0)
         self.shared: SharedState | None = None  # with other nodes
@@ -175,6 +177,10 @@ class Gateway:
         if settings.login.pipelit is not None and not await self._store.has_people():
             self.setup_token = setup_token(self._store.pepper)
         self._tls = compile.server_context(settings.listen.tls) if settings.listen.tls else None
+        self.last_reload_at = self._clock.now()
+        lag = LoopLag(self.metrics_registry.distribution("gateway_event_loop_lag_seconds").observe)
+        lag.start()
+        self._closers.callback(lag.close)
         await self.edge.listen(listening, self._tls)
         self.address = listening.getsockname()[:2]
 
@@ -190,12 +196,24 @@ class Gateway:
             key, previous = master_keys(settings.secrets)
         except ValueError as error:
             raise StartFailed(str(error)) from error
-        self.observer = Observer(self._clock, self._log, self._access_log(settings))
+        self.observer = Observer(
+            self._clock,
+            self._log,
+            access_logs.opened(settings.log, self._log),
+            self.metrics_registry.distribution("gateway_authentication_seconds"),
+        )
         self._closers.push_async_callback(self._close_access_log)
         self._closers.push_async_callback(self.recording.aclose)
         self.recording.adopt(await asyncio.to_thread(self.recording.open, settings.tracing))
         self.observer.spans = self.recording.current
-        self._store = await open_store(settings.store.url, key, self._clock, settings.store.secret, previous)
+        self._store = await open_store(
+            settings.store.url,
+            key,
+            self._clock,
+            settings.store.secret,
+            previous,
+            self.metrics_registry.distribution("gateway_store_seconds").observe,
+        )
         self._closers.push_async_callback(self._store.aclose)
         await self._ensure_keys(settings)
         await self._open_sharing(settings)
@@ -206,7 +224,9 @@ class Gateway:
             self._closers.push_async_callback(shared.aclose)
         counters, meter = (shared.counters, shared.meter) if shared is not None else (None, None)
         throttle = Throttle(self._clock, counters, meter, self.auditing.refusals)
-        self._lasting = Lasting(throttle, Passwords(), Notified(), self._clock)
+        hashed = self.metrics_registry.distribution("gateway_password_seconds")
+        passwords = Passwords(monotonic=self._clock.monotonic, took=hashed.observe)
+        self._lasting = Lasting(throttle, passwords, Notified(), self._clock)
         self._closers.callback(self._lasting.passwords.close)
 
     async def _ensure_keys(self, settings: model.Settings) -> None:
@@ -214,7 +234,7 @@ class Gateway:
         await Keys(self._store.keys, self._clock).ensure(settings.tokens.algorithm, mployr=mployr)
 
     async def _open_core(self, settings: model.Settings) -> None:
-        jwks = make_jwks(settings, self._fetch, self._clock, self._log, self._documents)
+        jwks = self._jwks(settings)
         try:
             self._cores.adopt(self._core(settings, self._number, jwks))
         except BaseException:
@@ -279,6 +299,14 @@ class Gateway:
 
     # what an operator can ask for (`control.admin.Operations`)
 
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def passwords(self) -> Passwords:
+        return self._lasting.passwords
+
     async def readiness(self) -> Readiness:
         return await readiness(store_conditions(self, self._store))
 
@@ -297,7 +325,10 @@ class Gateway:
                 outcome = "refused" if faults else "done"
             finally:
                 self.reloads[outcome] += 1
+                self.last_reload_ok = outcome == "done"
             await self._recorded("configuration_reloaded", outcome == "done")
+        if not faults:
+            self.last_reload_at = self._clock.now()
         for fault in faults:
             self._log.error("reload refused", place=f"{fault.file}:{fault.line}:{fault.column}", fault=fault.message)
         if not faults:
@@ -343,7 +374,7 @@ class Gateway:
         async with AsyncExitStack() as undo:
             jwks, own = old.jwks, key_sources(settings) != key_sources(old.settings)
             if own:
-                jwks = make_jwks(settings, self._fetch, self._clock, self._log, self._documents)
+                jwks = self._jwks(settings)
                 undo.push_async_callback(jwks.aclose)
             number = self._number + 1
             core = await asyncio.to_thread(self._core, settings, number, jwks)
@@ -353,8 +384,8 @@ class Gateway:
             await self._ensure_keys(settings)
             await core.start()
             await self._attending.prepare(core.assemblies)
-            logged, kept = self.observer.access_log, self._keeps_access_log(settings)
-            access_log = logged if kept else self._access_log(settings)
+            logged, kept = self.observer.access_log, access_logs.stays(self._settings.log, settings.log)
+            access_log = logged if kept else access_logs.opened(settings.log, self._log)
             if access_log is not None and not kept:
                 undo.push_async_callback(access_log.aclose)
             self._renew_certificate(settings)
@@ -376,12 +407,13 @@ class Gateway:
             self._tls.load_cert_chain(tls.cert, tls.key)
 
     def _adopt(self, settings: model.Settings, core: Core, number: int) -> None:
+        core.carry(self.core)
         self._cores.adopt(core)
         self._attending.adopt(core.assemblies)
         self._settings, self._number = settings, number
         self.edge.adopt(core.generation)
         self.counts.keep(lane.quota for lane in core.generation.lanes.values())
-        self._relevel(settings.log.level)
+        self._relog(settings.log.level, settings.log.format)
 
     def _in_use(self, core: Core) -> bool:
         return any(client.uses(core.generation) for client in self.edge.clients)
@@ -394,9 +426,12 @@ class Gateway:
         if dead is not None:
             self.edge.end(dead)
 
-    @property
-    def _documents(self) -> Documents | None:
-        return self.shared.documents if self.shared is not None else None
+    def _jwks(self, settings: model.Settings) -> Jwks:
+        documents = self.shared.documents if self.shared is not None else None
+        return make_jwks(settings, self._fetch, self._clock, self._log, documents, self._fetched)
+
+    def _fetched(self, issuer: str, outcome: str) -> None:
+        self.fetches[issuer, outcome] += 1
 
     async def _changed(self, grant_id: str | None) -> None:
         """What a login of this worker revoked ends now; what is remembered of the grant that it kept is out of date."""
@@ -405,19 +440,6 @@ class Gateway:
         if grant_id is not None:
             self._cores.purge((Revocation(0, "grant", grant_id),))
         await self.poll.look()
-
-    def _keeps_access_log(self, settings: model.Settings) -> bool:
-        """A file is opened anew, which is how it is rotated; one stream has one writer."""
-        return settings.log.access == self._settings.log.access and not isinstance(settings.log.access, Path)
-
-    def _access_log(self, settings: model.Settings) -> AccessLog | None:
-        where = settings.log.access
-        if isinstance(where, Path):
-            return open_access_log(where, self._access_log_failed)
-        return AccessLog(sys.stdout.fileno(), self._access_log_failed) if where == "stdout" else None
-
-    def _access_log_failed(self, error: OSError) -> None:
-        self._log.error("the access log cannot be written", exc_info=error)
 
     def _admin_access(self) -> admin.AdminAccess:
         said = self._settings.admin

@@ -9,6 +9,7 @@ from gateway.edge.client import Client
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.ops.access_log import AccessLog
 from gateway.ops.logs import Log
+from gateway.ops.metrics import BLAMED, Distribution
 from gateway.ops.outages import Outages
 from gateway.ops.spans import Exchanged, Spans
 from gateway.routes.model import Route
@@ -18,22 +19,35 @@ from gateway.wire.problems import PROBLEMS
 class Observer:
     """access_log: None where it is off. A reload may put another in its place."""
 
-    def __init__(self, clock: Clock, log: Log, access_log: AccessLog | None) -> None:
+    def __init__(self, clock: Clock, log: Log, access_log: AccessLog | None, cold: Distribution) -> None:
+        """cold: of decisions that had to wait for a verification."""
         self._clock = clock
         self._log = log
         self._outages = Outages(log, clock.monotonic)
+        self._cold = cold
         self.access_log = access_log
         self.spans: Spans | None = None  # as above, where a collector is named
+
+    def settled(self, seconds: float) -> None:
+        """A request's credential has been verified, or not: it was not remembered."""
+        self._cold.observe(seconds)
 
     def exchange(self, exchange: Answering) -> None:
         """On the measured path."""
         lane = exchange.lane
-        seconds = self._clock.monotonic() - exchange.began
-        counters = lane.counters
-        counters.observe(exchange.status, exchange.reason, seconds)
+        began, routed_at, admitted_at = exchange.began, exchange.routed_at, exchange.admitted_at
+        seconds = self._clock.monotonic() - began
+        counters, status, reason, answered_at = lane.counters, exchange.status, exchange.reason, exchange.answered_at
+        first_byte = answered_at - exchange.sent_at if answered_at else -1.0
+        counters.observe(status, reason, seconds)
         counters.bytes_in += exchange.bytes_in
         counters.bytes_out += exchange.bytes_out
-        permit, refused, upstream = exchange.permit, exchange.refused, lane.upstream
+        permit, refused, upstream, home = exchange.permit, exchange.refused, lane.upstream, exchange.home
+        if upstream is not None and admitted_at:
+            if answered_at:
+                upstream.counters.observe(status, reason, first_byte)
+            elif exchange.sent_at or (reason is not None and reason.startswith(BLAMED)):
+                upstream.counters.observe(0, reason, -1.0)
         if refused is not None and isinstance(refused.fault, DependencyFailed):
             self._outages.failed(refused.fault)
         if self.spans is not None and exchange.trace.sampled:
@@ -54,15 +68,20 @@ class Observer:
             exchange.request_id.decode("ascii"),
             exchange.peer.address,
             exchange.request.method,
-            path,
+            exchange.request.host or None,
             lane.label,
+            path,
             None if upstream is None else upstream.name,
-            exchange.status,
-            exchange.reason,
+            None if home is None else home.name,
+            status,
+            reason,
             principal.account.id if principal is not None and principal.account is not None else None,
             principal.grant_id if principal is not None else None,
             exchange.bytes_in,
             exchange.bytes_out,
+            routed_at - began if routed_at else -1.0,
+            admitted_at - routed_at if admitted_at else -1.0,
+            first_byte,
             seconds,
             exchange.trace.trace_id.decode("ascii"),
         )
@@ -74,8 +93,8 @@ class Observer:
         lane.counters.observe(status, fault.code, 0.0)
         if self.access_log is not None:
             self.access_log.write(
-                self._clock.now(), request_id.decode("ascii"), client.address, b"", None, lane.label, None,
-                status, fault.code, None, None, 0, 0, 0.0,
+                self._clock.now(), request_id.decode("ascii"), client.address, b"", None, lane.label, None, None,
+                None, status, fault.code, None, None, 0, 0, -1.0, -1.0, -1.0, 0.0,
             )  # fmt: skip
 
     def _record(self, spans: Spans, exchange: Answering, seconds: float) -> None:
@@ -85,7 +104,7 @@ class Observer:
         forwarded = tried and route is not None and not route.builtin and upstream is not None
         end = exchange.began + seconds
         path = None if conceals(exchange, route) else exchange.request.target.path.decode("latin-1")
-        trace, peer, aim = exchange.trace, exchange.peer, exchange.aim
+        trace, peer, home = exchange.trace, exchange.peer, exchange.home
         spans.put(
             Exchanged(
                 trace_id=trace.trace_id,
@@ -109,7 +128,7 @@ class Observer:
                 path=path,
                 route=route.path if route is not None else None,
                 upstream=upstream.name if forwarded and upstream is not None else None,
-                endpoint=aim.host.decode("ascii") if aim is not None else None,
+                endpoint=home.aim.host.decode("ascii") if home is not None else None,
                 status=exchange.status,
                 reason=exchange.reason,
             )

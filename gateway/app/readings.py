@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.app import observer
 from gateway.edge.health import STATES
 from gateway.edge.pool import Upstream
 from gateway.errors import DependencyFailed
@@ -13,6 +16,9 @@ from gateway.store.sql import Store
 if TYPE_CHECKING:
     from gateway.app.gateway import Gateway
 
+_COMPILED = Path(observer.__file__).suffix == ".so"
+_BUILD = {(version("mycelium-gateway"), "yes" if _COMPILED else "no"): 1.0}
+
 LATE_SECONDS = 5.0  # without a look at the table, which there are two of in a second
 REACH_SECONDS = 1.5  # less than a check of `/readyz` may take: what is too slow is told as what it is
 
@@ -21,9 +27,7 @@ def register(gateway: "Gateway") -> None:
     """Reads through `gateway.core` each time, so that a reload is followed."""
     read = gateway.metrics_registry.read
 
-    def over(value: Callable[[Upstream], float]) -> Callable[[], Mapping[str, float]]:
-        return lambda: {name: value(upstream) for name, upstream in gateway.core.upstreams.items()}
-
+    read("gateway_build_info", lambda: _BUILD)
     read("gateway_connections_open", lambda: len(gateway.edge.clients))
     read("gateway_connections_accepted", lambda: gateway.edge.accepted)
     read("gateway_websockets_open", lambda: len(gateway.edge.tunnels))
@@ -33,24 +37,7 @@ def register(gateway: "Gateway") -> None:
     read("gateway_credential_outcomes", lambda: dict(gateway.core.authenticator.outcomes))
     read("gateway_jwks_age_seconds", lambda: {k: v for k, v in gateway.core.jwks.ages().items() if v is not None})
     read("gateway_profiles_reduced", lambda: _profiles(gateway))
-
-    def split(counts: Callable[[Upstream], Mapping[str, float]]) -> Callable[[], Mapping[tuple[str, ...], float]]:
-        return lambda: {
-            (name, row): number
-            for name, upstream in gateway.core.upstreams.items()
-            for row, number in tuple(counts(upstream).items())
-        }
-
-    read("gateway_upstream_connections", over(lambda upstream: sum(e.open for e in upstream.endpoints)))
-    read("gateway_upstream_outstanding", over(lambda upstream: sum(e.outstanding for e in upstream.endpoints)))
-    read("gateway_upstream_retries", split(lambda upstream: upstream.ledger.retries))
-    read("gateway_upstream_retries_refused", over(lambda upstream: upstream.ledger.refused))
-    read("gateway_upstream_busy", split(lambda upstream: upstream.ledger.busy))
-    read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
-    read("gateway_upstream_endpoints", split(lambda upstream: _states(upstream, gateway.edge.monotonic())))
-    read("gateway_upstream_checks", split(lambda upstream: upstream.ledger.checks))
-    read("gateway_upstream_ejections", over(lambda upstream: upstream.ledger.ejections))
-    read("gateway_upstream_lookups", split(lambda upstream: upstream.ledger.lookups))
+    read("gateway_jwks_fetches", lambda: dict(gateway.fetches))
     read("gateway_access_log_dropped", lambda: log.dropped if (log := gateway.observer.access_log) else 0)
     read("gateway_spans", gateway.recording.counts)
     read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
@@ -58,7 +45,15 @@ def register(gateway: "Gateway") -> None:
     read("gateway_limit_keys", lambda: gateway.counts.keys)
     read("gateway_limit_rooms", lambda: gateway.counts.under_way)
     read("gateway_limit_forgotten", lambda: gateway.counts.forgotten)
+    read("gateway_store_pool", gateway.store.usage)
+    read("gateway_passwords", gateway.passwords.usage)
+    read("gateway_passwords_rejected", lambda: gateway.passwords.rejected)
+    read("gateway_mails", lambda: gateway.mails.postman.outcomes)
+    read("gateway_mails_sending", lambda: gateway.mails.postman.sending)
     read("gateway_reloads", lambda: gateway.reloads)
+    read("gateway_config_last_reload_successful", lambda: gateway.last_reload_ok)
+    read("gateway_config_last_reload_success_timestamp_seconds", lambda: gateway.last_reload_at)
+    _register_upstreams(gateway)
     shared = gateway.shared
     if shared is not None:
         read("gateway_limit_sync_age_seconds", lambda: shared.rates.age)
@@ -71,6 +66,32 @@ def register(gateway: "Gateway") -> None:
 def _states(upstream: Upstream, now: float) -> Mapping[str, float]:
     states = [endpoint.health.state(now) for endpoint in upstream.endpoints]
     return {state: states.count(state) for state in STATES}
+
+
+def _register_upstreams(gateway: "Gateway") -> None:
+    read = gateway.metrics_registry.read
+
+    def over(value: Callable[[Upstream], float]) -> Callable[[], Mapping[str, float]]:
+        return lambda: {name: value(upstream) for name, upstream in gateway.core.upstreams.items()}
+
+    def split(counts: Callable[[Upstream], Mapping[str, float]]) -> Callable[[], Mapping[tuple[str, str], float]]:
+        return lambda: {
+            (name, row): number
+            for name, upstream in gateway.core.upstreams.items()
+            for row, number in tuple(counts(upstream).items())
+        }
+
+    read("gateway_upstream_connections", split(lambda upstream: upstream.usage()))
+    read("gateway_upstream_in_flight", over(lambda upstream: upstream.in_flight))
+    read("gateway_upstream_connects", gateway.metrics_registry.connects)
+    read("gateway_upstream_retries", split(lambda upstream: upstream.ledger.retries))
+    read("gateway_upstream_retries_refused", over(lambda upstream: upstream.ledger.refused))
+    read("gateway_upstream_busy", split(lambda upstream: upstream.ledger.busy))
+    read("gateway_upstream_endpoints_live", over(lambda upstream: upstream.live(gateway.edge.monotonic())))
+    read("gateway_upstream_endpoints", split(lambda upstream: _states(upstream, gateway.edge.monotonic())))
+    read("gateway_upstream_checks", split(lambda upstream: upstream.ledger.checks))
+    read("gateway_upstream_ejections", over(lambda upstream: upstream.ledger.ejections))
+    read("gateway_upstream_lookups", split(lambda upstream: upstream.ledger.lookups))
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:

@@ -50,7 +50,7 @@ async def run(
     """
     compiled(loaded)
     raise_file_limit()
-    log = application_log(sys.stderr, loaded.settings.log.level)
+    log = application_log(sys.stderr, loaded.settings.log.level, loaded.settings.log.format, os.environ)
     adopt_standard_logging(log)
     migrated: tuple[str | None, str] | None = None
     if migrate:
@@ -64,7 +64,7 @@ async def run(
         with watch.reading() as recorder:
             return read(path, os.environ, recorder)
 
-    gateway = Gateway(loaded, Clock(), log, reread, log.set_level, listening)
+    gateway = Gateway(loaded, Clock(), log, reread, log.become, listening)
     del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()
     settle_heap()

@@ -54,7 +54,7 @@ class Supervisor:
         self._environ = environ
         self.watch = Watch(seen)
         self.settings = settings
-        self.log: ApplicationLog = application_log(sys.stderr, settings.log.level)
+        self.log: ApplicationLog = application_log(sys.stderr, settings.log.level, settings.log.format, environ)
         self.notify = Notify(environ)
         self.children = Children()
         self.stopped = asyncio.Event()
@@ -114,7 +114,7 @@ class Supervisor:
 
     def _take(self, settings: model.Settings) -> None:
         self.settings = settings
-        self.log.set_level(settings.log.level)
+        self.log.become(settings.log.level, settings.log.format)
 
     # what an operator can ask for (`control.admin.Operations`)
 

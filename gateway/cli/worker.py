@@ -137,7 +137,7 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
         raise SettingsInvalid(faults)
     settings = loaded.settings
     raise_file_limit()
-    log = application_log(sys.stderr, settings.log.level, worker=part.number)
+    log = application_log(sys.stderr, settings.log.level, settings.log.format, os.environ, worker=part.number)
     adopt_standard_logging(log)
     migrated: tuple[str | None, str] | None = None
     if part.migrate:
@@ -145,7 +145,7 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
 
         migrated = await migrate_store(settings.store.url, settings.store.secret)
     listening = socket.socket(fileno=part.listening)
-    gateway = Gateway(loaded, Clock(), log, desk.read, log.set_level, listening=listening, admin=False)
+    gateway = Gateway(loaded, Clock(), log, desk.read, log.become, listening=listening, admin=False)
     del loaded
     await gateway.start()
     settle_heap()

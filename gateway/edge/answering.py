@@ -7,9 +7,9 @@ from gateway.edge import answers
 from gateway.edge.generation import Generation, Lane
 from gateway.edge.quota import Ticket
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
-from gateway.edge.upstream import UpstreamConnection
+from gateway.edge.upstream import Home, UpstreamConnection
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
-from gateway.pipeline import Admitted, Aim, Framing, Permit, Refused, finish, informational, switching
+from gateway.pipeline import Admitted, Framing, Permit, Refused, finish, informational, switching
 from gateway.routes.model import Route
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
@@ -29,9 +29,9 @@ _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # fo
 class Answering:
     """An exchange as the upstream's connection and the client's see it. `exchange.Exchange` is the whole.
 
-    trace: the one that it belongs to. waited: whether the caller's credential had to be verified first. aim: the
-    endpoint that the request went to.
+    trace: the one that it belongs to. waited: whether the caller's credential had to be verified first.
     received: the request is complete. status: of the answer, 0 while none has begun. route: that the request asks for.
+    home: the endpoint that took the request, last if it was sent twice.
     lines: whole field lines that the gateway adds to the answer, whosever it is. ticket: what it holds of the route's
     limits, None where the route has none.
 
@@ -50,7 +50,6 @@ class Answering:
         "_sent",
         "_task",
         "admitted_at",
-        "aim",
         "answered_at",
         "began",
         "bytes_in",
@@ -59,6 +58,7 @@ class Answering:
         "dead",
         "generation",
         "held",
+        "home",
         "lane",
         "lines",
         "over",
@@ -98,7 +98,7 @@ class Answering:
         self.routed_at = self.admitted_at = self.sent_at = self.answered_at = 0.0
         self.lane: Lane = generation.unmatched
         self.route: Route | None = None
-        self.aim: Aim | None = None
+        self.home: Home | None = None
         self.lines = generation.lines
         self.ticket: Ticket | None = None
         self.permit: Permit | None = None

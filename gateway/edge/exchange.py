@@ -110,6 +110,7 @@ class Exchange(Answering):
         try:
             outcome = await self.generation.pipeline.settle(unverified, now)
             self._task = None
+            self.client.edge.settled(self.client.edge.monotonic() - self.routed_at)
             adapter = self.lane.adapter
             if adapter is not None:
                 self._judged(adapter, outcome)
@@ -253,6 +254,7 @@ class Exchange(Answering):
     ) -> None:
         request = self.request
         self._connection = connection
+        self.home = connection.home
         connection.hold(self, request.method == b"HEAD")
         trace = self.trace.fields()
         injected = admitted.injected
@@ -261,7 +263,7 @@ class Exchange(Answering):
             data = prepare_builtin(request, sender, self.generation.connection_string, self.request_id, trace)
         else:
             forwarded = self.client.forwarded(self)
-            self.aim = aim = connection.home.aim
+            aim = connection.home.aim
             data = prepare(request, admitted.permit, injected.head, aim, forwarded, self.request_id, trace)
         if body is None:
             if self._pieces or request.chunked:

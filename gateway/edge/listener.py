@@ -29,6 +29,7 @@ class Observer(Protocol):
 
     def exchange(self, exchange: Answering) -> None: ...
     def unread(self, client: Client, fault: RequestRejected, request_id: bytes) -> None: ...
+    def settled(self, seconds: float) -> None: ...
     def report(self, error: BaseException) -> None: ...
 
 
@@ -50,6 +51,7 @@ class Edge:
         self.observe = observer.exchange
         self.observe_unread = observer.unread
         self.report = observer.report
+        self.settled = observer.settled
         self._ids: list[bytes] = []
         self._traces: list[bytes] = []
         self._servers: list[asyncio.Server] = []

@@ -12,6 +12,7 @@ from gateway.edge.outlier import Outlier
 from gateway.edge.retry import Retries
 from gateway.edge.upstream import Home, UpstreamConnection
 from gateway.errors import DependencyFailed
+from gateway.ops.metrics import UpstreamCounters
 
 if TYPE_CHECKING:
     from gateway.edge.answering import Answering
@@ -27,7 +28,7 @@ class Upstream:
     """A named set of endpoints.
 
     plain: nothing of a request has a say in the choice, and nothing limits it. retries: when a request is sent again.
-    ledger: its counts, kept over a reload. changed: called where a connect failed: addresses may have changed.
+    ledger, counters: its counts, kept over a reload. changed: called where a connect failed: it may have moved.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Upstream:
         "_key",
         "_only",
         "changed",
+        "counters",
         "crowd",
         "endpoints",
         "ledger",
@@ -56,6 +58,7 @@ class Upstream:
         ledger: Ledger | None = None,
         crowd: Crowd | None = None,
         outlier: Outlier | None = None,
+        counters: UpstreamCounters | None = None,
     ) -> None:
         """key: what of a request decides, b"" where it has no such thing; then `choose` does."""
         self.name = name
@@ -64,6 +67,7 @@ class Upstream:
         self.crowd = crowd
         self.outlier = outlier
         self.plain = key is None and crowd is None
+        self.counters = counters if counters is not None else UpstreamCounters(name)
         self.changed: Callable[[], None] | None = None
         self._choose: Choose[Endpoint] = choose if choose is not None else least()
         self._key = key
@@ -161,8 +165,11 @@ class Upstream:
                 return connection
             left = end - loop.time()
             try:
-                return await endpoint.connect(left / 2 if self._least(loop.time(), untried) else left)
+                connection = await endpoint.connect(left / 2 if self._least(loop.time(), untried) else left)
+                self.counters.connects += 1
+                return connection
             except DependencyFailed as fault:
+                self.counters.failed_connects += 1
                 if self.changed is not None:
                     self.changed()
                 another = self._least(loop.time(), untried)
@@ -182,6 +189,16 @@ class Upstream:
     def live(self, now: float) -> int:
         """Endpoints that take requests. now: monotonic seconds."""
         return sum(1 for endpoint in self.endpoints if endpoint.health.retry_at <= now)
+
+    def usage(self) -> dict[str, int]:
+        """Connections by state. One that is being closed is busy until it is gone."""
+        unused = sum(len(endpoint.idle) for endpoint in self.endpoints)
+        busy = sum(endpoint.open for endpoint in self.endpoints) - unused
+        return {"busy": busy, "idle": unused, "connecting": max(self.in_flight - busy, 0)}
+
+    @property
+    def in_flight(self) -> int:
+        return sum(endpoint.outstanding for endpoint in self.endpoints)
 
     def sweep(self, now: float) -> None:
         """Once per second: closes what was idle for too long."""

@@ -9,10 +9,11 @@ import base64
 import binascii
 import os
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import TypeVar
 
 import bcrypt
@@ -46,13 +47,25 @@ MAX_MEMORY, MAX_PASSES, MAX_LANES = 256 * 1024, 16, 16  # KiB; of argon2
 
 
 class Passwords:
-    """threads: how many hashes run at once; None = one per core."""
+    """rejected: how many were turned away as too many waited."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        threads: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        took: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """threads: how many hashes run at once; None = one per core. took: told the seconds of each, with its wait."""
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         count = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="argon2")
         self._room = BoundedSemaphore(count * (1 + QUEUE))
+        self._threads = count
+        self._monotonic = monotonic
+        self._took = took
+        self._lock = Lock()  # around what a thread counts
+        self._under_way = 0
+        self.rejected = 0
         self._common: frozenset[str] | None = None  # read with the first password that is set
 
     async def hash(self, password: str, context: Iterable[str] = ()) -> str:
@@ -110,6 +123,11 @@ class Passwords:
         """Whether `phc` was made with other parameters than today's, or by bcrypt."""
         return _is_bcrypt(phc) or self._hasher.check_needs_rehash(phc)
 
+    def usage(self) -> dict[str, int]:
+        """How many are being hashed, and wait for a thread."""
+        busy = min(self._under_way, self._threads)
+        return {"busy": busy, "waiting": self._under_way - busy}
+
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -133,11 +151,22 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if not self._room.acquire(blocking=False):
+            self.rejected += 1
             raise DependencyFailed("overloaded", "too many passwords are being checked", 1)
+        with self._lock:
+            self._under_way += 1
+        began = self._monotonic()
         future = self._pool.submit(work)
         # by the hash, not by the caller: one that hung up has not freed the thread
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(lambda _: self._over(began))
         return await asyncio.wrap_future(future)
+
+    def _over(self, began: float) -> None:
+        """In its thread."""
+        self._room.release()
+        with self._lock:
+            self._under_way -= 1
+            self._took(self._monotonic() - began)
 
 
 def _cut(password: str) -> str:

@@ -85,7 +85,10 @@ async def _ended(tasks: "Collection[asyncio.Task[None]]", seconds: float) -> Non
 
 
 class Postman:
-    """due: whether anything waits at this time; cheap. outbox: opened with the first mail that does."""
+    """due: whether anything waits at this time; cheap. outbox: opened with the first mail that does.
+
+    outcomes: counts of mails: sent, failed (and to be sent again), given_up.
+    """
 
     def __init__(
         self,
@@ -109,6 +112,12 @@ class Postman:
         self._stopping = False
         self._transport_down = False
         self._store_down = False
+        self.outcomes = {"sent": 0, "failed": 0, "given_up": 0}
+
+    @property
+    def sending(self) -> int:
+        """Mails on their way."""
+        return len(self._sending)
 
     def start(self) -> None:
         """On the running loop."""
@@ -175,6 +184,7 @@ class Postman:
         if failure is not None:
             await self._failed(outbox, taken, failure)
             return
+        self.outcomes["sent"] += 1
         await outbox.sent(taken.id)
         if self._transport_down:
             self._transport_down = False
@@ -202,9 +212,11 @@ class Postman:
         now, last = self._clock.now(), taken.created_at + GIVE_UP
         told = {"id": taken.id, "template": taken.template, "tries": taken.tries, "reason": failure.reason}
         if failure.permanent or now >= last:
+            self.outcomes["given_up"] += 1
             await outbox.give_up(taken.id, taken.tries, failure.reason)
             self._log.error("a mail was given up", **told)
             return
+        self.outcomes["failed"] += 1
         self._transport_down = True
         at = min(now + delay(taken.tries), last)
         self._log.warning("a mail was not sent", **told, again_in=round(at - now))

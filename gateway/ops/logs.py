@@ -13,6 +13,8 @@ from typing import Protocol, TextIO, cast
 
 import structlog
 
+from gateway.ops.console import wants_colour
+
 Level = str  # debug, info, warning, error
 
 LEVELS: Mapping[str, int] = {
@@ -59,20 +61,25 @@ class _Unfailing:
 
 
 class ApplicationLog:
-    """A logger to `stream`: colours and columns on a terminal, else one JSON object a line.
+    """A logger to `stream`: columns on a terminal, else one JSON object a line, unless the form is said.
 
-    A field `exc_info` (an exception) is told in one line: its type, text and the place it came from. The level may
-    change while it is in use. fields: of every line.
+    A field `exc_info` (an exception) is told in one line: its type, text and the place it came from. The level and the
+    form may change while it is in use. form: auto, json or console. fields: of every line.
     """
 
-    def __init__(self, stream: TextIO, level: Level, **fields: object) -> None:
+    def __init__(
+        self, stream: TextIO, level: Level, form: str = "auto", environ: Mapping[str, str] = {}, **fields: object
+    ) -> None:
         self._stream = stream
+        self._environ = environ
         self._fields = fields
-        self.set_level(level)
+        self.become(level, form)
 
-    def set_level(self, level: Level) -> None:
-        """What is below is not logged from now on."""
-        self._log = _logger(self._stream, level, self._fields)
+    def become(self, level: Level, form: str = "auto") -> None:
+        """From now on: what is below the level is not logged."""
+        terminal = self._stream.isatty()
+        colours = wants_colour(terminal, self._environ) if form == "console" or (form == "auto" and terminal) else None
+        self._log = _logger(self._stream, level, colours, self._fields)
 
     def debug(self, event: str, **fields: object) -> object:
         return self._log.debug(event, **fields)
@@ -87,19 +94,26 @@ class ApplicationLog:
         return self._log.error(event, **fields)
 
 
-def application_log(stream: TextIO, level: Level = "info", **fields: object) -> ApplicationLog:
-    """level: a key of LEVELS. fields: of every line."""
-    return ApplicationLog(stream, level, **fields)
+def application_log(
+    stream: TextIO, level: Level = "info", form: str = "auto", environ: Mapping[str, str] = {}, **fields: object
+) -> ApplicationLog:
+    """level: a key of LEVELS. form: a value of `log.format`. environ: NO_COLOR and TERM. fields: of every line."""
+    return ApplicationLog(stream, level, form, environ, **fields)
 
 
-def _logger(stream: TextIO, level: Level, fields: Mapping[str, object]) -> Log:
-    tty = stream.isatty()
-    renderer = structlog.dev.ConsoleRenderer(colors=tty) if tty else structlog.processors.JSONRenderer(default=str)
+def _logger(stream: TextIO, level: Level, colours: bool | None, fields: Mapping[str, object]) -> Log:
+    """colours: of the form for people; None for JSON."""
+    renderer = (
+        structlog.processors.JSONRenderer(default=str)
+        if colours is None
+        else structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="time")
+    )
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.TimeStamper(fmt="iso" if colours is None else "%H:%M:%S", utc=True, key="time"),
         _tell_exception_with_traceback if level == "debug" else _tell_exception,
         _redact,
+        *((_printable,) if colours is not None else ()),
         renderer,
     ]
     logger = structlog.wrap_logger(
@@ -163,4 +177,12 @@ def _redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMa
             event[key] = _SECRET_TEXT.sub(_REDACTED, value)
         elif not isinstance(value, int | float | None):
             event[key] = _SECRET_TEXT.sub(_REDACTED, str(value))
+    return event
+
+
+def _printable(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    """A terminal obeys what it is sent; JSON escapes it."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in value)
     return event

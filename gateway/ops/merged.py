@@ -24,16 +24,33 @@ GAUGES: Mapping[str, Callable[[float, float], float]] = {
     "gateway_limit_keys": _sum,
     "gateway_limit_rooms": _sum,
     "gateway_limit_sync_age_seconds": max,  # the worker that counts alone
+    "gateway_upstream_in_flight": _sum,
+    "gateway_store_pool": _sum,
+    "gateway_passwords": _sum,
+    "gateway_mails_sending": _sum,
+    "gateway_build_info": max,  # a row for each release that runs
     "gateway_store_up": min,  # one worker that cannot is what an alarm is about
     "gateway_state_up": min,
     "gateway_state_subscribed": min,
     "gateway_revocations_read_age_seconds": max,
     "gateway_jwks_age_seconds": max,  # the worker that goes by the oldest keys
-    "gateway_upstream_outstanding": _sum,
     "gateway_upstream_endpoints": max,  # the most that one worker sees in a state
     "gateway_upstream_endpoints_live": min,  # the worker that sees the fewest; a sum would be of the same endpoints
 }
-OWN = frozenset({"gateway_reloads_total"})  # the supervisor counts each once
+# What the supervisor tells itself: it counts each reload once, and processes are told apart.
+OWN = frozenset(
+    {
+        "gateway_reloads_total",
+        "gateway_config_last_reload_successful",
+        "gateway_config_last_reload_success_timestamp_seconds",
+        "process_virtual_memory_bytes",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_cpu_seconds_total",
+        "process_open_fds",
+        "process_max_fds",
+    }
+)
 
 _ROUTE = re.compile(r'[{,]route="((?:[^"\\]|\\.)*)"')
 _GROWING = ("counter", "histogram")
@@ -114,6 +131,9 @@ def rendered(families: Families) -> str:
 
 
 def family(name: str, kind: str, meaning: str, label: str, rows: Sequence[tuple[str, float]]) -> str:
-    """Text of one family with one label, whose values need no quoting."""
-    body = "".join(f'{name}{{{label}="{value}"}} {float(number)}\n' for value, number in rows)
+    """Text of one family with one label, whose values need no quoting; label "": without one."""
+    body = "".join(
+        f'{name}{{{label}="{value}"}} {float(number)}\n' if label else f"{name} {float(number)}\n"
+        for value, number in rows
+    )
     return f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n{body}"

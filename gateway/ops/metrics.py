@@ -7,25 +7,33 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 UNMATCHED = "none"  # the route label of a request that no route took
+BLAMED = "upstream_"  # begins the reason codes of what an upstream did wrong
 ASKED = "decide"  # begins the labels of what was asked by a data plane
 
 # Seconds. From the 0.4 ms that the gateway may add (p50) to the 60 s an upstream may take.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 _BUCKETS = (*(str(bound) for bound in BOUNDS), "+Inf")
 
-Rows = Mapping[str, float] | Mapping[tuple[str, ...], float]
+Rows = Mapping[str, float] | Mapping[tuple[str, str], float]
 Reading = Callable[[], float | Rows]
+Labels = str | tuple[str, str] | None
 
-# What is not counted per route: name, whether it only grows, label of its rows (None: one number; two of them with a
-# space between), meaning.
-READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
+# What is not counted per route: name, whether it only grows, label of its rows (None: one number; two are the names in
+# a row's key), meaning.
+READINGS: tuple[tuple[str, bool, Labels, str], ...] = (
+    (
+        "gateway_build_info",
+        False,
+        ("version", "compiled"),
+        "Always 1: what runs, and whether its data plane is compiled.",
+    ),
     ("gateway_connections_open", False, None, "Client connections open now."),
     ("gateway_connections_accepted", True, None, "Client connections accepted."),
     ("gateway_websockets_open", False, None, "WebSockets relayed now."),
@@ -34,17 +42,34 @@ READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_credential_cache_refusals", False, None, "Refused credentials remembered for a moment."),
     ("gateway_credential_outcomes", True, "code", "Verifications of credentials, by reason code or `verified`."),
     ("gateway_jwks_age_seconds", False, "issuer", "Seconds since an issuer's keys were fetched."),
+    (
+        "gateway_jwks_fetches",
+        True,
+        ("issuer", "outcome"),
+        "Fetches of an issuer's keys: fetched, shared, same, failed.",
+    ),
     ("gateway_profiles_reduced", True, "form", "Profiles over the header budget, by the form they were reduced to."),
-    ("gateway_upstream_connections", False, "upstream", "Connections to an upstream, busy and idle."),
-    ("gateway_upstream_outstanding", False, "upstream", "Exchanges under way with an upstream."),
-    ("gateway_upstream_retries", True, "upstream reason", "Requests sent again, or to another endpoint, by reason."),
+    (
+        "gateway_upstream_connections",
+        False,
+        ("upstream", "state"),
+        "Connections to an upstream: busy, idle, connecting.",
+    ),
+    ("gateway_upstream_in_flight", False, "upstream", "Requests that an upstream has, or is being connected to for."),
+    ("gateway_upstream_connects", True, ("upstream", "outcome"), "Connections that were made or could not be made."),
+    (
+        "gateway_upstream_retries",
+        True,
+        ("upstream", "reason"),
+        "Requests sent again, or to another endpoint, by reason.",
+    ),
     ("gateway_upstream_retries_refused", True, "upstream", "Retries that the budget did not allow."),
-    ("gateway_upstream_busy", True, "upstream limit", "Requests refused because of a limit of an upstream."),
+    ("gateway_upstream_busy", True, ("upstream", "limit"), "Requests refused because of a limit of an upstream."),
     ("gateway_upstream_endpoints_live", False, "upstream", "Endpoints of an upstream that are in use."),
-    ("gateway_upstream_endpoints", False, "upstream state", "Endpoints of an upstream, by how they do."),
-    ("gateway_upstream_checks", True, "upstream outcome", "Health checks of endpoints."),
+    ("gateway_upstream_endpoints", False, ("upstream", "state"), "Endpoints of an upstream, by how they do."),
+    ("gateway_upstream_checks", True, ("upstream", "outcome"), "Health checks of endpoints."),
     ("gateway_upstream_ejections", True, "upstream", "Endpoints left out for a while because of bad answers."),
-    ("gateway_upstream_lookups", True, "upstream outcome", "Look-ups of the names of endpoints."),
+    ("gateway_upstream_lookups", True, ("upstream", "outcome"), "Look-ups of the names of endpoints."),
     ("gateway_access_log_dropped", True, None, "Access log lines lost because the sink did not take them."),
     ("gateway_spans", True, "outcome", "Sampled exchanges, by whether the collector has taken their spans."),
     ("gateway_store_up", False, None, "Whether the store answered when it was asked last, twice a second."),
@@ -57,8 +82,42 @@ READINGS: tuple[tuple[str, bool, str | None, str], ...] = (
     ("gateway_limit_rooms", False, None, "Exchanges under way that limits of concurrency count."),
     ("gateway_limit_forgotten", True, None, "Keys that made room for others while they still counted."),
     ("gateway_limit_sync_age_seconds", False, None, "Seconds since all counts of limits were told to other processes."),
+    ("gateway_store_pool", False, "state", "Of reads: connections open and idle, calls under way or waiting for one."),
+    (
+        "gateway_passwords",
+        False,
+        "state",
+        "Passwords that are being hashed or checked: busy, and waiting for a thread.",
+    ),
+    ("gateway_passwords_rejected", True, None, "Passwords that were turned away because too many waited."),
+    ("gateway_mails", True, "outcome", "Mails: sent, failed (and tried again), given_up."),
+    ("gateway_mails_sending", False, None, "Mails on their way now."),
     ("gateway_reloads", True, "outcome", "Configuration reloads."),
+    ("gateway_config_last_reload_successful", False, None, "Whether the configuration was accepted when read last."),
+    ("gateway_config_last_reload_success_timestamp_seconds", False, None, "When a configuration was accepted last."),
 )
+
+# Of the whole process: name, meaning. Buckets as BOUNDS.
+DISTRIBUTIONS: tuple[tuple[str, str], ...] = (
+    ("gateway_event_loop_lag_seconds", "How late the event loop was for a timer, ten times a second."),
+    ("gateway_authentication_seconds", "Seconds to decide about a request whose credential was not remembered."),
+    ("gateway_store_seconds", "Seconds that a read of the store took, with its wait for a connection."),
+    ("gateway_password_seconds", "Seconds that hashing or checking a password took, with its wait for a thread."),
+)
+
+
+class Distribution:
+    """A histogram of seconds."""
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
 
 
 class RouteCounters:
@@ -97,11 +156,41 @@ class RouteCounters:
             yield _status_class(digit), reason, count
 
 
+class UpstreamCounters:
+    """Counts of one upstream. `observe` is on the measured path: under 0.5 us.
+
+    connects, failed_connects: added to by the caller.
+    """
+
+    __slots__ = ("answered", "buckets", "connects", "errors", "failed_connects", "seconds", "upstream")
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.answered = [0] * 10  # by the first digit of the status
+        self.errors: dict[str, int] = {}
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+        self.connects = self.failed_connects = 0
+
+    def observe(self, status: int, reason: str | None, seconds: float) -> None:
+        """A request was to go there, and is over. status: of its answer, 0 without one. reason: a code of the fixed
+        list; those of upstreams are errors of this one. seconds: to the head of the answer; negative without one."""
+        self.answered[status // 100] += 1
+        if reason is not None and reason.startswith(BLAMED):
+            self.errors[reason] = self.errors.get(reason, 0) + 1
+        if seconds >= 0.0:
+            self.buckets[bisect_left(BOUNDS, seconds)] += 1
+            self.seconds += seconds
+
+
 class Metrics(Collector):
     """All counters of the process. Reading them from another thread is safe: every value is one plain number."""
 
     def __init__(self) -> None:
         self._routes: dict[str, RouteCounters] = {}
+        self._upstreams: dict[str, UpstreamCounters] = {}
+        self._distributions = {name: Distribution() for name, _ in DISTRIBUTIONS}
+        self._process = ProcessCollector(registry=None)
         self._readings: dict[str, Reading] = {}
         self._known = {name for name, *_ in READINGS}
 
@@ -111,6 +200,25 @@ class Metrics(Collector):
         if counters is None:
             counters = self._routes[template] = RouteCounters(template)
         return counters
+
+    def upstream(self, name: str) -> UpstreamCounters:
+        """The counters of an upstream; the same object after a reload."""
+        counters = self._upstreams.get(name)
+        if counters is None:
+            counters = self._upstreams[name] = UpstreamCounters(name)
+        return counters
+
+    def connects(self) -> Mapping[tuple[str, str], float]:
+        """For `gateway_upstream_connects`."""
+        rows: dict[tuple[str, str], float] = {}
+        for name, counters in tuple(self._upstreams.items()):
+            rows[name, "made"] = counters.connects
+            rows[name, "failed"] = counters.failed_connects
+        return rows
+
+    def distribution(self, name: str) -> Distribution:
+        """A row of DISTRIBUTIONS."""
+        return self._distributions[name]
 
     def read(self, name: str, reading: Reading) -> None:
         """Where a row of READINGS takes its value from. A name that is not there is a KeyError."""
@@ -127,10 +235,26 @@ class Metrics(Collector):
         yield _requests(used)
         yield _latency(used)
         yield _bytes(used)
+        served = [counters for counters in tuple(self._upstreams.values()) if any(counters.answered)]
+        yield _served(served)
+        yield _first_byte(served)
+        yield _errors(served)
+        for name, meaning in DISTRIBUTIONS:
+            distribution = self._distributions[name]
+            family = HistogramMetricFamily(name, meaning)
+            family.add_metric((), _cumulative(distribution.buckets), distribution.seconds)
+            yield family
+        yield from self._process.collect()
         for name, grows, label, meaning in READINGS:
             reading = self._readings.get(name)
             if reading is not None:
                 yield _family(name, grows, label, meaning, reading())
+
+
+def process(pid: int) -> dict[str, float]:
+    """Of another process, by the names that all clients of Prometheus give to these; none when it has ended."""
+    families = ProcessCollector(pid=lambda: pid, registry=None).collect()
+    return {sample.name: sample.value for family in families for sample in family.samples}
 
 
 def _status_class(digit: int) -> str:
@@ -152,8 +276,43 @@ def _latency(routes: list[RouteCounters]) -> Metric:
         labels=("route",),
     )
     for counters in routes:
-        counts = accumulate(tuple(counters.buckets))
-        family.add_metric((counters.route,), list(zip(_BUCKETS, counts, strict=True)), counters.seconds)
+        family.add_metric((counters.route,), _cumulative(counters.buckets), counters.seconds)
+    return family
+
+
+def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
+    return list(zip(_BUCKETS, accumulate(tuple(buckets)), strict=True))
+
+
+def _served(upstreams: list[UpstreamCounters]) -> Metric:
+    family = CounterMetricFamily(
+        "gateway_upstream_requests", "Requests for an upstream that are over.", labels=("upstream", "status")
+    )
+    for counters in upstreams:
+        for digit, count in enumerate(counters.answered):
+            if count:
+                family.add_metric((counters.upstream, _status_class(digit)), count)
+    return family
+
+
+def _first_byte(upstreams: list[UpstreamCounters]) -> Metric:
+    family = HistogramMetricFamily(
+        "gateway_upstream_seconds",
+        "Seconds from the request's head, sent to an upstream, to the head of its answer.",
+        labels=("upstream",),
+    )
+    for counters in upstreams:
+        family.add_metric((counters.upstream,), _cumulative(counters.buckets), counters.seconds)
+    return family
+
+
+def _errors(upstreams: list[UpstreamCounters]) -> Metric:
+    family = CounterMetricFamily(
+        "gateway_upstream_errors", "Requests that an upstream failed, by reason.", labels=("upstream", "reason")
+    )
+    for counters in upstreams:
+        for reason, count in tuple(counters.errors.items()):
+            family.add_metric((counters.upstream, reason), count)
     return family
 
 
@@ -165,12 +324,19 @@ def _bytes(routes: list[RouteCounters]) -> Metric:
     return family
 
 
-def _family(name: str, grows: bool, label: str | None, meaning: str, value: float | Rows) -> Metric:
+def _family(name: str, grows: bool, label: Labels, meaning: str, value: float | Rows) -> Metric:
     kind = CounterMetricFamily if grows else GaugeMetricFamily
-    family = kind(name, meaning, labels=label.split() if label else ())
+    family = kind(name, meaning, labels=label_names(label))
     if isinstance(value, int | float):
         family.add_metric((), value)
         return family
     for row, number in tuple(value.items()):
         family.add_metric((row,) if isinstance(row, str) else row, number)
     return family
+
+
+def label_names(label: Labels) -> tuple[str, ...]:
+    """Of a row of READINGS."""
+    if label is None:
+        return ()
+    return (label,) if isinstance(label, str) else label

@@ -158,6 +158,9 @@ class Log(Model):
         "info", description="The least that is logged."
     )
     access: AccessLog = Field("stdout", description="Where the access log goes: stdout, off, or a file's path.")
+    format: Annotated[Literal["auto", "json", "console"], one_of("auto", "json", "console")] = Field(
+        "auto", description="The form of both logs: auto is columns for people on a terminal, else JSON."
+    )
 
 
 class Reload(Model):

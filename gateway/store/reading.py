@@ -4,7 +4,7 @@ Each engine has its own `Statements` (the SQL differs where holdings become JSON
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, cast
@@ -24,7 +24,33 @@ class Reader(Protocol):
 
     async def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Row]: ...
 
+    def usage(self) -> Mapping[str, int]:
+        """open, idle: connections. calls: under way, or waiting for a connection or a lock."""
+        ...
+
     async def aclose(self) -> None: ...
+
+
+class Timed:
+    """A Reader whose calls are measured. took: told the seconds of each, also where it failed."""
+
+    def __init__(self, reader: Reader, monotonic: Callable[[], float], took: Callable[[float], object]) -> None:
+        self._reader = reader
+        self._monotonic = monotonic
+        self._took = took
+
+    async def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Row]:
+        began = self._monotonic()
+        try:
+            return await self._reader.rows(statement, values)
+        finally:
+            self._took(self._monotonic() - began)
+
+    def usage(self) -> Mapping[str, int]:
+        return self._reader.usage()
+
+    async def aclose(self) -> None:
+        await self._reader.aclose()
 
 
 class Provision(Protocol):

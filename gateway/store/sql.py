@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.clock import Clock
 from gateway.store.engines import Engine, engine_of
 from gateway.store.keyring import Keys
-from gateway.store.reading import Directory, Revocations
+from gateway.store.reading import Directory, Revocations, Timed
 from gateway.store.revision import require_current
 from gateway.store.seal import Masters, Sealer
 
@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 class Store:
     """accounts, tenants, roles, grants: changes. directory, revocations, keys: what every worker reads."""
 
-    def __init__(self, engine: Engine, sealer: Sealer, masters: Masters, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        sealer: Sealer,
+        masters: Masters,
+        clock: Clock,
+        took: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """took: told the seconds of each read."""
         self._engine = engine
-        self._reader = engine.reader()
+        self._reader = Timed(engine.reader(), clock.monotonic, took)
         self._watcher = engine.watcher()
         self._sealer = sealer
         self.masters = masters
@@ -72,6 +80,10 @@ class Store:
     def shared(self) -> bool:
         """Whether other machines may ask the same database."""
         return self._engine.shared
+
+    def usage(self) -> Mapping[str, int]:
+        """Of the reads, as in Reader."""
+        return self._reader.usage()
 
     async def touch(self, used: Mapping[str, float]) -> None:
         await self._engine.touch(used)
@@ -124,17 +136,22 @@ class Store:
 
 
 async def open_store(
-    url: str, master_key: bytes, clock: Clock, password: str = "", previous: bytes | None = None
+    url: str,
+    master_key: bytes,
+    clock: Clock,
+    password: str = "",
+    previous: bytes | None = None,
+    took: Callable[[float], object] = lambda _: None,
 ) -> Store:
     """Open the database at `url` (`engines.engine_of`) that `schema.migrate` made; it is never made here.
 
     master_key: 32 bytes, see `seal.master_key`. password: of the URL's user. previous: the master key before, while it
-    is being changed. Raises
+    is being changed. took: as in Store. Raises
     DependencyFailed("store_unavailable") when the database is missing, locked or out of reach, its tables are of
     another version, or its keys were sealed with another master key.
     """
     masters = Masters(master_key, previous, clock.token_bytes)
-    store = Store(engine_of(url, password), Sealer(master_key, clock.token_bytes), masters, clock)
+    store = Store(engine_of(url, password), Sealer(master_key, clock.token_bytes), masters, clock, took)
     try:
         await store.require_current()
     except BaseException:

@@ -50,6 +50,8 @@ class Fleet:
         self.reading = reading  # what a worker has that serves, or takes before it does; set without a wait in between
         self.release = 0  # counts upgrades: a worker has the number of the one that it was started in
         self.reloads = {"done": 0, "refused": 0}
+        self.last_reload_ok = True
+        self.last_reload_at = clock.now()  # when a configuration was accepted last, in seconds since the epoch
         self.kept: merged.Families = {}  # counters of workers that have ended
         self.changing = asyncio.Lock()  # held by a reload and by an upgrade: one at a time
         self.starts = Gate()  # passed by workers from their start to their place
@@ -250,7 +252,9 @@ class Fleet:
         async with self.changing:
             faults = await self._reload()
         self.reloads["refused" if faults else "done"] += 1
+        self.last_reload_ok = not faults
         if not faults:
+            self.last_reload_at = self._clock.now()
             self._log.info("reloaded", workers=len(self.slots))
             await self._forget()
         return faults
@@ -376,7 +380,9 @@ class Fleet:
         """Called in a thread, as parsing what many routes count takes long."""
         kept, expositions = asyncio.run_coroutine_threadsafe(self._measured(), self._loop).result()
         parts = [merged.parse(text) for text in expositions]
-        return (merged.rendered(merged.merged([*parts, kept])) + whole.own(self.slots, self.reloads)).encode()
+        reloaded = (self.last_reload_ok, self.last_reload_at)
+        own = whole.own(self.slots, self.reloads, reloaded)
+        return (merged.rendered(merged.merged([*parts, kept])) + own).encode()
 
     async def _measured(self) -> tuple[merged.Families, list[str]]:
         """The two are taken at one moment: a worker that ends is in the one or in the other."""

@@ -1,7 +1,7 @@
 """What is asked of all workers, answered as by one gateway (`control.admin.Operations`)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
@@ -109,21 +109,42 @@ async def labels(workers: Sequence[Worker]) -> frozenset[str] | None:
         return None
 
 
-def own(slots: Sequence[Slot], reloads: Mapping[str, int]) -> str:
-    """What the supervisor counts itself."""
-    used = [(str(slot.number), slot, [worker.usage() for worker in slot.processes()]) for slot in slots]
+def own(slots: Sequence[Slot], reloads: Mapping[str, int], reloaded: tuple[bool, float]) -> str:
+    """What the supervisor counts itself. reloaded: whether the last one was accepted, and when one was."""
     rows = merged.family
     ended = [(outcome, float(count)) for outcome, count in reloads.items()]
-    up = [(number, float(slot.worker is not None and not slot.worker.missed)) for number, slot, _ in used]
-    restarts = [(number, float(slot.restarts)) for number, slot, _ in used]
-    seconds = [(number, slot.seconds + sum(taken for taken, _ in found)) for number, slot, found in used]
-    memory = [(number, float(sum(size for _, size in found))) for number, _, found in used]
+    up = [(str(slot.number), float(slot.worker is not None and not slot.worker.missed)) for slot in slots]
+    restarts = [(str(slot.number), float(slot.restarts)) for slot in slots]
+    name = "gateway_config_last_reload_success"
     return "".join(
         (
             rows("gateway_reloads_total", "counter", "Configuration reloads.", "outcome", ended),
+            rows(
+                f"{name}ful", "gauge", "Whether the configuration was accepted when read last.", "", [("", reloaded[0])]
+            ),
+            rows(f"{name}_timestamp_seconds", "gauge", "When one was accepted last.", "", [("", reloaded[1])]),
             rows("gateway_worker_up", "gauge", "Whether a worker runs and answers.", "worker", up),
             rows("gateway_worker_restarts_total", "counter", "Workers that ended unasked.", "worker", restarts),
-            rows("process_cpu_seconds_total", "counter", "Processor time of a worker.", "worker", seconds),
-            rows("process_resident_memory_bytes", "gauge", "Memory of a worker.", "worker", memory),
+            *_processes(slots),
         )
     )
+
+
+# How the processes of one slot become one row: while a worker is replaced, there are two.
+_PROCESSES: Final[Mapping[str, tuple[str, Callable[[Iterable[float]], float], str]]] = {
+    "process_cpu_seconds_total": ("counter", sum, "Processor time of a worker."),
+    "process_resident_memory_bytes": ("gauge", sum, "Memory of a worker."),
+    "process_virtual_memory_bytes": ("gauge", sum, "Address space of a worker."),
+    "process_open_fds": ("gauge", max, "Open files of a worker."),
+    "process_max_fds": ("gauge", max, "Files that a worker may have open."),
+    "process_start_time_seconds": ("gauge", max, "When a worker was started, in seconds since the epoch."),
+}
+
+
+def _processes(slots: Sequence[Slot]) -> Iterator[str]:
+    used = [(slot, [worker.usage() for worker in slot.processes()]) for slot in slots]
+    for name, (kind, join, meaning) in _PROCESSES.items():
+        found = [(slot, [usage[name] for usage in usages if name in usage]) for slot, usages in used]
+        before = {slot.number: slot.seconds if kind == "counter" else 0.0 for slot in slots}  # of those that have ended
+        rows = [(str(slot.number), before[slot.number] + (join(values) if values else 0.0)) for slot, values in found]
+        yield merged.family(name, kind, meaning, "worker", rows)

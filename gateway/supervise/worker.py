@@ -1,20 +1,17 @@
 """One worker process, as its supervisor sees it."""
 
 import asyncio
-import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, cast
 
+from gateway.ops.metrics import process
 from gateway.supervise.channel import Channel, ChannelClosedError, Message, open_channel
 from gateway.supervise.children import Child, End
 from gateway.supervise.reading import Fault, Reading
 
 ANSWER_SECONDS: Final = 2.0  # for metrics, readiness and purge
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class WorkerFailed(Exception):  # noqa: N818 - errors are named by fault
@@ -105,14 +102,9 @@ class Worker:
         with suppress(ChannelClosedError):
             self.exposition = str((await self.ask("metrics")).get("exposition", self.exposition))
 
-    def usage(self) -> tuple[float, int]:
-        """Seconds of processor time, bytes of memory; (0, 0) when it has ended (proc(5))."""
-        folder = Path("/proc", str(self.child.pid))
-        try:
-            fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[21]) * _PAGE
-        except (OSError, IndexError):
-            return 0.0, 0
+    def usage(self) -> dict[str, float]:
+        """As `ops.metrics.process`."""
+        return process(self.child.pid)
 
     def _hear(self, message: Message) -> None:
         match message.get("event"):

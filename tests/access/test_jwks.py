@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from identity.forge import jwk, rsa_key
+from identity.forge import jwk, jwks, rsa_key
 
 from gateway.access.jwks import REFRESH_DEFAULT, REFRESH_LEAST, REFRESH_MOST, RETRY_LAST, Fetched, Jwks, KeySource
 from gateway.clock import Clock
@@ -332,3 +332,37 @@ async def test_closing_ends_refresh_and_fetch() -> None:
     await asyncio.sleep(0)
     await keys.aclose()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_fetches_are_counted_by_what_came_of_them() -> None:
+    """Of an issuer that answers, does not, and answers again."""
+    counted: list[tuple[str, str]] = []
+    site, time = Site(), Time()
+    site.publish(FIRST)
+    keys = Jwks([KeySource("acme", "http://127.0.0.1/")], site, time.clock, counted=lambda *what: counted.append(what))
+    await keys.refresh()
+    site.fails = True
+    await keys.refresh()
+    site.fails = False
+    await keys.refresh()
+    assert counted == [("acme", "fetched"), ("acme", "failed"), ("acme", "fetched")]
+
+
+@pytest.mark.parametrize(("found", "outcome"), [(None, "same"), (5.0, "shared"), (0.0, "fetched")])
+async def test_what_another_node_has_fetched_is_counted_as_such(found: float | None, outcome: str) -> None:
+    """And what nobody had to fetch."""
+
+    class Others:
+        async def newer(self, *_: object) -> Fetched | None:
+            return None if found is None else Fetched(jwks(FIRST), at=found)
+
+    counted: list[tuple[str, str]] = []
+    keys = Jwks(
+        [KeySource("acme", "http://127.0.0.1/")],
+        Site(),
+        Time().clock,
+        documents=Others(),
+        counted=lambda *what: counted.append(what),
+    )
+    await keys.refresh()
+    assert counted == [("acme", outcome)]

@@ -160,3 +160,25 @@ def test_a_connect_error_says_what_it_was(error: OSError, code: str, word: str) 
     fault = connect_fault(error)
     assert fault.code == code
     assert word in fault.detail
+
+
+async def test_connects_are_counted_by_what_came_of_them() -> None:
+    """Each try: two that fail, and the one that stands."""
+    refused = raising(OSError(errno.ECONNREFUSED, "refused"))
+    dials = {"a": refused, "b": refused, "c": standing(closing=False)}
+    upstream = Upstream("u", [endpoint(name, dial, []) for name, dial in dials.items()])
+    await upstream.connect(upstream.endpoints[0], 5.0)
+    assert (upstream.counters.connects, upstream.counters.failed_connects) in [(1, 1), (1, 2)]
+    assert upstream.usage() == {"busy": 1, "idle": 0, "connecting": 0}
+    assert upstream.in_flight == 1
+
+
+async def test_a_connection_in_the_making_is_in_flight() -> None:
+    """A request waits for it."""
+    upstream = Upstream("u", [endpoint("a", hanging, [])])
+    task = asyncio.create_task(upstream.connect(upstream.endpoints[0], 5.0))
+    await asyncio.sleep(0)
+    assert (upstream.usage(), upstream.in_flight) == ({"busy": 0, "idle": 0, "connecting": 1}, 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (upstream.usage(), upstream.in_flight) == ({"busy": 0, "idle": 0, "connecting": 0}, 0)

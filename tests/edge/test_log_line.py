@@ -55,20 +55,24 @@ async def test_a_trusted_proxys_id_needs_no_forwarding_headers(site: Site, proxi
 
 async def test_a_line_tells_what_happened(site: Site) -> None:
     """Who, what, where to, how it ended, how much."""
-    running = await site.gateway(await site.upstream())
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
     client = await site.client(running)
     await client.ask("/secure/x?secret=1", running.people.ada.field, method="POST", body=b"hello")
     (line,) = await running.lines()
-    assert line.pop("seconds") > 0
+    stages = [line.pop(name) for name in ("routing", "authentication", "first_byte")]
+    assert 0 < max(stages) <= sum(stages) < line.pop("seconds")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     line.pop("id")
     assert re.fullmatch("[0-9a-f]{32}", line.pop("trace"))
     assert line == {
         "client": "127.0.0.1",
         "method": "POST",
+        "host": "gateway.test",
         "route": "/secure/**",
         "path": "/secure/x",
         "upstream": "u",
+        "endpoint": upstream.url,
         "status": 200,
         "reason": None,
         "account": running.people.ada.account_id,
@@ -76,6 +80,34 @@ async def test_a_line_tells_what_happened(site: Site) -> None:
         "bytes_in": 5,
         "bytes_out": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "come_to"),
+    [
+        ("/nowhere", (), ["routing"]),
+        ("/secure/x", (), ["routing"]),
+        ("/public/x", (), ["routing", "authentication", "first_byte"]),
+    ],
+)
+async def test_only_stages_that_were_come_to_have_a_duration(
+    site: Site, path: str, fields: tuple[bytes, ...], come_to: list[str]
+) -> None:
+    """A refusal has null for what comes after it."""
+    running = await site.gateway(await site.upstream())
+    await (await site.client(running)).ask(path, *fields)
+    (line,) = await running.lines()
+    assert [name for name in ("routing", "authentication", "first_byte") if line[name] is not None] == come_to
+    assert (line["endpoint"] is None) is ("first_byte" not in come_to)
+
+
+async def test_an_endpoint_that_did_not_take_the_request_is_not_named(site: Site) -> None:
+    """Nobody was there: the upstream is known, and no time to a first byte."""
+    running = await site.gateway("http://127.0.0.1:1")
+    await (await site.client(running)).ask("/public/x")
+    (line,) = await running.lines()
+    assert (line["upstream"], line["endpoint"], line["first_byte"]) == ("u", None, None)
+    assert line["authentication"] is not None
 
 
 @pytest.mark.parametrize(

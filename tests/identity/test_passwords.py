@@ -86,3 +86,24 @@ async def test_too_many_at_once_are_refused(passwords: Passwords) -> None:
     refused = [answer for answer in answers if isinstance(answer, DependencyFailed)]
     assert [(answer.code, answer.retry_after) for answer in refused] == [("overloaded", 1)]
     assert not await passwords.verify(None, "correct horse")
+
+
+async def test_what_is_under_way_is_told() -> None:
+    """One runs, two wait, and each that is over has taken its time, with its wait."""
+    took: list[float] = []
+    passwords = Passwords(threads=1, took=took.append)
+    calls = [asyncio.ensure_future(passwords.verify(None, "correct horse")) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert passwords.usage() == {"busy": 1, "waiting": 2}
+    await asyncio.gather(*calls)
+    passwords.close()
+    assert passwords.usage() == {"busy": 0, "waiting": 0}
+    assert len(took) == 3
+    assert 0 < took[0] < took[2]
+
+
+async def test_those_who_are_turned_away_are_counted(passwords: Passwords) -> None:
+    """And have not waited."""
+    calls = [passwords.verify(None, "correct horse") for _ in range(QUEUE + 3)]
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert passwords.rejected == 2

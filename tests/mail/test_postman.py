@@ -96,6 +96,8 @@ async def test_a_refusal_for_now_is_tried_again_and_told(office: Office, server:
     office.later(5)
     await office.log.said("mails are sent again")
     await office.become("sent_at, tries", [(office.at, 2)])
+    assert office.postmen[0].outcomes == {"sent": 1, "failed": 1, "given_up": 0}
+    assert office.postmen[0].sending == 0
 
 
 async def test_a_recipient_that_is_refused_for_good_is_given_up(office: Office, server: Server) -> None:
@@ -105,6 +107,7 @@ async def test_a_recipient_that_is_refused_for_good_is_given_up(office: Office, 
     await office.post()
     assert (await office.log.said("a mail was given up"))["reason"] == "the recipient was refused: SMTP 550"
     await office.become("failed_at, payload_enc, tries", [(office.at, None, 1)])
+    assert office.postmen[0].outcomes == {"sent": 0, "failed": 0, "given_up": 1}
 
 
 async def test_a_server_that_comes_back_gets_what_waited(office: Office, server: Server) -> None:

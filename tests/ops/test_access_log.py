@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ops.access_log import BLOCK, AccessLog, open_access_log
+from gateway.ops.access_log import BLOCK, REMEMBERED, SHORT, AccessLog, open_access_log
 
 LINE = (
-    1_700_000_000.0425, "an-id", "192.0.2.1", b"GET", b"/orders/7", "/orders/**", "orders", 200, None, "acc", "grant",
-    3, 5, 0.0012345, "0af7651916cd43dd8448eb211c80319c",
+    1_700_000_000.0425, "an-id", "192.0.2.1", b"GET", b"shop.example", "/orders/**", b"/orders/7", "orders",
+    "http://10.0.0.7:80", 200, None, "acc", "grant", 3, 5, 0.000012, 0.000021, 0.0009, 0.0012345,
+    "0af7651916cd43dd8448eb211c80319c",
 )  # fmt: skip
 NAMES = (
-    "now", "id", "client", "method", "path", "route", "upstream", "status", "reason", "account", "grant",
-    "bytes_in", "bytes_out", "seconds", "trace",
+    "now", "id", "client", "method", "host", "route", "path", "upstream", "endpoint", "status", "reason", "account",
+    "grant", "bytes_in", "bytes_out", "routing", "authentication", "first_byte", "seconds", "trace",
 )  # fmt: skip
 
 
@@ -46,24 +47,52 @@ async def test_a_line_tells_the_exchange(tmp_path: Path) -> None:
         "id": "an-id",
         "client": "192.0.2.1",
         "method": "GET",
+        "host": "shop.example",
         "route": "/orders/**",
         "path": "/orders/7",
         "upstream": "orders",
+        "endpoint": "http://10.0.0.7:80",
         "status": 200,
         "reason": None,
         "account": "acc",
         "grant": "grant",
         "bytes_in": 3,
         "bytes_out": 5,
+        "routing": 0.000012,
+        "authentication": 0.000021,
+        "first_byte": 0.0009,
         "seconds": 0.001234,
         "trace": "0af7651916cd43dd8448eb211c80319c",
     }
 
 
-@pytest.mark.parametrize("name", ["path", "upstream", "reason", "account", "grant", "trace"])
+@pytest.mark.parametrize("name", ["host", "path", "upstream", "endpoint", "reason", "account", "grant", "trace"])
 async def test_what_is_not_known_is_null(tmp_path: Path, name: str) -> None:
     """Not the text "None"."""
     assert json.loads(await written(tmp_path, changed(**{name: None})))[name] is None
+
+
+@pytest.mark.parametrize("name", ["routing", "authentication", "first_byte"])
+@pytest.mark.parametrize(("seconds", "shown"), [(-1.0, None), (0.0, 0.0), (0.0000015, 0.000001), (61.5, 61.5)])
+async def test_a_stage_that_was_not_come_to_has_no_duration(
+    tmp_path: Path, name: str, seconds: float, shown: float | None
+) -> None:
+    """Null, where one that took no time has 0."""
+    line = json.loads(await written(tmp_path, changed(**{name: seconds})))
+    assert [line[stage] for stage in ("routing", "authentication", "first_byte")].count(None) == (shown is None)
+    assert line[name] == pytest.approx(shown, abs=1.1e-6)
+
+
+async def test_more_names_than_are_remembered_are_told_all_the_same(tmp_path: Path) -> None:
+    """A client chooses hosts: their quoted forms do not pile up."""
+    log = open_access_log(tmp_path / "access.log", ignore)
+    hosts = [f"h{number}.example" for number in range(2 * REMEMBERED)] + ["x" * (SHORT + 1), "h1.example"]
+    for host in hosts:
+        log.write(*changed(host=host.encode()))  # type: ignore[arg-type]
+    assert len(log._quoted) <= REMEMBERED
+    assert b"x" * (SHORT + 1) not in log._quoted
+    await log.aclose()
+    assert [json.loads(line)["host"] for line in (tmp_path / "access.log").read_text().splitlines()] == hosts
 
 
 @pytest.mark.parametrize(
@@ -89,7 +118,8 @@ async def test_the_time_is_cut_to_milliseconds(tmp_path: Path, now: float, text:
         ("path", b"/\xff\xe2\x80\xa8", "/\xff\xe2\x80\xa8"),
         ("method", b'G"T', 'G"T'),
         ("client", '1"\n2', '1"\n2'),
-        ("id", '"', '"'),
+        ("host", b'a"b', 'a"b'),
+        ("endpoint", '"', '"'),
         ("route", '/a"', '/a"'),
         ("account", '"', '"'),
     ],
@@ -233,7 +263,7 @@ async def test_a_pipe_is_given_whole_lines_that_it_takes_at_once() -> None:
     assert all(block.endswith(b"\n") and len(block) <= select.PIPE_BUF for block in blocks)
 
 
-@pytest.mark.parametrize("name", ["path", "method"])
+@pytest.mark.parametrize("name", ["path", "method", "host"])
 @pytest.mark.parametrize("long", [b"/" + b"x" * 9000, b"/" + b"\xe9" * 3000, b"/" + b'"' * 5000, b"/" * 4096])
 async def test_a_line_to_a_pipe_is_never_longer_than_what_it_takes_whole(name: str, long: bytes) -> None:
     """The target is cut, and the line is JSON still: another worker's line cannot end up inside."""

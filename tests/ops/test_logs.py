@@ -40,6 +40,35 @@ def test_on_a_terminal_it_is_for_people() -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "terminal", "json_"),
+    [("auto", True, False), ("auto", False, True), ("json", True, True), ("console", False, False)],
+)
+def test_the_form_may_be_said(form: str, terminal: bool, json_: bool) -> None:
+    """And changes with a reload, both ways."""
+    stream = Terminal() if terminal else io.StringIO()
+    application_log(stream, "info", form).info("started")
+    log = application_log(stream, "info", "console" if json_ else "json")
+    log.become("info", form)
+    log.info("started")
+    assert [line.startswith("{") for line in stream.getvalue().splitlines()] == [json_, json_]
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_can_be_turned_off(environ: dict[str, str], coloured: bool) -> None:
+    """no-color.org."""
+    stream = Terminal()
+    application_log(stream, "info", environ=environ).info("started")
+    assert ("\x1b[" in stream.getvalue()) is coloured
+
+
+def test_nobody_writes_to_the_terminal() -> None:
+    """What an upstream or a client said may be in an error's text; a terminal obeys escape sequences."""
+    stream = Terminal()
+    application_log(stream, "info", environ={"NO_COLOR": "1"}).error("odd", detail="a\x1b[2J\x9bb\r", other=b"\x1b")
+    assert stream.getvalue()[:-1].isprintable()
+
+
+@pytest.mark.parametrize(
     ("level", "at", "count"),
     [("info", "debug", 0), ("info", "info", 1), ("error", "warning", 0), ("error", "error", 1), ("debug", "debug", 1)],
 )
@@ -168,8 +197,8 @@ def test_the_level_may_change_while_it_is_used() -> None:
     stream = io.StringIO()
     log = application_log(stream, "error")
     log.info("one")
-    log.set_level("info")
+    log.become("info")
     log.info("two")
-    log.set_level("error")
+    log.become("error")
     log.info("three")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["two"]

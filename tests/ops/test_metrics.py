@@ -1,12 +1,19 @@
 """Metrics: what is counted, and what the exposition makes of it."""
 
+import os
+import time
+
 import pytest
 
-from gateway.ops.metrics import BOUNDS, READINGS, Metrics
+from gateway.ops.metrics import BOUNDS, DISTRIBUTIONS, READINGS, Labels, Metrics, label_names, process
+
+ALWAYS = ("process_", *(name for name, _ in DISTRIBUTIONS))  # what each exposition has
 
 
 def lines(metrics: Metrics) -> list[str]:
-    return [line for line in metrics.render().decode().splitlines() if not line.startswith("#")]
+    """But for what there always is."""
+    shown = metrics.render().decode().splitlines()
+    return [line for line in shown if not line.startswith(("#", *ALWAYS))]
 
 
 @pytest.mark.parametrize(
@@ -78,13 +85,14 @@ def test_a_route_keeps_its_counters_over_a_reload() -> None:
 
 
 @pytest.mark.parametrize(("name", "grows", "label", "meaning"), READINGS)
-def test_a_reading_is_a_row_of_the_exposition(name: str, grows: bool, label: str | None, meaning: str) -> None:
-    """With its labels where it has some, and `_total` where it only grows."""
-    metrics, labels = Metrics(), label.split() if label else []
-    row = "x" if len(labels) == 1 else ("x",) * len(labels)
-    metrics.read(name, (lambda: {row: 7}) if labels else (lambda: 7))
-    told = ",".join(f'{label}="x"' for label in sorted(labels))
-    shown = name + ("_total" if grows else "") + (f"{{{told}}}" if labels else "")
+def test_a_reading_is_a_row_of_the_exposition(name: str, grows: bool, label: Labels, meaning: str) -> None:
+    """With its label where it has one, and `_total` where it only grows."""
+    metrics = Metrics()
+    names = label_names(label)
+    key = tuple(f"x{place}" for place in range(len(names)))
+    metrics.read(name, (lambda: {key if len(key) > 1 else key[0]: 7}) if key else (lambda: 7))  # type: ignore[arg-type,return-value]
+    told = ",".join(sorted(f'{name}="{value}"' for name, value in zip(names, key, strict=True)))
+    shown = name + ("_total" if grows else "") + (f"{{{told}}}" if key else "")
     assert lines(metrics) == [f"{shown} 7.0"]
 
 
@@ -99,3 +107,82 @@ def test_a_template_with_odd_characters_is_escaped() -> None:
     metrics = Metrics()
     metrics.route('/a"\n').observe(200, None, 0.1)
     assert 'gateway_requests_total{reason="",route="/a\\"\\n",status="2xx"} 1.0' in lines(metrics)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "seconds", "expected"),
+    [
+        (200, None, 0.25, [
+            'gateway_upstream_requests_total{status="2xx",upstream="u"} 1.0',
+            'gateway_upstream_seconds_bucket{le="0.1",upstream="u"} 0.0',
+            'gateway_upstream_seconds_bucket{le="0.25",upstream="u"} 1.0',
+            'gateway_upstream_seconds_sum{upstream="u"} 0.25',
+        ]),
+        (503, None, 0.25, ['gateway_upstream_requests_total{status="5xx",upstream="u"} 1.0']),
+        (0, "upstream_timeout", -1.0, [
+            'gateway_upstream_requests_total{status="none",upstream="u"} 1.0',
+            'gateway_upstream_errors_total{reason="upstream_timeout",upstream="u"} 1.0',
+            'gateway_upstream_seconds_count{upstream="u"} 0.0',
+        ]),
+        (200, "upstream_closed", 0.25, [
+            'gateway_upstream_requests_total{status="2xx",upstream="u"} 1.0',
+            'gateway_upstream_errors_total{reason="upstream_closed",upstream="u"} 1.0',
+        ]),
+    ],
+)  # fmt: skip
+def test_a_request_for_an_upstream_is_counted(
+    status: int, reason: str | None, seconds: float, expected: list[str]
+) -> None:
+    """By status class, by what the upstream did wrong, and by the time to its head."""
+    metrics = Metrics()
+    metrics.upstream("u").observe(status, reason, seconds)
+    assert set(expected) <= set(lines(metrics))
+
+
+def test_a_client_that_went_away_is_no_error_of_the_upstream() -> None:
+    """Nor is any other reason that is not its own."""
+    metrics = Metrics()
+    metrics.upstream("u").observe(0, "client_gone", -1.0)
+    assert not [line for line in lines(metrics) if line.startswith("gateway_upstream_errors")]
+
+
+def test_an_upstream_keeps_its_counters_over_a_reload() -> None:
+    """As a route does."""
+    metrics = Metrics()
+    assert metrics.upstream("u") is metrics.upstream("u")
+
+
+def test_connects_are_counted_by_outcome() -> None:
+    """Also of an upstream that nobody has asked yet: a rate needs the zero before the one."""
+    metrics = Metrics()
+    metrics.upstream("u").failed_connects += 2
+    assert metrics.connects() == {("u", "made"): 0, ("u", "failed"): 2}
+
+
+@pytest.mark.parametrize(("name", "meaning"), DISTRIBUTIONS)
+def test_a_distribution_is_there_from_the_beginning(name: str, meaning: str) -> None:
+    """A rate needs the zero before the one."""
+    metrics = Metrics()
+    before = metrics.render().decode()
+    metrics.distribution(name).observe(0.03)
+    after = metrics.render().decode().splitlines()
+    assert f"{name}_count 0.0" in before
+    assert {f'{name}_bucket{{le="0.025"}} 0.0', f'{name}_bucket{{le="0.05"}} 1.0', f"{name}_sum 0.03"} <= set(after)
+    assert f"# HELP {name} {meaning}" in after
+
+
+def test_the_process_is_told_as_every_client_of_prometheus_tells_it() -> None:
+    """So that the dashboards of everybody know it."""
+    shown = {line.split(" ")[0] for line in Metrics().render().decode().splitlines()}
+    assert {
+        "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+        "process_start_time_seconds",
+    } <= shown  # fmt: skip
+
+
+def test_another_process_can_be_looked_at() -> None:
+    """A supervisor looks at its workers; one that has ended says nothing."""
+    found = process(os.getpid())
+    assert 0 < found["process_start_time_seconds"] <= time.time() + 1
+    assert found["process_open_fds"] >= 3
+    assert process(2**22 + 1) == {}

@@ -110,6 +110,23 @@ async def test_only_so_many_reads_wait(postgres: Postgres, url: str) -> None:
     await reader.aclose()
 
 
+async def test_what_the_reads_use_is_told(url: str) -> None:
+    """Nothing before the first; then the connections there are, and the calls that have one or wait for one."""
+    reader = Reader(parse(url), patience=5)
+    first = dict(reader.usage())
+    calls = [asyncio.create_task(reader.rows("SELECT pg_sleep(0.2)")) for _ in range(6)]
+    async with asyncio.timeout(5):
+        while reader.usage()["open"] < 4:  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0.005)
+    busy = dict(reader.usage())
+    await asyncio.gather(*calls)
+    after = dict(reader.usage())
+    await reader.aclose()
+    assert first == {"open": 0, "idle": 0, "calls": 0}
+    assert busy["calls"] == 6
+    assert after == {"open": 4, "idle": 4, "calls": 0}
+
+
 async def test_a_write_waits_for_a_lock_in_vain(postgres: Postgres, url: str) -> None:
     """When the lock stays, the write fails within its patience; when it is gone, the next one succeeds."""
     database = writes.open_database(parse(url), patience=0.1)

@@ -1,6 +1,7 @@
 """The reads of a cold authentication, on an asyncpg pool: one hand-written query each, and one round trip."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -81,6 +82,11 @@ class Reader:
             failed(error, f"{self._address}: {error}")
         finally:
             self._waiting -= 1
+
+    def usage(self) -> Mapping[str, int]:
+        pool = self._pool
+        open_, idle = (pool.get_size(), pool.get_idle_size()) if pool is not None else (0, 0)
+        return {"open": open_, "idle": idle, "calls": self._waiting}
 
     async def _twice(self, statement: str, values: tuple[object, ...]) -> list[Row]:
         pool = self._pool or await self._open()

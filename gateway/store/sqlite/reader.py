@@ -6,6 +6,7 @@ the coroutine. It never waits there: a locked database is asked again in a threa
 
 import asyncio
 import sqlite3
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
@@ -65,6 +66,9 @@ class Reader:
         self._connection = connect(self._path, 0)
         self._inode = found
         return self._connection
+
+    def usage(self) -> Mapping[str, int]:
+        return {"open": int(self._connection is not None), "calls": self._waiting}
 
     async def _patiently(self, statement: str, values: tuple[object, ...]) -> list[Row]:
         if self._waiting >= PATIENT:
