@@ -19,7 +19,8 @@ import click
 import uvloop
 
 from gateway.app.checks import compiled, read
-from gateway.app.gateway import Gateway, StartFailed
+from gateway.app.gateway import Gateway
+from gateway.app.opening import StartFailed
 from gateway.cli.demo import demo
 from gateway.cli.hangup import Hangup
 from gateway.cli.watch import Watch

@@ -14,7 +14,8 @@ from typing import cast
 import click
 
 from gateway.app.checks import read
-from gateway.app.gateway import Gateway, StartFailed
+from gateway.app.gateway import Gateway
+from gateway.app.opening import StartFailed
 from gateway.cli.serve import first_of, raise_file_limit, settle_heap, uvloop_run
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, GatewayError

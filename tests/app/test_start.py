@@ -14,7 +14,8 @@ from harness.people import MASTER_KEY, People
 from harness.site import Kept, Site
 
 from gateway.app.checks import read
-from gateway.app.gateway import Gateway, StartFailed
+from gateway.app.gateway import Gateway
+from gateway.app.opening import StartFailed
 from gateway.clock import Clock
 from gateway.settings.faults import SettingsInvalid
 from gateway.settings.load import load

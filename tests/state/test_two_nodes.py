@@ -15,7 +15,7 @@ from harness.site import ROUTES, Running, Site
 from harness.upstream import OK, Line, Upstream
 from identity.core.desk import Desk, bearer
 
-from gateway.app.gateway import StartFailed
+from gateway.app.opening import StartFailed
 from gateway.clock import Clock
 from gateway.edge.tunnel import close_frame
 from gateway.identity.accounts import Accounts
