@@ -1,0 +1,31 @@
+"""docs/runbook.md: an entry for each reason code and each alert, and none for what there is not."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway.wire.problems import PROBLEMS
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+ENTRIES = re.findall(r"^### (.+)\n\n(.+)", TEXT, re.M)
+RULES = ROOT / "config/prometheus/alerts.yaml"
+
+
+def alerts() -> list[str]:
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def test_there_is_one_entry_for_each_code_and_each_alert() -> None:
+    """Whoever is woken finds it by its name."""
+    assert sorted(name for name, _ in ENTRIES) == sorted([*PROBLEMS, *alerts()])
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_an_entry_begins_with_the_status(code: str) -> None:
+    """As it is answered."""
+    text = dict(ENTRIES)[code]
+    assert text.startswith(str(PROBLEMS[code].status))
