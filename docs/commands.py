@@ -12,9 +12,9 @@ from gateway.cli import main
 INTRODUCTION: Final = """\
 # Command line
 
-Every command; `-h` prints the same. Standard output has the answer, standard error has what went wrong. The exit code is
-0 for yes, 1 for no, 2 for misuse, 3 for a dependency that is down. What a command changes, a running gateway obeys within
-a second.
+Every command; `-h` prints the same. Standard output has the answer, standard error has what went wrong. The exit code
+is 0 for yes, 1 for no, 2 for misuse, 3 for a dependency that is down. What a command changes, a running gateway obeys
+within a second.
 
 | every command takes | |
 |---|---|

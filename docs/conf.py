@@ -8,7 +8,7 @@ from docs import contents, links
 
 project = "Mycelium gateway"
 author = "the authors of the gateway"
-copyright = author  # noqa: A001 - Sphinx's word
+copyright = author
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 root_doc = contents.INDEX

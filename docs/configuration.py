@@ -23,7 +23,8 @@ Every key, with what it takes and what it is when nobody says it. The file is YA
 table says `needed`. [config.example.yaml](../config.example.yaml) has all of them in one file, and `gateway schema`
 prints the JSON Schema for editors. `gateway check` names every fault with its line.
 
-- Sizes are written as `32KiB`: a whole number and `B`, `KiB`, `MiB` or `GiB`. Durations as `30s`: `ms`, `s`, `m`, `h` or `d`.
+- Sizes are written as `32KiB`: a whole number and `B`, `KiB`, `MiB` or `GiB`. Durations as `30s`: with `ms`, `s`, `m`,
+  `h` or `d`.
 - A secret is never in the file: `{ env: NAME }` or `{ file: path }` says where it is.
 - Relative paths are relative to the folder of the configuration file.
 - `[]` in a key stands for each entry of a list, `*` for each name of a mapping.
@@ -74,38 +75,47 @@ def _keys(schema: Schema, model: type[Model], prefix: str) -> Iterator[Key]:
             needed=name in schema.get("required", ()),
             description=field["description"],
         )
-        for below, step in _below(field):
+        for below, step in dict.fromkeys(_below(field)):
             yield from _keys(*_resolved(below), f"{path}{step}.")
 
 
-def _below(field: Schema) -> Iterator[tuple[str, str]]:
+def _below(field: Schema, step: str = "") -> Iterator[tuple[str, str]]:
     """References to the models inside a field, and how a key goes on to them."""
-    for option in (field, *field.get("anyOf", ())):
-        if "$ref" in option:
-            yield option["$ref"], ""
-        for item in (option.get("items", {}), *option.get("items", {}).get("anyOf", ())):
-            if "$ref" in item:
-                yield item["$ref"], "[]"
-        for value in option.get("patternProperties", {}).values():
-            if "$ref" in value:
-                yield value["$ref"], ".*"
+    if "$ref" in field and "properties" in _definition(field["$ref"]):
+        yield field["$ref"], step
+    for option in (*field.get("anyOf", ()), *field.get("oneOf", ())):
+        yield from _below(option, step)
+    if "items" in field:
+        yield from _below(field["items"], f"{step}[]")
+    for value in _named(field):
+        yield from _below(value, f"{step}.*")
+
+
+def _named(field: Schema) -> list[Schema]:
+    """What the names of a mapping stand for; none where it is no such mapping."""
+    free = field.get("additionalProperties")
+    return [*field.get("patternProperties", {}).values(), *([free] if isinstance(free, dict) else [])]
+
+
+def _definition(reference: str) -> Schema:
+    found: Schema = SCHEMA["$defs"][reference.rpartition("/")[2]]
+    return found
 
 
 def _resolved(reference: str) -> tuple[Schema, type[Model]]:
-    name = reference.rpartition("/")[2]
-    return SCHEMA["$defs"][name], MODELS[name]
+    return _definition(reference), MODELS[reference.rpartition("/")[2]]
 
 
 def _takes(field: Schema) -> str:
     """What may stand there, in words."""
     if "$ref" in field:
-        found = SCHEMA["$defs"][field["$ref"].rpartition("/")[2]]
+        found = _definition(field["$ref"])
         return "a mapping" if "properties" in found else _takes(found)
-    if "anyOf" in field:
-        return ", or ".join(dict.fromkeys(map(_takes, field["anyOf"])))
-    if "oneOf" in field:
-        plain = [_takes(option) for option in field["oneOf"] if option["type"] != "object"]
-        return ", or ".join([*plain, "a secret"])
+    if "anyOf" in field or "oneOf" in field:
+        options = field.get("anyOf", ()) or field["oneOf"]
+        return ", or ".join(dict.fromkeys(map(_takes, options)))
+    if field.get("required") in (["env"], ["file"]):
+        return "a secret"
     if "enum" in field:
         return ", ".join(f"`{word}`" for word in field["enum"])
     if "const" in field:
@@ -118,15 +128,13 @@ def _of_type(field: Schema) -> str:
         case "boolean":
             return "`true`, `false`"
         case "integer" | "number":
-            low, high = field.get("minimum"), field.get("maximum")
             kind = "a whole number" if field["type"] == "integer" else "a number"
-            return f"{kind}, {low} to {high}" if high is not None else f"{kind}, at least {low}"
+            return f"{kind}, {field['minimum']} to {field['maximum']}" if "maximum" in field else kind
         case "array":
             least = ", at least one" if field.get("minItems") else ""
             return f"a list{least}: {_takes(field['items'])}"
         case "object":
-            values = list(field.get("patternProperties", {}).values()) or [field.get("additionalProperties", {})]
-            return f"a mapping of names: {_takes(values[0])}"
+            return f"a mapping of names: {', or '.join(map(_takes, _named(field)))}"
     if field.get("pattern") in (SIZE_PATTERN, DURATION_PATTERN):
         return "a size" if field["pattern"] == SIZE_PATTERN else "a duration"
     examples = field.get("examples", ())

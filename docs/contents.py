@@ -1,5 +1,5 @@
-"""Which pages there are, and in which order. A page that no section names stands at the end of `Operating`, so that none
-is left out.
+"""Which pages there are, and in which order. A page that no section names stands at the end of `Operating`: none is
+left out.
 """
 
 import re
@@ -20,8 +20,8 @@ SECTIONS: Final = (
     (
         REST,
         (
-            "explain", "reload", "upstreams", "limits", "headers", "cors", "logs", "metrics", "tracing", "audit", "keys",
-            "import",
+            "explain", "reload", "upstreams", "limits", "headers", "cors",
+            "logs", "metrics", "tracing", "audit", "keys", "import",
         ),
     ),
     ("When something is wrong", ("runbook",)),

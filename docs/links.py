@@ -1,4 +1,4 @@
-"""Links that leave the folder of the pages, as the site has them. In the repository itself they are plain relative links."""
+"""Links that leave the folder of the pages, as the site has them. In the repository they are plain relative links."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ LINK: Final = re.compile(r"\[([^\[\]]+)\]\((\.\./[^)#\s]+)(#[^)\s]*)?\)")
 
 
 def kept(text: str, page: Path, folder: Path) -> str:
-    """The text of a page in which a link to a file outside `folder` is a download, and one to a folder is its name alone.
+    """The text of a page in which a link to a file outside `folder` is a download, one to a folder there its name.
 
     A link to what is not there stays as it is, so that Sphinx complains.
     """

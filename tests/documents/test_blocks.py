@@ -3,6 +3,7 @@
 A block of a language that has no rule here is a failure, so that none is forgotten.
 """
 
+import json
 import re
 import shlex
 import subprocess
@@ -42,9 +43,11 @@ RUN = {
 # YAML that is not the gateway's: where it is read instead.
 OTHERS = {"scrape_configs": "tests/deploy/test_deploy_document.py"}
 SHELL = blocks("sh", "console")
-# `text` is what a program prints or a form that names stand in for; `json` and `jsonl` are answers and data.
-LANGUAGES = {"sh", "console", "yaml", "text", "json"}
-COMMAND = re.compile(r"(?:^(?:\$ )?|[|;&(]\s*|\b(?:do|then|if|until) )(?:\S*/)?gateway((?:[ \t]+|\\\n)[^|;&\n`]*)", re.M)
+# `text` is what a program prints, or a form that names stand in for; `json` is answers and data; `python` is compiled.
+LANGUAGES = {"sh", "console", "yaml", "text", "json", "python"}
+COMMAND = re.compile(
+    r"(?:^(?:\$ )?|[|;&(]\s*|\b(?:do|then|if|until) )(?:\S*/)?gateway((?:[ \t]+|\\\n)[^|;&\n`]*)", re.M
+)
 
 
 def test_every_block_has_a_language_that_is_looked_at() -> None:
@@ -80,6 +83,22 @@ def script(block: Block) -> str:
         return block.text
     lines = re.findall(r"^\$ (.*(?:(?<=\\)\n.*)*)$", block.text, re.M)
     return "\n".join(line for line in lines if not line.endswith("=...")) + "\n"
+
+
+def test_its_json_is_json() -> None:
+    """Where there is some: one value, or one on each line."""
+    for block in blocks("json"):
+        try:
+            json.loads(block.text)
+        except ValueError:
+            for line in block.text.splitlines():
+                json.loads(line)
+
+
+def test_its_python_compiles() -> None:
+    """Where there is some."""
+    for block in blocks("python"):
+        compile(block.text, block.place, "exec")
 
 
 @pytest.mark.parametrize(
@@ -161,8 +180,8 @@ def test_its_configuration_loads(block: Block, tmp_path: Path) -> None:
 
 
 def completed(text: str, shown: object) -> str:
-    """The rule. Keys of the configuration at the margin: it is one. Indented keys: they are of a route. `- ` at the margin
-    or indented: they are routes. Upstreams that routes name and the block does not show are added.
+    """The rule. Keys of the configuration at the margin: it is one. Indented keys: they are of a route. A list: it is of
+    routes. Upstreams that routes name and the block does not show are added.
     """
     if isinstance(shown, list):
         text = "routes:\n" + text

@@ -47,7 +47,9 @@ def fetched(site: Path) -> Iterator[tuple[Path, str]]:
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         yield from ((path, address) for address in Loads(text).found)
-        yield from ((path, address) for style in re.findall(r"<style.*?</style>", text, re.S) for address in styled(style))
+        yield from (
+            (path, address) for style in re.findall(r"<style.*?</style>", text, re.S) for address in styled(style)
+        )
     for path in site.rglob("*.css"):
         yield from ((path, address) for address in styled(path.read_text(encoding="utf-8")))
 
