@@ -30,11 +30,14 @@ RUN = {
     "explain": "tests/e2e/test_e2e_documents.py",
     "headers": "tests/e2e/test_e2e_headers.py",
     "import": "tests/e2e/test_e2e_long_work.py",
-    "keys": "tests/e2e/test_e2e_master_key.py",
+    "keys": "tests/e2e/test_e2e_long_work.py",
     "limits": "tests/e2e/test_e2e_limits.py",
+    "logs": "tests/e2e/test_e2e_telemetry_documents.py",
+    "metrics": "tests/e2e/test_e2e_telemetry_documents.py",
     "quick-start": "tests/e2e/test_e2e_documents.py",
     "reload": "tests/e2e/test_e2e_documents.py",
     "tracing": "tests/tracing/test_tracing_document.py",
+    "upstreams": "tests/e2e/test_e2e_upstreams.py",
     **dict.fromkeys(
         (f"dialects/{dialect}" for dialect in ("mikrocloud", "mployr", "mycelium", "navak", "pipelit")),
         "tests/e2e/test_e2e_dialects.py",
@@ -66,6 +69,7 @@ def opened(text: str) -> Iterator[str]:
 @pytest.mark.parametrize("page", sorted({name(block.page) for block in blocks("console")}))
 def test_a_pages_sessions_are_run(page: str) -> None:
     """By a test that is there, and that speaks of the page."""
+    assert page in RUN, "name the test that runs it, in RUN above"
     test = ROOT / RUN[page]
     assert page.rpartition("/")[2] in test.read_text(encoding="utf-8")
 
@@ -112,11 +116,11 @@ def test_its_commands_of_the_gateway_exist(block: Block) -> None:
 
 def wrong(written: str) -> str:
     """What is not right about the words after `gateway`; nothing if all is."""
+    written = re.sub(r"\s\d?[<>]+\s*\S*", "", written)  # where its output goes
     try:
         words = shlex.split(written.replace("\\\n", " "), comments=True)
     except ValueError:  # ends inside a quote of the shell around it, as in "$(gateway token issue --account "$A")"
         words = written.split()
-    words = [word for word in words if not re.match(r"\d?[<>]", word)]
     command: click.Command = main
     arguments = 0
     while words:
@@ -153,6 +157,7 @@ def found(command: click.Command, word: str) -> click.Option | None:
         (" -c config.yaml account list", ""),
         (" token issue --account $ADA --lifetime=1h", ""),
         (" explain GET /x -H 'a: b'", ""),
+        (" serve > gateway.log 2>", ""),
         (" acount list", "main has no command acount"),
         (" account list --nope", "list has no --nope"),
         (" grant revoke A B", "revoke takes fewer arguments"),
@@ -180,8 +185,8 @@ def test_its_configuration_loads(block: Block, tmp_path: Path) -> None:
 
 
 def completed(text: str, shown: object) -> str:
-    """The rule. Keys of the configuration at the margin: it is one. Indented keys: they are of a route. A list: it is of
-    routes. Upstreams that routes name and the block does not show are added.
+    """The rule. Keys of the configuration at the margin: it is one. Indented keys: they are of a route. A list: it is
+    of routes. Upstreams that routes name and the block does not show are added.
     """
     if isinstance(shown, list):
         text = "routes:\n" + text
