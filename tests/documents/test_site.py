@@ -18,6 +18,8 @@ from docs.links import kept
 from .conftest import built
 from .pages import ROOT
 
+pytestmark = pytest.mark.timeout(240)  # each build is an interpreter that reads all pages
+
 # What a browser fetches by itself. `a` is not among it: a reader may be told of a standard elsewhere.
 LOADING = {"src", "srcset", "data", "poster", "background", "action", "formaction", "manifest"}
 
@@ -142,7 +144,6 @@ def test_a_link_out_of_the_pages_is_a_download_or_a_name(text: str, shown: str, 
     assert kept(text, tmp_path / "docs/a.md", tmp_path / "docs") == shown
 
 
-@pytest.mark.timeout(180)
 async def test_chromium_reads_it_and_asks_nobody_else(site: Path, tmp_path: Path) -> None:
     """Pages at every depth, and the search: each request of the browser is to the site, and the console stays empty."""
     application = web.Application()
