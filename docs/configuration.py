@@ -52,9 +52,8 @@ class Key:
 
 def page() -> str:
     sections = (
-        f"\n## {name}\n\n{_plain(field['description'])}\n\n{HEAD}"
-        + "".join(key.row() for key in keys() if re.split(r"[.\[]", key.path)[0] == name)
-        for name, field in SCHEMA["properties"].items()
+        f"\n## {name}\n\n{HEAD}" + "".join(key.row() for key in keys() if re.split(r"[.\[]", key.path)[0] == name)
+        for name in SCHEMA["properties"]
     )
     return INTRODUCTION + "".join(sections)
 
