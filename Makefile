@@ -1,4 +1,4 @@
-# make run | test | lint | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
+# make run | test | lint | docs | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
 # has changed. make bench | fleet | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
 # that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
 # command. Tests run in PROCESSES processes, more than there are cores, as most of them wait; ARGS='-n 0' runs them in one.
@@ -21,7 +21,7 @@ SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -n
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
   tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/wire tests/test_pipeline.py
 
-.PHONY: run test test-compiled lint bench fleet wheel clean
+.PHONY: run test test-compiled lint docs bench fleet wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -34,6 +34,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The site, into build/docs. A link or an anchor that is not there is a failure. `python -m docs` writes the derived pages.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs $(ARGS)
 
 test-compiled: $(COMPILED)/.installed-dev
 	GATEWAY_COMPILED=1 $(COMPILED)/bin/$(PYTEST) $(if $(GATEWAY_CI),,-m "not slow") $(THROUGH) $(ARGS)

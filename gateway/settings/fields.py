@@ -48,21 +48,25 @@ def written(parse: Callable[[str], T], default: str, description: str) -> Any:
     return Field(parse(default), description=description, json_schema_extra={"default": default})
 
 
-def _within(parse: Callable[[str], float], low: str, high: str) -> AfterValidator:
-    def check(value: float) -> float:
-        if not parse(low) <= value <= parse(high):
-            raise ValueError(f"must be from {low} to {high}")
-        return value
+class Within:
+    """A check that a value lies between two others, both as an operator would write them."""
 
-    return AfterValidator(check)
+    def __init__(self, parse: Callable[[str], float], low: str, high: str) -> None:
+        self.low, self.high = low, high
+        self._from, self._to = parse(low), parse(high)
+
+    def __call__(self, value: float) -> float:
+        if not self._from <= value <= self._to:
+            raise ValueError(f"must be from {self.low} to {self.high}")
+        return value
 
 
 def sizes(low: str, high: str) -> AfterValidator:
-    return _within(values.size, low, high)
+    return AfterValidator(Within(values.size, low, high))
 
 
 def durations(low: str, high: str) -> AfterValidator:
-    return _within(values.duration, low, high)
+    return AfterValidator(Within(values.duration, low, high))
 
 
 def _string(pattern: str | None = None, *examples: str) -> Schema:

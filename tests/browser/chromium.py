@@ -29,11 +29,15 @@ KEYS = {"Tab": 9, "Enter": 13}  # DOM key codes
 
 
 class Browser:
-    """One tab of a fresh profile in `folder`. complaints: what the console logged, violations of the CSP among it."""
+    """One tab of a fresh profile in `folder`. complaints: what the console logged, violations of the CSP among it.
+
+    requested: every URL that its pages asked for, with or without success.
+    """
 
     def __init__(self, folder: Path) -> None:
         profile = folder / "profile"
         self.complaints: list[str] = []
+        self.requested: list[str] = []
         self._port_file = profile / "DevToolsActivePort"
         self._process = Process([program("chromium"), *FLAGS, f"--user-data-dir={profile}"], folder, "chromium")
         self._numbers = count(1)
@@ -48,7 +52,7 @@ class Browser:
             target = await self._call("Target.createTarget", url="about:blank")
             attached = await self._call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
             self._session = attached["sessionId"]
-            for domain in ("Page", "Runtime", "Log"):
+            for domain in ("Page", "Runtime", "Log", "Network"):
                 await self._call(f"{domain}.enable")
         except BaseException:
             self._process.kill()
@@ -134,3 +138,5 @@ class Browser:
                 self._loaded.set()
             elif message["method"] == "Log.entryAdded":
                 self.complaints.append(message["params"]["entry"]["text"])
+            elif message["method"] == "Network.requestWillBeSent":
+                self.requested.append(message["params"]["request"]["url"])

@@ -14,9 +14,10 @@ from .transcripts import Shell, replayed
 from .world import PROGRAM
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
-PAGES = ("explain", "reload")
+PAGES = ("concepts", "explain", "quick-start", "reload")
 
 
+@pytest.mark.timeout(240)  # a page has a dozen commands, each of them an interpreter that starts
 @pytest.mark.parametrize("name", PAGES)
 def test_a_pages_lines_get_the_answers_that_it_shows(name: str, tmp_path: Path) -> None:
     """Each with exit code 0."""
