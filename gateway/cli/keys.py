@@ -5,20 +5,7 @@ from typing import Literal
 import click
 
 from gateway.cli.shared import Fields, Session, emit, operate, shared
-from gateway.identity.model import KeyRecord
-from gateway.login.rfc3339 import moment
-
-
-def summary(key: KeyRecord) -> Fields:
-    return {
-        "id": key.id,
-        "kind": key.kind,
-        "purpose": key.purpose,
-        "algorithm": key.algorithm,
-        "state": key.state,
-        "createdAt": moment(key.created_at),
-        "liveGrants": key.live_grants if key.kind == "mac" else None,
-    }
+from gateway.login.shown import key as summary
 
 
 @click.group()
@@ -49,11 +36,6 @@ def rotate(kind: Literal["signing", "mac"], force: bool) -> None:
     """
 
     async def work(session: Session) -> Fields:
-        if kind == "mac":
-            return {"id": str((await session.keys.rotate_mac(force=force)).version), "kind": kind}
-        return {
-            "id": (await session.keys.rotate_signing(session.settings.tokens.algorithm, force=force)).kid,
-            "kind": kind,
-        }
+        return {"id": await session.administration.rotate(kind, force=force), "kind": kind}
 
     emit(operate(work))

@@ -15,8 +15,12 @@ from gateway.cli.check import config_path
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.accounts import Accounts
+from gateway.identity.administration import Administration
 from gateway.identity.grants import Grants
 from gateway.identity.keys import Keys
+from gateway.identity.passwords import Passwords
+from gateway.identity.sessions import Terms
+from gateway.login.shown import Fields as Fields
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.load import load
 from gateway.settings.model import Settings
@@ -25,7 +29,6 @@ from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
 
 T = TypeVar("T")
-Fields = Mapping[str, object]  # one thing, as JSON shows it
 
 _CONFIG, _JSON = "shared_config", "shared_json"  # keys of click's `meta`, which nested contexts share
 
@@ -104,27 +107,60 @@ class Session:
 
     settings: Settings
     store: Store
-    accounts: Accounts
-    grants: Grants
-    keys: Keys
+    administration: Administration
     clock: Clock
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.administration.accounts
+
+    @property
+    def grants(self) -> Grants:
+        return self.administration.grants
+
+    @property
+    def keys(self) -> Keys:
+        return self.administration.keys
 
 
 @asynccontextmanager
 async def opened(found: Settings, clock: Clock) -> AsyncIterator[Session]:
     store = await open_store(found.store.url, key_of(found.secrets.master_key), clock, found.store.secret)
-    strings = found.connection_strings
     try:
         yield Session(
             settings=found,
             store=store,
-            accounts=Accounts(store.accounts, store.tenants, store.roles, clock),
-            grants=Grants(store.grants, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime),
-            keys=Keys(store.keys, clock),
+            administration=_administration(found, store, clock),
             clock=clock,
         )
     finally:
         await store.aclose()
+
+
+def _administration(found: Settings, store: Store, clock: Clock) -> Administration:
+    strings, tokens, changes = found.connection_strings, found.tokens, store.changes()
+    return Administration(
+        Accounts(store.accounts, store.tenants, store.roles, clock),
+        Grants(store.grants, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime),
+        Keys(store.keys, clock),
+        store.keys,
+        changes.factors,
+        changes.accounts,
+        changes.governance,
+        tokens.algorithm,
+        Terms(tokens.issuer, tokens.audience, tokens.lifetime, tokens.restricted_lifetime),
+        clock,
+    )
+
+
+@contextmanager
+def hashing() -> Iterator[Passwords]:
+    """Of a command: one thread, which ends with it."""
+    passwords = Passwords(threads=1)
+    try:
+        yield passwords
+    finally:
+        passwords.close()
 
 
 def key_of(secret: Secret) -> bytes:
