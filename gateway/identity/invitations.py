@@ -14,6 +14,7 @@ from gateway.identity.letters import Letter
 from gateway.identity.model import Account, Invitation, Permission, Tenant
 from gateway.identity.notices import Notices, moment
 from gateway.identity.origin import Origin
+from gateway.identity.ports import TenantStore
 from gateway.identity.throttle import Throttle
 
 LIFETIME: Final = 7 * 86400.0  # seconds; over a weekend and a holiday
@@ -43,8 +44,17 @@ class InvitationStore(Protocol):
 class Invitations:
     """link: the URL that a mail opens, with `{token}` in it."""
 
-    def __init__(self, store: InvitationStore, throttle: Throttle, notices: Notices, clock: Clock, link: str) -> None:
+    def __init__(
+        self,
+        store: InvitationStore,
+        tenants: TenantStore,
+        throttle: Throttle,
+        notices: Notices,
+        clock: Clock,
+        link: str,
+    ) -> None:
         self._store = store
+        self._tenants = tenants
         self._throttle = throttle
         self._notices = notices
         self._clock = clock
@@ -92,6 +102,15 @@ class Invitations:
         digest = codes.link_digest(token)
         found = None if digest is None else await self._store.invitation(digest)
         return found if found is not None and found.state(self._clock.now()) == "open" else None
+
+    async def seen(self, token: str, origin: Origin) -> tuple[Invitation, Tenant] | None:
+        """The same for its page, with the tenant. Raises RequestRejected("too_many_attempts"): openings of links that
+        are of no use count as any vain attempt of their network."""
+        found = await self.view(token)
+        if found is None:
+            await self._throttle.guess(origin, None)
+            return None
+        return found, await self._tenants.tenant(found.tenant_id)
 
     async def accept(self, account: Account, token: str, origin: Origin) -> Invitation:
         """Raises RequestRejected: "not_found" (not open, or another's), "forbidden", "too_many_attempts"."""

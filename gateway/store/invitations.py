@@ -1,5 +1,7 @@
 """Invitations: the InvitationStore port. Of parallel calls with one token one is the acceptance."""
 
+from dataclasses import replace
+
 from sqlalchemy import and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -83,7 +85,7 @@ class Invitations:
             change = update(invitation).where(invitation.c.id == row.id, is_in("open", at))
             if not (await connection.execute(change.values(accepted_at=at, accepted_by=account_id))).rowcount:
                 return None
-            held = to_invitation(row)
+            held = replace(to_invitation(row), accepted_at=at, accepted_by=account_id)
             await put_assignment(connection, self._clock, account_id, held.tenant_id, held.role, held.permission)
             await noted(connection, "invitation_accepted", account_id, held.id, {"tenant": held.tenant_id})
             return held

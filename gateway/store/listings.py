@@ -44,8 +44,7 @@ class Listings:
         statement = select_accounts().where(~own).order_by(account.c.num)
         if text:
             statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in _SOUGHT)))
-        if status is not None:
-            statement = statement.where(account.c.status == status)
+        statement = statement.where(~account.c.deleted if status is None else account.c.status == status)
         if after is not None:
             statement = statement.where(account.c.num > after[0])
         async with self._database.reading() as connection:
