@@ -1,6 +1,6 @@
 """The identity core and the login APIs over it, wired. What outlives a reload is in `Lasting`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -112,7 +112,8 @@ def _services(settings: Settings, store: Store, lasting: Lasting, mint: Mint | N
     factors = Factors(_writer(store, "factors"), throttle, store.pepper, notices, clock, said.totp_issuer)
     policy = Policy(f"{settings.public_url}{said.mount}{DISPLAY}", said.link_lifetime, said.provision)
     logins = Logins(
-        challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy
+        challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy,
+        _writer(store, "invitations") if said.admin else None,
     )  # fmt: skip
     steps = Steps(challenges, people, factors, passwords, throttle, notices, clock, mint)
     grants = _grants(settings, store, clock, throttle)
@@ -187,3 +188,10 @@ def paths(settings: Settings) -> Sequence[Dialect]:
     nobody = _Absent()
     lasting = cast(Lasting, nobody)
     return dialects(settings, cast(Store, nobody), cast(Verifiers, nobody), lasting)
+
+
+def admin_document() -> Mapping[str, object]:
+    """The OpenAPI document of the admin API at its default mount."""
+    settings = Settings(upstreams={}, routes=())
+    (api,) = (dialect for dialect in paths(settings) if isinstance(dialect, Api))
+    return api.document()

@@ -4,7 +4,7 @@ An API of operations, a document and a page about them; faults are problem docum
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.control.api.accounts import Accounts
 from gateway.control.api.credentials import Credentials
@@ -52,6 +52,10 @@ class Api:
 
     def endpoints(self) -> Sequence[Endpoint]:
         return self._endpoints
+
+    def document(self) -> Mapping[str, object]:
+        """OpenAPI 3.1."""
+        return self._documentation.made()
 
     def fault(self, fault: GatewayError, endpoint: Endpoint, request_id: str) -> Reply:
         if endpoint.page:

@@ -27,8 +27,8 @@ TAGS: Final = {
 }
 ABOUT: Final = (
     "Accounts, tenants, roles, invitations, credentials and keys of this gateway. Calls come with the bearer token of "
-    "a login here; API keys, connection strings and tokens of other issuers are refused. Lists are pages: `next` of one "
-    "is `after` of the following."
+    "a login here; API keys, connection strings and tokens of other issuers are refused. Lists are pages: `next` of "
+    "one is `after` of the following."
 )
 _WHO: Final[Mapping[Who, str]] = {
     "staff": "staff",

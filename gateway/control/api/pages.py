@@ -53,9 +53,14 @@ class Documentation:
             *files,
         )
 
+    def made(self) -> Mapping[str, object]:
+        from gateway.control.api.document import document  # builds every model, which a gateway does without
+
+        return document(self._operations, self._mount, self._version)
+
     async def document(self, call: Call) -> Reply:
         if not self._text:
-            self._text = await asyncio.to_thread(self._made)
+            self._text = await asyncio.to_thread(self._written)
         return Reply(body=self._text, headers={"Cache-Control": "public, max-age=60"})
 
     async def page(self, call: Call) -> Reply:
@@ -63,11 +68,8 @@ class Documentation:
         page = text.replace("{docs}", f"{self._mount}/docs").replace("{document}", f"{self._mount}/openapi.json")
         return Reply(200, page.encode(), HTML, {**HEADERS, "Content-Security-Policy": POLICY})
 
-    def _made(self) -> bytes:
-        from gateway.control.api.document import document  # builds every model, which a gateway does without
-
-        found = document(self._operations, self._mount, self._version)
-        return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    def _written(self) -> bytes:
+        return json.dumps(self.made(), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
 class _File:
