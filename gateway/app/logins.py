@@ -1,6 +1,6 @@
 """The identity core and the login APIs over it, wired. What outlives a reload is in `Lasting`."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -190,8 +190,7 @@ def paths(settings: Settings) -> Sequence[Dialect]:
     return dialects(settings, cast(Store, nobody), cast(Verifiers, nobody), lasting)
 
 
-def admin_document() -> Mapping[str, object]:
-    """The OpenAPI document of the admin API at its default mount."""
-    settings = Settings(upstreams={}, routes=())
-    (api,) = (dialect for dialect in paths(settings) if isinstance(dialect, Api))
-    return api.document()
+def admin_api() -> Api:
+    """The admin API at its default mount with nothing behind it: its operations and its document."""
+    (api,) = (dialect for dialect in paths(Settings(upstreams={}, routes=())) if isinstance(dialect, Api))
+    return api

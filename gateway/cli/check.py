@@ -98,6 +98,6 @@ def schema(config: Path | None, as_json: bool, openapi: bool) -> None:
 
 
 def _openapi() -> str:
-    from gateway.app.logins import admin_document  # the composition root imports everything
+    from gateway.app.logins import admin_api  # the composition root imports everything
 
-    return json.dumps(admin_document(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(admin_api().document(), indent=2, ensure_ascii=False) + "\n"

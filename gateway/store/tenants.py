@@ -123,7 +123,6 @@ async def guarded_member(connection: AsyncConnection, tenant_id: str, account_id
     raises."""
     await hold_account(connection, account_id)
     found = await require_account(connection, account_id)
-    require_kept(found)
     await hold(connection, "tenant", tenant_id)
     await require_tenant(connection, tenant_id)
     owns = select(tenant_owner.c.since).filter_by(tenant_id=tenant_id, account_id=account_id)
@@ -132,6 +131,7 @@ async def guarded_member(connection: AsyncConnection, tenant_id: str, account_id
     rows = await connection.execute(held.where(*mine).order_by(role.c.slug, role_assignment.c.permission))
     roles = tuple((row.slug, row.permission) for row in rows)
     guard(Member(found, tenant_id, roles, (await connection.execute(owns)).scalar()))
+    require_kept(found)  # after the guard: not everybody may know that it was there
 
 
 async def put_assignment(

@@ -72,7 +72,7 @@ class Api:
     def _served(self, operation: Operation) -> Handler:
         async def served(call: Call) -> Reply:
             asked = await self._asked(operation, call)
-            answer = await operation.handler(asked)
+            answer = await _discreetly(operation, asked)
             if operation.changes:
                 await self._parts.notices.changed(None)
                 self._parts.notices.posted()
@@ -93,3 +93,13 @@ class Api:
     async def _require_fresh(self, authority: Authority) -> None:
         if authority.rule.fresh and await self._parts.sessions.since_login(authority.principal) > FRESH:
             raise RequestRejected("login_too_old", f"Log in again; for {FRESH / 60:g} minutes this may be done.")
+
+
+async def _discreetly(operation: Operation, asked: Asked) -> object:
+    """To whoever is not of the platform, one thing that they may not see is not there as any other."""
+    try:
+        return await operation.handler(asked)
+    except RequestRejected as fault:
+        if fault.code == "not_found" and not asked.authority.is_platform:
+            raise RequestRejected("not_found") from fault
+        raise
