@@ -14,6 +14,7 @@ from gateway.identity.connection_string import SLUG
 
 Json = dict[str, Any]  # a JSON document is what it is
 
+PROBLEM: Final = "application/problem+json"
 REF: Final = "#/components/schemas/{model}"
 TAGS: Final = {
     "tenants": "Tenants and who owns them.",
@@ -101,8 +102,7 @@ def _operation(one: Operation) -> Json:
         "summary": one.summary,
         "description": " ".join(text for text in (one.description, _may(rule)) if text),
         "parameters": [*_of_path(one.path), *(_of_query(one.query) if one.query is not None else ())],
-        "responses": _answers(one.status, one.answer)
-        | _refusals(_codes(one), models.Problem, "application/problem+json"),
+        "responses": _answers(one.status, one.answer) | _refusals(_codes(one), models.Problem, PROBLEM),
     }
     if one.body is not None:
         said["requestBody"] = {"required": True, "content": _content(one.body)}
@@ -115,12 +115,18 @@ def _own(endpoint: own.Own) -> Json:
         "tags": ["own account"],
         "summary": endpoint.summary,
         "parameters": _of_path(endpoint.path),
-        "responses": _answers(endpoint.status, endpoint.answer, many=endpoint.many)
-        | _refusals((400, 401, 403, 404, 409, 413, 415, 422, 429, 503), endpoint.fault, endpoint.fault_type),
+        "responses": _answers(endpoint.status, endpoint.answer, many=endpoint.many) | _own_refusals(endpoint),
     }
     if endpoint.body is not None:
         said["requestBody"] = {"required": True, "content": _content(endpoint.body)}
     return said
+
+
+def _own_refusals(endpoint: own.Own) -> Json:
+    """In the words of its API, but for what cannot even be read: that is the gateway's."""
+    found = _refusals((400, 401, 403, 404, 409, 413, 415, 422, 429, 503), endpoint.fault, endpoint.fault_type)
+    found["400"]["content"] |= _content(models.Problem, PROBLEM)
+    return found
 
 
 def _may(rule: Rule) -> str:
