@@ -93,9 +93,9 @@ class Browser:
         """What a person reads."""
         return str(await self.evaluate("document.body.innerText"))
 
-    async def evaluate(self, script: str) -> Any:
-        """The value of an expression in the page."""
-        found = await self._call("Runtime.evaluate", expression=script, returnByValue=True)
+    async def evaluate(self, script: str, *, wait: bool = False) -> Any:
+        """The value of an expression in the page. wait: it is a promise, whose value is meant."""
+        found = await self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=wait)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
