@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.control.api import models
+from gateway.control.api import answers, asks
 from gateway.control.api.operation import Asked, Operation, Unfit, mark, marked
 from gateway.control.api.parts import Parts
 from gateway.identity.accounts import NewAccount
@@ -19,15 +19,15 @@ class Accounts:
         self._accounts = parts.administration.accounts
 
     def operations(self) -> Sequence[Operation]:
-        answer = models.Account
+        answer = answers.Account
         return (
             Operation(
                 "createAccount", "POST", "/accounts", "accounts", "Create an account",
-                self.create, answer, models.NewAccount, status=201,
+                self.create, answer, asks.NewAccount, status=201,
             ),
             Operation(
                 "listAccounts", "GET", "/accounts", "accounts", "List accounts, oldest first, or search for some",
-                self.list, models.Accounts, query=models.AccountQuery,
+                self.list, answers.Accounts, query=asks.AccountQuery,
             ),
             Operation("showAccount", "GET", ACCOUNT, "accounts", "Show an account", self.show, answer),
             Operation(
@@ -45,7 +45,7 @@ class Accounts:
             ),
             Operation(
                 "resetMfa", "POST", f"{ACCOUNT}/reset-mfa", "accounts",
-                "Take its second factor away, for somebody who has lost it", self.reset_mfa, models.MfaReset,
+                "Take its second factor away, for somebody who has lost it", self.reset_mfa, answers.MfaReset,
                 description="All its credentials end, within a second.",
             ),
             Operation(
@@ -59,7 +59,7 @@ class Accounts:
             ),
             Operation(
                 "setPassword", "PUT", f"{ACCOUNT}/password", "accounts", "Set its password",
-                self.set_password, body=models.NewPassword,
+                self.set_password, body=asks.NewPassword,
                 description="All its credentials end, within a second, and a mail tells its holder.",
             ),
             Operation(
@@ -68,12 +68,12 @@ class Accounts:
             ),
             Operation(
                 "setRank", "PUT", f"{ACCOUNT}/rank", "accounts", "Make it one of the staff, a manager, or neither",
-                self.set_rank, answer, models.NewRank,
+                self.set_rank, answer, asks.NewRank,
             ),
         )  # fmt: skip
 
     async def create(self, asked: Asked) -> object:
-        said = asked.said(models.NewAccount)
+        said = asked.said(asks.NewAccount)
         if said.password is not None and said.password_hash is not None:
             raise Unfit([("body.passwordHash", "give a password or a hash, not both")])
         new = NewAccount(said.email, said.username, said.name)
@@ -81,7 +81,7 @@ class Accounts:
         return _shown(made)
 
     async def list(self, asked: Asked) -> object:
-        said = asked.sought(models.AccountQuery)
+        said = asked.sought(asks.AccountQuery)
         page = await self._parts.listings.accounts(said.limit, mark(said.after, int), said.q or "", said.status)
         return marked(page, _shown)
 
@@ -111,7 +111,7 @@ class Accounts:
         return _shown(await self._accounts.require_mfa(asked.params["accountId"], False, asked.authority.on))
 
     async def set_password(self, asked: Asked) -> object:
-        password, guard = asked.said(models.NewPassword).password, asked.authority.on
+        password, guard = asked.said(asks.NewPassword).password, asked.authority.on
         await self._administration.set_password(
             asked.params["accountId"], password, self._parts.passwords, asked.origin, guard
         )
@@ -123,7 +123,7 @@ class Accounts:
         return None
 
     async def set_rank(self, asked: Asked) -> object:
-        account_id, rank = asked.params["accountId"], asked.said(models.NewRank).rank
+        account_id, rank = asked.params["accountId"], asked.said(asks.NewRank).rank
         await self._administration.governance.set_rank(account_id, rank, asked.authority.on)
         return _shown(await self._accounts.account(account_id))
 

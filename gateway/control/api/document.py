@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.control.api import models, own
+from gateway.control.api import answers, asks, own
 from gateway.control.api.operation import Operation
 from gateway.identity.authority import FRESH, RULES, Rule, Who
 from gateway.identity.connection_string import SLUG
@@ -78,7 +78,7 @@ def document(operations: Sequence[Operation], mount: str, version: str) -> Json:
 
 def _schemas(operations: Sequence[Operation]) -> Json:
     """Of whatever a body or an answer is; those of queries stand with their parameters."""
-    kinds: list[type[BaseModel]] = [models.Problem, *own.MODELS]
+    kinds: list[type[BaseModel]] = [answers.Problem, *own.MODELS]
     for one in operations:
         kinds += [kind for kind in (one.body, one.answer) if kind is not None]
     named = {kind.__name__: kind for kind in kinds}
@@ -102,7 +102,7 @@ def _operation(one: Operation) -> Json:
         "summary": one.summary,
         "description": " ".join(text for text in (one.description, _may(rule)) if text),
         "parameters": [*_of_path(one.path), *(_of_query(one.query) if one.query is not None else ())],
-        "responses": _answers(one.status, one.answer) | _refusals(_codes(one), models.Problem, PROBLEM),
+        "responses": _answers(one.status, one.answer) | _refusals(_codes(one), answers.Problem, PROBLEM),
     }
     if one.body is not None:
         said["requestBody"] = {"required": True, "content": _content(one.body)}
@@ -125,7 +125,7 @@ def _own(endpoint: own.Own) -> Json:
 def _own_refusals(endpoint: own.Own) -> Json:
     """In the words of its API, but for what cannot even be read: that is the gateway's."""
     found = _refusals((400, 401, 403, 404, 409, 413, 415, 422, 429, 503), endpoint.fault, endpoint.fault_type)
-    found["400"]["content"] |= _content(models.Problem, PROBLEM)
+    found["400"]["content"] |= _content(answers.Problem, PROBLEM)
     return found
 
 
@@ -138,7 +138,7 @@ def _may(rule: Rule) -> str:
 def _codes(one: Operation) -> tuple[int, ...]:
     """What an operation may be refused with."""
     found = {400, 401, 403, 503}
-    if "{" in one.path or one.body in (models.NewTenant, models.InvitationToken):
+    if "{" in one.path or one.body in (asks.NewTenant, asks.InvitationToken):
         found.add(404)
     if one.changes:
         found.add(409)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.control.api import models
+from gateway.control.api import answers, asks
 from gateway.control.api.operation import Asked, Operation, mark, marked
 from gateway.control.api.parts import Parts
 from gateway.control.api.tenants import TENANT
@@ -19,12 +19,12 @@ class Invitations:
         return (
             Operation(
                 "invite", "POST", path, "invitations", "Invite an address to hold a role in a tenant",
-                self.invite, models.Invitation, models.NewInvitation, status=201,
+                self.invite, answers.Invitation, asks.NewInvitation, status=201,
                 description="By mail, with a link. Whoever logs in with the address may accept, once.",
             ),
             Operation(
                 "listInvitations", "GET", path, "invitations", "List a tenant's invitations, newest first",
-                self.list, models.Invitations, query=models.InvitationQuery,
+                self.list, answers.Invitations, query=asks.InvitationQuery,
             ),
             Operation(
                 "revokeInvitation", "DELETE", path + "/{invitationId}", "invitations", "Take an invitation back",
@@ -32,13 +32,13 @@ class Invitations:
             ),
             Operation(
                 "acceptInvitation", "POST", "/invitations/accept", "invitations",
-                "Take the role that your address is invited to", self.accept, models.Invitation,
-                models.InvitationToken,
+                "Take the role that your address is invited to", self.accept, answers.Invitation,
+                asks.InvitationToken,
             ),
         )  # fmt: skip
 
     async def invite(self, asked: Asked) -> object:
-        said = asked.said(models.NewInvitation)
+        said = asked.said(asks.NewInvitation)
         tenant = await self._parts.administration.accounts.tenant(asked.params["tenantId"])
         until = None if said.expires_at is None else instant(said.expires_at, "expiresAt")
         made = await self._parts.invitations.invite(
@@ -47,7 +47,7 @@ class Invitations:
         return shown.invitation(made, self._now())
 
     async def list(self, asked: Asked) -> object:
-        said = asked.sought(models.InvitationQuery)
+        said = asked.sought(asks.InvitationQuery)
         page = await self._parts.listings.invitations(
             asked.params["tenantId"], said.limit, mark(said.after, float, str), said.state
         )
@@ -58,7 +58,7 @@ class Invitations:
         return None
 
     async def accept(self, asked: Asked) -> object:
-        token = asked.said(models.InvitationToken).token
+        token = asked.said(asks.InvitationToken).token
         taken = await self._parts.invitations.accept(asked.authority.account, token, asked.origin)
         return shown.invitation(taken, self._now())
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.control.api.models import GrantKind, Id, Instant, Model, Name, Permission, Problem, Slug
+from gateway.control.api.answers import Problem
+from gateway.control.api.fields import GrantKind, Id, Instant, Model, Name, Permission, Slug
 
 
 class Profile(BaseModel):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.control.api import models
+from gateway.control.api import answers, asks
 from gateway.control.api.operation import Asked, Operation, mark, marked
 from gateway.control.api.parts import Parts
 from gateway.login import shown
@@ -22,16 +22,16 @@ class Tenants:
         return (
             Operation(
                 "createTenant", "POST", "/tenants", "tenants", "Create a tenant with an account of its own",
-                self.create, models.Tenant, models.NewTenant, status=201,
+                self.create, answers.Tenant, asks.NewTenant, status=201,
             ),
             Operation(
                 "listTenants", "GET", "/tenants", "tenants", "List tenants, oldest first",
-                self.list, models.Tenants, query=models.TenantQuery,
+                self.list, answers.Tenants, query=asks.TenantQuery,
             ),
-            Operation("showTenant", "GET", TENANT, "tenants", "Show a tenant", self.show, models.TenantDetails),
+            Operation("showTenant", "GET", TENANT, "tenants", "Show a tenant", self.show, answers.TenantDetails),
             Operation(
                 "renameTenant", "PATCH", TENANT, "tenants", "Rename a tenant",
-                self.rename, models.Tenant, models.TenantName,
+                self.rename, answers.Tenant, asks.TenantName,
             ),
             Operation(
                 "deleteTenant", "DELETE", TENANT, "tenants", "Delete a tenant in which nobody holds anything",
@@ -42,32 +42,32 @@ class Tenants:
             Operation(
                 "listMembers", "GET", TENANT + "/members", "memberships",
                 "List who owns a tenant or holds a role in it",
-                self.members, models.Members, query=models.PageQuery,
+                self.members, answers.Members, query=asks.PageQuery,
             ),
             Operation(
                 "assignRole", "PUT", HELD, "memberships", "Let an account hold a role in a tenant",
-                self.assign, models.Assignment, models.NewRole,
+                self.assign, answers.Assignment, asks.NewRole,
             ),
             Operation(
                 "removeRole", "DELETE", HELD, "memberships", "Take a role away, within a second",
-                self.remove, query=models.RoleQuery,
+                self.remove, query=asks.RoleQuery,
             ),
             Operation(
                 "listRoles", "GET", "/roles", "memberships", "List the roles that were ever assigned",
-                self.roles, models.Roles, query=models.PageQuery,
+                self.roles, answers.Roles, query=asks.PageQuery,
             ),
             Operation(
                 "listAccountRoles", "GET", "/accounts/{accountId}/roles", "memberships",
-                "List the roles that an account holds", self.held, models.Assignments,
+                "List the roles that an account holds", self.held, answers.Assignments,
             ),
         )  # fmt: skip
 
     async def create(self, asked: Asked) -> object:
-        said = asked.said(models.NewTenant)
+        said = asked.said(asks.NewTenant)
         return shown.tenant(await self._administration.accounts.create_tenant(said.name, said.owner_id))
 
     async def list(self, asked: Asked) -> object:
-        said = asked.sought(models.TenantQuery)
+        said = asked.sought(asks.TenantQuery)
         page = await self._parts.listings.tenants(said.limit, mark(said.after, float, str), said.q or "")
         return marked(page, shown.tenant)
 
@@ -78,7 +78,7 @@ class Tenants:
         return {**shown.tenant(found), "owners": [shown.member(owner) for owner in owners]}
 
     async def rename(self, asked: Asked) -> object:
-        name = asked.said(models.TenantName).name
+        name = asked.said(asks.TenantName).name
         return shown.tenant(await self._administration.rename_tenant(asked.params["tenantId"], name))
 
     async def delete(self, asked: Asked) -> object:
@@ -96,12 +96,12 @@ class Tenants:
         return None
 
     async def members(self, asked: Asked) -> object:
-        said = asked.sought(models.PageQuery)
+        said = asked.sought(asks.PageQuery)
         page = await self._parts.listings.members(asked.params["tenantId"], said.limit, mark(said.after, int))
         return marked(page, shown.member)
 
     async def assign(self, asked: Asked) -> object:
-        params, permission = asked.params, asked.said(models.NewRole).permission
+        params, permission = asked.params, asked.said(asks.NewRole).permission
         held = await self._administration.assign_role(
             params["accountId"],
             params["tenantId"],
@@ -115,12 +115,12 @@ class Tenants:
     async def remove(self, asked: Asked) -> object:
         params, guard = asked.params, asked.authority.taking(asked.params["role"])
         await self._administration.accounts.remove_role(
-            params["accountId"], params["tenantId"], params["role"], asked.sought(models.RoleQuery).permission, guard
+            params["accountId"], params["tenantId"], params["role"], asked.sought(asks.RoleQuery).permission, guard
         )
         return None
 
     async def roles(self, asked: Asked) -> object:
-        said = asked.sought(models.PageQuery)
+        said = asked.sought(asks.PageQuery)
         page = await self._parts.listings.roles(said.limit, mark(said.after, str))
         return marked(page, lambda role: {"id": role[0], "slug": role[1]})
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.control.api import models
+from gateway.control.api import answers, asks
 from gateway.control.api.operation import Asked, Operation, mark, marked
 from gateway.identity.trail import Entry, Trail
 from gateway.login.rfc3339 import moment
@@ -16,17 +16,17 @@ class AuditTrail:
         return (
             Operation(
                 "listAudit", "GET", "/audit", "audit", "List what was done, newest first",
-                self.list, models.AuditEntries, query=models.AuditQuery,
+                self.list, answers.AuditEntries, query=asks.AuditQuery,
             ),
             Operation(
                 "verifyAudit", "GET", "/audit/verify", "audit",
                 "Check that nothing was changed, removed or put between",
-                self.verify, models.AuditVerdict,
+                self.verify, answers.AuditVerdict,
             ),
         )  # fmt: skip
 
     async def list(self, asked: Asked) -> object:
-        said = asked.sought(models.AuditQuery)
+        said = asked.sought(asks.AuditQuery)
         return marked(await self._trail.page(said.limit, mark(said.after, int), said.kind, said.account_id), _shown)
 
     async def verify(self, asked: Asked) -> object:
