@@ -50,7 +50,7 @@ HOMES: dict[str, frozenset[str]] = {
         "bcrypt": "identity.passwords",
         "zstandard": "access.profile cli.demo",  # the demo's echo upstream shows the decoded profile
         "yaml": "settings.yaml",
-        "pydantic": "settings control.api",  # calls of the admin API are checked by models, and its document is made of them
+        "pydantic": "settings control.api",  # the calls of the admin API are checked by models
         "sqlalchemy": "store",
         "alembic": "store",
         "aiosqlite": "store",
