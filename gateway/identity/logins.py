@@ -226,7 +226,8 @@ class Logins:
         address = addresses.address(typed)
         account = await self._people.by_email(address.key)
         dead = account is not None and not account.is_live
-        known = not dead and (account is not None or (purpose == "login" and await self._welcomes(address.key)))
+        welcome = purpose == "login" and await self._welcomes(address.key)  # asked of everybody: it takes its time
+        known = not dead and (account is not None or welcome)
         await self._throttle.mail(origin, address.key, account.id if account and not dead else None, sent=known)
         account = None if dead else account
         to = account.owner.email if account is not None else address.text

@@ -23,7 +23,7 @@ from gateway.app.logins import admin_api
 
 from .desk import Desk, opened
 
-EXAMPLES: Final = 8  # of each operation and caller
+EXAMPLES: Final = 6  # of each operation and caller
 # Not `unsupported_method`: below the mount, what is no endpoint of ours is the routes', so that is a 404.
 CHECKS: Final = [
     not_a_server_error,

@@ -43,8 +43,8 @@ NONE = {
     "serve": "starts what would answer",
     "upgrade": "the admin listener's, with the operator's token",
 }
-# Commands and calls that come with the audit trail.
-COMING = {"audit list": "listAudit", "audit verify": "verifyAudit"}
+# Commands that are on their way: those of the audit trail, which has its calls then, and one that reads files.
+COMING = {"audit list": "listAudit", "audit verify": "verifyAudit", "diff": ""}
 
 
 def verbs(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]:

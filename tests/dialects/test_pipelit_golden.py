@@ -7,7 +7,8 @@ from harness.people import People
 
 from gateway.app.logins import paths
 from gateway.login.dialect import Endpoint
-from gateway.settings.model import Login, Mycelium, Pipelit, Settings
+from gateway.settings.login import Login, Mycelium, Pipelit
+from gateway.settings.model import Settings
 
 from .golden import TEXT, Golden, as_noted
 from .pipelit import KEYS, Booth, pipelit
