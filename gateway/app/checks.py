@@ -134,6 +134,8 @@ def _endpoint_faults(loaded: Loaded) -> Iterator[Fault]:
 def _mount_of(settings: model.Settings, name: str, path: str) -> Keys:
     """The setting that puts an endpoint where it is."""
     pipelit = settings.login.pipelit
+    if name == "admin":
+        return ("login", "mycelium", "mount")
     if name == "pipelit" and pipelit is not None and f"{path}/".startswith(f"{pipelit.keys_mount}/"):
         return ("login", name, "keys_mount")
     return ("login", name, "mount")

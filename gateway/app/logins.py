@@ -6,9 +6,15 @@ from typing import Any, cast
 
 from gateway.access.verifiers import Verifiers
 from gateway.clock import Clock
+from gateway.control.api.dialect import Api
+from gateway.control.api.parts import Parts
+from gateway.identity.accounts import Accounts
+from gateway.identity.administration import Administration
 from gateway.identity.business_tokens import BusinessTokens
 from gateway.identity.factors import Factors
 from gateway.identity.grants import Grants
+from gateway.identity.invitations import Invitations
+from gateway.identity.keys import Keys
 from gateway.identity.links import Links
 from gateway.identity.logins import Logins, Policy
 from gateway.identity.passwords import Passwords
@@ -29,6 +35,7 @@ from gateway.settings.model import Settings
 from gateway.store.sql import Store
 
 DISPLAY = "/beginners/users/magic-link/display/{token}"
+INVITATION = "/invitations/{token}"
 
 
 class Notified:
@@ -82,6 +89,8 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
     found: list[Dialect] = []
     if said.mycelium.enabled:
         found.append(_mycelium(settings, store, verifiers, lasting))
+    if said.mycelium.admin:
+        found.append(_admin(settings, store, lasting))
     if said.mployr is not None:
         mint = BusinessTokens(store.keys, _writer(store, "roles"), _terms(settings), lasting.clock)
         found.append(mployr.build(_services(settings, store, lasting, mint), said.mployr))
@@ -96,18 +105,18 @@ def dialects(settings: Settings, store: Store, verifiers: Verifiers, lasting: La
 
 def _services(settings: Settings, store: Store, lasting: Lasting, mint: Mint | None = None) -> Services:
     clock, notices, throttle, passwords = lasting.clock, lasting.notices, lasting.throttle, lasting.passwords
-    said, strings = settings.login.mycelium, settings.connection_strings
+    said = settings.login.mycelium
     people, challenges, written = (_writer(store, name) for name in ("accounts", "challenges", "grants"))
     terms = _terms(settings)
     sessions = Sessions(written, store.keys, terms, notices, clock)
     factors = Factors(_writer(store, "factors"), throttle, store.pepper, notices, clock, said.totp_issuer)
     policy = Policy(f"{settings.public_url}{said.mount}{DISPLAY}", said.link_lifetime, said.provision)
     logins = Logins(
-        challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy
+        challenges, people, factors, sessions, passwords, throttle, store.pepper, notices, clock, policy,
+        _writer(store, "invitations") if said.admin else None,
     )  # fmt: skip
     steps = Steps(challenges, people, factors, passwords, throttle, notices, clock, mint)
-    longest = strings.max_lifetime
-    grants = Grants(written, store.keys, clock, form=strings.format, max_lifetime=longest, throttle=throttle)
+    grants = _grants(settings, store, clock, throttle)
     return Services(
         settings.public_url, logins, steps, factors, sessions, grants, passwords, throttle, people, challenges,
         notices, store.pepper, clock, settings.login.pipelit is not None,
@@ -134,6 +143,39 @@ def _mycelium(settings: Settings, store: Store, verifiers: Verifiers, lasting: L
     )
 
 
+def _admin(settings: Settings, store: Store, lasting: Lasting) -> Dialect:
+    core, said = _services(settings, store, lasting), settings.login.mycelium
+    administration = Administration(
+        Accounts(_writer(store, "accounts"), _writer(store, "tenants"), _writer(store, "roles"), core.clock),
+        # an operator's calls have no limit
+        _grants(settings, store, core.clock, None),
+        Keys(store.keys, core.clock),
+        store.keys,
+        _writer(store, "factors"),
+        _writer(store, "accounts"),
+        _writer(store, "governance"),
+        settings.tokens.algorithm,
+        _terms(settings),
+        core.clock,
+    )
+    parts = Parts(
+        administration, _writer(store, "listings"), _invitations(settings, store, lasting), core.sessions, core.logins,
+        core.passwords, core.notices, core.clock.now,
+    )  # fmt: skip
+    return Api(parts, said.mount, said.totp_issuer)
+
+
+def _invitations(settings: Settings, store: Store, lasting: Lasting) -> Invitations:
+    link = f"{settings.public_url}{settings.login.mycelium.mount}{INVITATION}"
+    tenants = _writer(store, "tenants")
+    return Invitations(_writer(store, "invitations"), tenants, lasting.throttle, lasting.notices, lasting.clock, link)
+
+
+def _grants(settings: Settings, store: Store, clock: Clock, throttle: Throttle | None) -> Grants:
+    said, written = settings.connection_strings, _writer(store, "grants")
+    return Grants(written, store.keys, clock, form=said.format, max_lifetime=said.max_lifetime, throttle=throttle)
+
+
 class _Absent:
     """Stands where only the table of endpoints is asked for, and nothing behind it is called."""
 
@@ -146,3 +188,9 @@ def paths(settings: Settings) -> Sequence[Dialect]:
     nobody = _Absent()
     lasting = cast(Lasting, nobody)
     return dialects(settings, cast(Store, nobody), cast(Verifiers, nobody), lasting)
+
+
+def admin_api() -> Api:
+    """The admin API at its default mount with nothing behind it: its operations and its document."""
+    (api,) = (dialect for dialect in paths(Settings(upstreams={}, routes=())) if isinstance(dialect, Api))
+    return api

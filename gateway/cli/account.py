@@ -1,37 +1,21 @@
 """`gateway account`: people and programs that can be called somebody."""
 
 import sys
-from collections.abc import Iterable
 
 import click
 
 from gateway.cli.arguments import IDENTIFIER
 from gateway.cli.hashing import hashing
 from gateway.cli.imports import import_
-from gateway.cli.shared import Failure, Fields, Misuse, Session, emit, operate, shared
+from gateway.cli.shared import Fields, Misuse, Session, emit, operate, shared
 from gateway.identity.accounts import NewAccount
 from gateway.identity.model import Account
-from gateway.identity.notices import written
 from gateway.identity.origin import Origin
-from gateway.identity.weak import context_of, of_address
+from gateway.login.shown import account as summary
+from gateway.login.shown import account_details as details
+from gateway.login.shown import requirement
 
 OPERATOR = Origin("", "the operator")
-
-
-def summary(account: Account) -> Fields:
-    owner = account.owner
-    return {"id": account.id, "email": owner.email, "username": owner.username, "status": account.status}
-
-
-def details(account: Account) -> Fields:
-    return {
-        **summary(account),
-        "name": account.name,
-        "kind": account.kind,
-        "userId": account.owner.id,
-        "isStaff": account.is_staff,
-        "isManager": account.is_manager,
-    }
 
 
 @click.group()
@@ -68,12 +52,10 @@ def create(
     line = read_password() if password_stdin or password_hash_stdin else None
 
     async def work(session: Session) -> Account:
-        phc = None
-        if line is not None:
-            known = (*of_address(email), *(word for word in (username, name) if word))
-            phc = await (imported(line) if password_hash_stdin else digest(line, known))
-        new = NewAccount(email, username, name, phc, is_staff=staff, is_manager=manager)
-        return await session.accounts.create_account(new)
+        new = NewAccount(email, username, name, is_staff=staff, is_manager=manager)
+        password, imported = (None, line) if password_hash_stdin else (line, None)
+        with hashing() as passwords:
+            return await session.administration.create_account(new, passwords, password, imported)
 
     emit(summary(operate(work)))
 
@@ -85,16 +67,6 @@ def read_password() -> str:
         return line.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise Misuse("the password is not UTF-8") from error
-
-
-async def digest(password: str, known: Iterable[str]) -> str:
-    with hashing() as passwords:
-        return await passwords.hash(password, known)
-
-
-async def imported(text: str) -> str:
-    with hashing() as passwords:
-        return await passwords.imported(text.strip())
 
 
 @account.command("list")
@@ -131,9 +103,7 @@ def reset_mfa(account_id: str) -> None:
     """Take its second factor away, for somebody who has lost it. All its credentials end, within a second."""
 
     async def work(session: Session) -> Fields:
-        found = await session.accounts.account(account_id)
-        letter = written("mfa_disabled", found, OPERATOR, session.clock.now())
-        removed = await session.store.changes().factors.remove(account_id, None, letter)
+        found, removed = await session.administration.reset_mfa(account_id, OPERATOR)
         return {**summary(found), "removed": removed}
 
     emit(operate(work))
@@ -155,10 +125,6 @@ def allow_no_mfa(account_id: str) -> None:
     emit(requirement(operate(lambda session: session.accounts.require_mfa(account_id, False))))
 
 
-def requirement(account: Account) -> Fields:
-    return {**summary(account), "mfaRequired": account.mfa_policy == "required"}
-
-
 @account.command("set-password")
 @shared
 @click.argument("account_id", metavar="ID", type=IDENTIFIER)
@@ -168,11 +134,8 @@ def set_password(account_id: str, password_stdin: bool) -> None:
     password = read_password()
 
     async def work(session: Session) -> Account:
-        found = await session.accounts.account(account_id)
-        phc = await digest(password, context_of(found))
-        letter = written("password_changed", found, OPERATOR, session.clock.now())
-        await session.store.changes().accounts.set_password(account_id, phc, None, letter)
-        return found
+        with hashing() as passwords:
+            return await session.administration.set_password(account_id, password, passwords, OPERATOR)
 
     emit(summary(operate(work)))
 
@@ -185,13 +148,9 @@ def send_reset(account_id: str) -> None:
     from gateway.app.logins import services  # the whole gateway, which the other commands do without
 
     async def work(session: Session) -> Account:
-        found = await session.accounts.account(account_id)
-        if not found.owner.email or not found.is_live:
-            raise Failure("the account has no address" if found.is_live else "the account is not active")
         with hashing() as passwords:
             core = services(session.settings, session.store, session.clock, passwords)
-            await core.logins.request_reset(found.owner.email, OPERATOR)
-        return found
+            return await session.administration.send_reset(account_id, core.logins, OPERATOR)
 
     emit(summary(operate(work)))
 

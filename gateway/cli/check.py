@@ -88,9 +88,16 @@ def check(context: click.Context, file: Path | None, config: Path | None, as_jso
 @click.command()
 @click.option("-c", "config", type=click.Path(path_type=Path), hidden=True)
 @click.option("--json", "as_json", is_flag=True, hidden=True)
-def schema(config: Path | None, as_json: bool) -> None:
+@click.option("--openapi", is_flag=True, help="The OpenAPI document of the admin API instead, at its default mount.")
+def schema(config: Path | None, as_json: bool, openapi: bool) -> None:
     """The JSON Schema of the configuration, for editors.
 
     It is the same for every configuration and always JSON: -c and --json are taken, as by all commands, and do nothing.
     """
-    click.echo(schema_text(), nl=False)
+    click.echo(_openapi() if openapi else schema_text(), nl=False)
+
+
+def _openapi() -> str:
+    from gateway.app.logins import admin_api  # the composition root imports everything
+
+    return json.dumps(admin_api().document(), indent=2, ensure_ascii=False) + "\n"

@@ -4,24 +4,7 @@ import click
 
 from gateway.cli.arguments import IDENTIFIER, account_option
 from gateway.cli.shared import Fields, Session, emit, operate, shared
-from gateway.identity.model import Grant
-from gateway.login.rfc3339 import moment
-
-
-def summary(grant: Grant) -> Fields:
-    return {
-        "id": grant.id,
-        "kind": grant.kind,
-        "presentation": grant.presentation,
-        "dialect": grant.dialect,
-        "name": grant.name,
-        "tenantId": grant.tenant_id,
-        "role": grant.role,
-        "createdAt": moment(grant.created_at),
-        "expiresAt": moment(grant.expires_at),
-        "lastUsedAt": moment(grant.last_used_at),
-        "revokedAt": moment(grant.revoked_at),
-    }
+from gateway.login.shown import grant as summary
 
 
 @click.group()

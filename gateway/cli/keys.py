@@ -8,26 +8,13 @@ import click
 from gateway.cli.arguments import LIFETIME
 from gateway.cli.progress import progress
 from gateway.cli.shared import Failure, Fields, Misuse, Session, emit, operate, settings, shared
-from gateway.identity.model import KeyRecord
-from gateway.login.rfc3339 import moment
+from gateway.login.shown import key as summary
 from gateway.store.told import Told
 
 if TYPE_CHECKING:
     from gateway.store.masterkey import Changed
 
 SHOWN = 10  # places of unreadable values; an operator looks at the first ones
-
-
-def summary(key: KeyRecord) -> Fields:
-    return {
-        "id": key.id,
-        "kind": key.kind,
-        "purpose": key.purpose,
-        "algorithm": key.algorithm,
-        "state": key.state,
-        "createdAt": moment(key.created_at),
-        "liveGrants": key.live_grants if key.kind == "mac" else None,
-    }
 
 
 @click.group()
@@ -68,12 +55,7 @@ def rotate(kind: Literal["signing", "mac", "master"], force: bool, settle: float
         return
 
     async def work(session: Session) -> Fields:
-        if kind == "mac":
-            return {"id": str((await session.keys.rotate_mac(force=force)).version), "kind": kind}
-        return {
-            "id": (await session.keys.rotate_signing(session.settings.tokens.algorithm, force=force)).kid,
-            "kind": kind,
-        }
+        return {"id": await session.administration.rotate(kind, force=force), "kind": kind}
 
     emit(operate(work))
 

@@ -4,22 +4,11 @@ import click
 
 from gateway.cli.arguments import account_option, tenant_option
 from gateway.cli.shared import Fields, Session, emit, operate, shared
-from gateway.identity.model import Assignment, Permission
+from gateway.identity.model import Permission
+from gateway.login.shown import assignment as summary
 
 slug_option = click.option("--role", "slug", required=True, metavar="SLUG", help="a-z, 0-9, _ and -, up to 64.")
 PERMISSION = click.Choice(["read", "write"])
-
-
-def summary(held: Assignment) -> Fields:
-    return {
-        "accountId": held.account_id,
-        "tenantId": held.tenant_id,
-        "tenantName": held.tenant_name,
-        "role": held.role,
-        "roleId": held.role_id,
-        "permission": held.permission,
-        "accepted": held.accepted,
-    }
 
 
 @click.group()
@@ -38,10 +27,7 @@ def assign(account_id: str, tenant_id: str, slug: str, permission: Permission) -
     """Let an account hold a role in a tenant."""
 
     async def work(session: Session) -> Fields:
-        await session.accounts.assign_role(account_id, tenant_id, slug, permission)
-        held = await session.accounts.assignments(account_id)
-        wanted = (tenant_id, slug, permission)
-        return next(summary(a) for a in held if (a.tenant_id, a.role, a.permission) == wanted)
+        return summary(await session.administration.assign_role(account_id, tenant_id, slug, permission))
 
     emit(operate(work))
 

@@ -17,9 +17,12 @@ from gateway.cli.check import config_path
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.accounts import Accounts
+from gateway.identity.administration import Administration
 from gateway.identity.audit import Scope, acting
 from gateway.identity.grants import Grants
 from gateway.identity.keys import Keys
+from gateway.identity.sessions import Terms
+from gateway.login.shown import Fields as Fields
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.load import load
 from gateway.settings.model import Secrets, Settings
@@ -27,7 +30,6 @@ from gateway.settings.secrets import SecretAbsent
 from gateway.store.sql import Store, open_store
 
 T = TypeVar("T")
-Fields = Mapping[str, object]  # one thing, as JSON shows it
 
 _CONFIG, _JSON = "shared_config", "shared_json"  # keys of click's `meta`, which nested contexts share
 
@@ -106,31 +108,54 @@ class Session:
 
     settings: Settings
     store: Store
-    accounts: Accounts
-    grants: Grants
-    keys: Keys
+    administration: Administration
     clock: Clock
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.administration.accounts
+
+    @property
+    def grants(self) -> Grants:
+        return self.administration.grants
+
+    @property
+    def keys(self) -> Keys:
+        return self.administration.keys
 
 
 @asynccontextmanager
 async def opened(found: Settings, clock: Clock) -> AsyncIterator[Session]:
     key, previous = keys_of(found.secrets)
     store = await open_store(found.store.url, key, clock, found.store.secret, previous)
-    strings = found.connection_strings
     try:
         with acting(Scope(f"cli:{os_user()}")):
             yield Session(
                 settings=found,
                 store=store,
-                accounts=Accounts(store.accounts, store.tenants, store.roles, clock),
-                grants=Grants(store.grants, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime),
-                keys=Keys(store.keys, clock),
+                administration=_administration(found, store, clock),
                 clock=clock,
             )
     finally:
         with suppress(DependencyFailed):  # what was done is done; `gateway audit verify` tells what is wrong
             await store.seal_audit()
         await store.aclose()
+
+
+def _administration(found: Settings, store: Store, clock: Clock) -> Administration:
+    strings, tokens, changes = found.connection_strings, found.tokens, store.changes()
+    return Administration(
+        Accounts(store.accounts, store.tenants, store.roles, clock),
+        Grants(store.grants, store.keys, clock, form=strings.format, max_lifetime=strings.max_lifetime),
+        Keys(store.keys, clock),
+        store.keys,
+        changes.factors,
+        changes.accounts,
+        changes.governance,
+        tokens.algorithm,
+        Terms(tokens.issuer, tokens.audience, tokens.lifetime, tokens.restricted_lifetime),
+        clock,
+    )
 
 
 def os_user() -> str:

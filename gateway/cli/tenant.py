@@ -4,11 +4,7 @@ import click
 
 from gateway.cli.arguments import IDENTIFIER
 from gateway.cli.shared import Fields, Session, emit, operate, shared
-from gateway.identity.model import Tenant
-
-
-def summary(tenant: Tenant) -> Fields:
-    return {"id": tenant.id, "name": tenant.name, "accountId": tenant.account_id}
+from gateway.login.shown import tenant as summary
 
 
 @click.group()

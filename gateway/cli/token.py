@@ -4,9 +4,6 @@ import click
 
 from gateway.cli.arguments import LIFETIME, account_option
 from gateway.cli.shared import Fields, Session, emit, operate, shared
-from gateway.identity.grants import Terms, session_claims
-from gateway.identity.keys import active
-from gateway.identity.tokens import mint
 from gateway.login.rfc3339 import moment
 
 
@@ -24,12 +21,7 @@ def issue(account_id: str, lifetime: float | None) -> None:
     """Issue a JWT, to be sent as `Authorization: Bearer`."""
 
     async def work(session: Session) -> Fields:
-        tokens = session.settings.tokens
-        key = active(await session.store.keys.signing_keys(), "token")
-        account = await session.accounts.account(account_id)
-        terms = Terms(tokens.lifetime if lifetime is None else lifetime, name="command line")
-        grant = await session.grants.issue_session(account_id, terms)
-        claims = session_claims(grant, account, tokens.issuer, tokens.audience)
-        return {"token": mint(claims, key), "expiresAt": moment(grant.expires_at)}
+        token, grant = await session.administration.issue_token(account_id, lifetime, "command line")
+        return {"token": token, "expiresAt": moment(grant.expires_at)}
 
     emit(operate(work))

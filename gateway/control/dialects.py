@@ -204,5 +204,6 @@ def _response(reply: Reply, metered: Mapping[str, str], fault: GatewayError | No
         headers.setdefault("Retry-After", str(fault.retry_after))
     if reply.body:
         kind = reply.content_type
-        headers["Content-Type"] = kind if "charset" in kind or kind == "application/json" else f"{kind}; charset=utf-8"
+        plain = "charset" in kind or kind.endswith("json")  # JSON has no such parameter (RFC 8259 section 11)
+        headers["Content-Type"] = kind if plain else f"{kind}; charset=utf-8"
     return web.Response(status=reply.status, body=reply.body or None, headers=headers)

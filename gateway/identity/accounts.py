@@ -8,7 +8,16 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.addresses import address, display_name, username
 from gateway.identity.connection_string import SLUG
-from gateway.identity.model import Account, Assignment, Owner, Permission, Tenant
+from gateway.identity.model import (
+    Account,
+    AccountGuard,
+    Assignment,
+    MemberGuard,
+    Owner,
+    Permission,
+    Tenant,
+    unguarded,
+)
 from gateway.identity.ports import AccountStore, RoleStore, TenantStore
 
 _SLUG = re.compile(SLUG)
@@ -53,21 +62,23 @@ class Accounts:
     async def accounts(self) -> Sequence[Account]:
         return await self._accounts.accounts()
 
-    async def disable(self, account_id: str) -> Account:
-        """Its credentials stop working within a second; none is revoked. An account already disabled stays so."""
-        await self._accounts.set_status(account_id, "disabled")
+    async def disable(self, account_id: str, guard: AccountGuard = unguarded, *, keep_staff: bool = False) -> Account:
+        """Its credentials stop working within a second; none is revoked. An account already disabled stays so.
+
+        keep_staff: "conflict" for the last account of the staff. An operator at the command line, who can make another
+        one, may need to stop that very one.
+        """
+        await self._accounts.set_status(account_id, "disabled", guard, keep_staff=keep_staff)
         return await self.account(account_id)
 
-    async def enable(self, account_id: str) -> Account:
+    async def enable(self, account_id: str, guard: AccountGuard = unguarded) -> Account:
         """Its credentials work again. A deleted account stays deleted: "conflict"."""
-        if (await self.account(account_id)).status == "deleted":
-            raise RequestRejected("conflict", f"account {account_id} is deleted")
-        await self._accounts.set_status(account_id, "active")
+        await self._accounts.set_status(account_id, "active", guard)
         return await self.account(account_id)
 
-    async def require_mfa(self, account_id: str, required: bool) -> Account:
+    async def require_mfa(self, account_id: str, required: bool, guard: AccountGuard = unguarded) -> Account:
         """Whether it must have a second factor: a login that can enrol one then does. Logins under way begin anew."""
-        await self._accounts.set_mfa_policy(account_id, "required" if required else "inherit")
+        await self._accounts.set_mfa_policy(account_id, "required" if required else "inherit", guard)
         return await self.account(account_id)
 
     async def create_tenant(self, name: str, owner_id: str | None = None) -> Tenant:
@@ -84,18 +95,38 @@ class Accounts:
     async def tenants(self) -> Sequence[Tenant]:
         return await self._tenants.tenants()
 
-    async def assign_role(self, account_id: str, tenant_id: str, role: str, permission: Permission) -> bool:
-        """Whether it is new. The role is made when its slug is first used."""
-        if not _SLUG.fullmatch(role):
-            raise RequestRejected("invalid_value", "a role is 1 to 64 of a-z, 0-9, _ and -, not beginning with _ or -")
-        return await self._roles.assign(account_id, tenant_id, role, permission)
+    async def assign_role(
+        self,
+        account_id: str,
+        tenant_id: str,
+        role: str,
+        permission: Permission,
+        guard: MemberGuard = unguarded,
+        *,
+        known_role: bool = False,
+    ) -> bool:
+        """Whether it is new. The role is made when its slug is first used; known_role: by somebody who may not make
+        one."""
+        require_slug(role)
+        return await self._roles.assign(account_id, tenant_id, role, permission, guard, known_role=known_role)
 
     async def remove_role(
-        self, account_id: str, tenant_id: str, role: str, permission: Permission | None = None
+        self,
+        account_id: str,
+        tenant_id: str,
+        role: str,
+        permission: Permission | None = None,
+        guard: MemberGuard | None = None,
     ) -> None:
         """permission None takes both. Raises RequestRejected("not_found") when it is not held."""
-        if not await self._roles.remove(account_id, tenant_id, role, permission):
+        if not await self._roles.remove(account_id, tenant_id, role, permission, guard):
             raise RequestRejected("not_found", "the account does not hold this role in this tenant")
 
     async def assignments(self, account_id: str) -> Sequence[Assignment]:
         return await self._roles.assignments(account_id)
+
+
+def require_slug(role: str) -> None:
+    """Raises RequestRejected("invalid_value") for what names no role."""
+    if not _SLUG.fullmatch(role):
+        raise RequestRejected("invalid_value", "a role is 1 to 64 of a-z, 0-9, _ and -, not beginning with _ or -")

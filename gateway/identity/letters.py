@@ -18,6 +18,7 @@ LetterKind = Literal[
     "email_confirmation",  # link, minutes, when, ip, platform
     "email_changed",  # when, ip, platform
     "identity_linked",  # provider, when, ip, platform
+    "invitation",  # link, tenant, role, expires, when, ip, platform
 ]
 
 

@@ -7,6 +7,7 @@ Every way in ends in `_enter`: with a second factor on, the grant it makes is re
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
@@ -40,6 +41,13 @@ class Policy:
     provision: bool = False
 
 
+class Guests(Protocol):
+    """Who is invited (`identity.invitations`)."""
+
+    async def invited(self, address_key: str) -> bool:
+        """Whether an invitation waits for the address. Raises DependencyFailed."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkView:
     """What a link's page may tell before anybody has pressed anything."""
@@ -64,7 +72,9 @@ class Logins:
         notices: Notices,
         clock: Clock,
         policy: Policy,
+        guests: Guests | None = None,
     ) -> None:
+        """guests: None where nobody is invited."""
         self._challenges = challenges
         self._people = people
         self._factors = factors
@@ -75,6 +85,7 @@ class Logins:
         self._notices = notices
         self._clock = clock
         self._policy = policy
+        self._guests = guests
 
     # by mail
 
@@ -219,7 +230,8 @@ class Logins:
         address = addresses.address(typed)
         account = await self._people.by_email(address.key)
         dead = account is not None and not account.is_live
-        known = not dead and (account is not None or (self._policy.provision and purpose == "login"))
+        welcome = purpose == "login" and await self._welcomes(address.key)  # asked of everybody: it takes its time
+        known = not dead and (account is not None or welcome)
         await self._throttle.mail(origin, address.key, account.id if account and not dead else None, sent=known)
         account = None if dead else account
         to = account.owner.email if account is not None else address.text
@@ -308,7 +320,7 @@ class Logins:
         if address is None or key is None:
             return None
         found = await self._people.by_email(key)
-        if found is not None or not self._policy.provision:
+        if found is not None or not await self._welcomes(key):
             return found
         await self._throttle.registration(origin)
         account = Account(self._clock.uuid4(), address, Owner(self._clock.uuid4(), address))
@@ -317,6 +329,10 @@ class Logins:
         except RequestRejected:  # another claim was faster
             return await self._people.by_email(key)
         return account
+
+    async def _welcomes(self, address_key: str) -> bool:
+        """Whether an account comes with the first login of this address: everybody's, or that of who is invited."""
+        return self._policy.provision or (self._guests is not None and await self._guests.invited(address_key))
 
     async def _enter(self, challenge: Challenge, account: Account, method: str, origin: Origin) -> Session:
         """One grant, restricted where a second factor is on. Raises RequestRejected("code_wrong") for the second

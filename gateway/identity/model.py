@@ -1,7 +1,10 @@
 """The nouns: account, grant, licence, principal. Immutable; times are seconds since the epoch, ids are UUIDs."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
 
 Permission = Literal["read", "write"]
 AccountKind = Literal["human", "service", "agent"]
@@ -9,6 +12,9 @@ AccountStatus = Literal["pending", "active", "disabled", "deleted"]
 MfaPolicy = Literal["inherit", "required"]
 GrantKind = Literal["session", "api_key", "connection", "service"]
 Presentation = Literal["jwt", "opaque", "connstr"]
+InvitationState = Literal["open", "accepted", "revoked", "expired"]
+Rank = Literal["user", "manager", "staff"]
+Mark = tuple[str | float, ...]  # a place in a list
 KeyPurpose = Literal["token", "assertion", "mployr"]  # mployr: its API fixes RS256
 
 
@@ -193,6 +199,54 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Whom a tenant knows: what the account holds there. owner_since: seconds since the epoch; None for no owner."""
+
+    account: Account
+    tenant_id: str
+    roles: tuple[tuple[str, Permission], ...] = ()
+    owner_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """To hold a role in a tenant, for whoever proves the address. digest: of the mailed token, which is not kept.
+
+    address_key: as `identity.addresses` makes it. invited_by: id of an account.
+    """
+
+    id: str
+    tenant_id: str
+    address: str
+    address_key: str
+    role: str
+    permission: Permission
+    digest: bytes = field(repr=False)
+    invited_by: str
+    created_at: float
+    expires_at: float
+    accepted_at: float | None = None
+    accepted_by: str | None = None
+    revoked_at: float | None = None
+
+    def state(self, now: float) -> InvitationState:
+        if self.accepted_at is not None:
+            return "accepted"
+        if self.revoked_at is not None:
+            return "revoked"
+        return "open" if self.expires_at > now else "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list in a fixed order. next: marks the place behind its last item, None at the end. What is added
+    meanwhile shifts nothing: a mark holds values of the order, not a count."""
+
+    items: Sequence[T]
+    next: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Issue:
     """A grant about to be stored. digest: of the secret (`identity.grants.secret_digest`), None for a JWT.
 
@@ -305,3 +359,13 @@ class Password:
 
     phc: str = field(repr=False)
     failures: int = 0
+
+
+# Asked about what a change is about as it stands in the change's own transaction. They refuse by RequestRejected.
+AccountGuard = Callable[[Account], None]
+MemberGuard = Callable[[Member], None]
+
+
+def unguarded(_: object) -> None:
+    """A guard that refuses nobody: of an account's holder, who has other proofs to give, and of an operator at the
+    command line."""

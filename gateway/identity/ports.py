@@ -15,12 +15,14 @@ from typing import Protocol
 from gateway.identity.letters import Letter
 from gateway.identity.model import (
     Account,
+    AccountGuard,
     AccountStatus,
     Assignment,
     Grant,
     Issue,
     KeyRecord,
     MacKey,
+    MemberGuard,
     MfaPolicy,
     Permission,
     Revocation,
@@ -80,10 +82,13 @@ class AccountStore(Protocol):
     async def accounts(self) -> Sequence[Account]:
         """Accounts that somebody can log in to, oldest first: not the tenants' own ones."""
 
-    async def set_status(self, account_id: str, status: AccountStatus) -> bool:
-        """Whether anything changed. May be "not_found"."""
+    async def set_status(
+        self, account_id: str, status: AccountStatus, guard: AccountGuard = ..., *, keep_staff: bool = ...
+    ) -> bool:
+        """Whether anything changed. keep_staff: "conflict" where nobody of the staff would be left. May be "not_found",
+        and "conflict" for a deleted account."""
 
-    async def set_mfa_policy(self, account_id: str, policy: MfaPolicy) -> bool:
+    async def set_mfa_policy(self, account_id: str, policy: MfaPolicy, guard: AccountGuard = ...) -> bool:
         """Whether anything changed; logins under way then begin anew. May be "not_found"."""
 
 
@@ -99,10 +104,22 @@ class TenantStore(Protocol):
 
 
 class RoleStore(Protocol):
-    async def assign(self, account_id: str, tenant_id: str, role: str, permission: Permission) -> bool:
-        """Whether it is new; the role is made when first used. May be "not_found" (account, tenant)."""
+    async def assign(
+        self,
+        account_id: str,
+        tenant_id: str,
+        role: str,
+        permission: Permission,
+        guard: MemberGuard = ...,
+        *,
+        known_role: bool = ...,
+    ) -> bool:
+        """Whether it is new; the role is made when first used. known_role: "invalid_value" instead. May be "not_found"
+        (account, tenant)."""
 
-    async def remove(self, account_id: str, tenant_id: str, role: str, permission: Permission | None) -> int:
+    async def remove(
+        self, account_id: str, tenant_id: str, role: str, permission: Permission | None, guard: MemberGuard | None = ...
+    ) -> int:
         """How many assignments went; permission None takes both."""
 
     async def assignments(self, account_id: str) -> Sequence[Assignment]:

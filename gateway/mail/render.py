@@ -46,6 +46,12 @@ SAMPLES: Final[Mapping[LetterKind, Mapping[str, str]]] = {
     "email_confirmation": {"link": "https://gateway.example/confirm/token", "minutes": "60"},
     "email_changed": {},
     "identity_linked": {"provider": "acme"},
+    "invitation": {
+        "link": "https://gateway.example/invitations/token",
+        "tenant": "Acme",
+        "role": "manager",
+        "expires": "1 June 2027, 12:00 UTC",
+    },
 }
 
 

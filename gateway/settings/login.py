@@ -12,6 +12,7 @@ from gateway.settings.fields import EMPTY, Duration, Model, PathPrefix, Text, du
 class Mycelium(Model):
     mount: PathPrefix = Field("/_adm", description="The path below which its endpoints are served.")
     enabled: bool = Field(True, description="Serve its logins; the profile is served either way.")
+    admin: bool = Field(True, description="Serve the admin API, its document and its page; roles guard what it does.")
     provision: bool = Field(False, description="Create an account for an address that logs in for the first time.")
     link_lifetime: Annotated[Duration, durations("1m", "24h")] = written(
         values.duration, "15m", "How long a mailed link or code may be used, as its page and mail say."

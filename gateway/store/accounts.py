@@ -13,15 +13,24 @@ from gateway.identity.audit import Event, Kind
 from gateway.identity.audit import account as acting_account
 from gateway.identity.challenge import Mailed
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, AccountStatus, Issue, MfaPolicy, Owner, Password
+from gateway.identity.model import Account, AccountGuard, AccountStatus, Issue, MfaPolicy, Owner, Password, unguarded
 from gateway.store.database import Database, broken
 from gateway.store.grants import from_issue, revoke_others
 from gateway.store.locks import hold, hold_account
 from gateway.store.notes import noted
 from gateway.store.outbox import post
 from gateway.store.revocations import revoked
-from gateway.store.rows import changed, from_account, from_challenge, require_account, select_accounts, to_account
+from gateway.store.rows import (
+    changed,
+    from_account,
+    from_challenge,
+    require_account,
+    require_kept,
+    select_accounts,
+    to_account,
+)
 from gateway.store.seal import Sealer
+from gateway.store.staff import require_other_staff
 from gateway.store.tables import account, challenge, email, external_identity, grant_, password, tenant
 
 held_email = email.alias("held_email")  # any address of the account; `select_accounts` joins the primary one
@@ -120,11 +129,13 @@ class Accounts:
             change = update(password).where(password.c.account_id == account_id)
             await connection.execute(change.values(failures=failures))
 
-    async def set_password(self, account_id: str, phc: str, keep: str | None, letter: Letter | None) -> None:
+    async def set_password(
+        self, account_id: str, phc: str, keep: str | None, letter: Letter | None, guard: AccountGuard = unguarded
+    ) -> None:
         at = self._clock.now()
         async with self._database.writing() as connection:
             await hold_account(connection, account_id)
-            await require_account(connection, account_id)
+            guard(await require_account(connection, account_id))
             await put_password(connection, account_id, phc, keep, at)
             await post(connection, self._sealer, self._clock, letter)
             noted(connection, Event("password_changed", account_id))
@@ -134,23 +145,32 @@ class Accounts:
         async with self._database.writing() as connection:
             await connection.execute(update(password).where(same).values(phc=new))
 
-    async def set_status(self, account_id: str, status: AccountStatus) -> bool:
+    async def set_status(
+        self, account_id: str, status: AccountStatus, guard: AccountGuard = unguarded, *, keep_staff: bool = False
+    ) -> bool:
         at = self._clock.now()
         async with self._database.writing() as connection:
             await hold_account(connection, account_id)
-            before = (await require_account(connection, account_id)).status
+            found = await require_account(connection, account_id)
+            guard(found)
+            before = found.status
             if before == status:
                 return False
+            require_kept(found)
+            if keep_staff and status != "active":
+                await require_other_staff(connection, found)
             change = update(account).where(account.c.id == account_id).values(status=status, updated_at=at)
             await connection.execute(change)
             await revoked(connection, at, "account", account_id)
             noted(connection, Event(STATUS_KINDS[status], account_id, detail={"before": before}))
             return True
 
-    async def set_mfa_policy(self, account_id: str, policy: MfaPolicy) -> bool:
+    async def set_mfa_policy(self, account_id: str, policy: MfaPolicy, guard: AccountGuard = unguarded) -> bool:
         async with self._database.writing() as connection:
             await hold_account(connection, account_id)
-            if (await require_account(connection, account_id)).mfa_policy == policy:
+            found = await require_account(connection, account_id)
+            guard(found)
+            if found.mfa_policy == policy:
                 return False
             await connection.execute(update(account).where(account.c.id == account_id).values(mfa_policy=policy))
             await changed(connection, account_id)

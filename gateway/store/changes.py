@@ -11,9 +11,12 @@ from gateway.store.audit_seal import Seals
 from gateway.store.challenges import Challenges
 from gateway.store.database import Database
 from gateway.store.factors import Factors
+from gateway.store.governance import Governance
 from gateway.store.grants import Grants
+from gateway.store.invitations import Invitations
 from gateway.store.keys import KeyChanges
 from gateway.store.links import Links
+from gateway.store.listings import Listings
 from gateway.store.outbox import Outbox
 from gateway.store.seal import Masters, Sealer
 from gateway.store.telegram import TelegramBots
@@ -41,6 +44,9 @@ class Changes:
         self.grants = Grants(self.database, sealer, clock)
         self.links = Links(self.database, sealer, clock)
         self.bots = TelegramBots(self.database, sealer, clock)
+        self.listings = Listings(self.database, clock)
+        self.governance = Governance(self.database, clock)
+        self.invitations = Invitations(self.database, sealer, clock)
         self.outbox = Outbox(self.database, sealer, clock)
         self.keys = KeyChanges(self.database, sealer, clock)
 

@@ -11,7 +11,7 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.audit import Event, account
 from gateway.identity.letters import Letter
-from gateway.identity.model import Confirmed, Enrolment, Factor
+from gateway.identity.model import AccountGuard, Confirmed, Enrolment, Factor, unguarded
 from gateway.store.database import Database
 from gateway.store.grants import revoke_others
 from gateway.store.locks import hold_account
@@ -105,11 +105,13 @@ class Factors:
             noted(connection, Event("recovery_codes_replaced", account_id))
             return True
 
-    async def remove(self, account_id: str, keep: str | None, letter: Letter | None) -> bool:
+    async def remove(
+        self, account_id: str, keep: str | None, letter: Letter | None, guard: AccountGuard = unguarded
+    ) -> bool:
         at = self._clock.now()
         async with self._database.writing() as connection:
             await hold_account(connection, account_id)
-            await require_account(connection, account_id)
+            guard(await require_account(connection, account_id))
             active = and_(factor.c.account_id == account_id, factor.c.state == "active")
             removed = (await connection.execute(delete(factor).where(active))).rowcount == 1
             await connection.execute(delete(factor).where(factor.c.account_id == account_id))

@@ -18,6 +18,7 @@ Name = Literal[
     "accounts",  # which accounts there are: their numbers, and whether there is a first one
     "address",  # who has proved an address
     "challenge",  # the live challenge of a purpose for an address
+    "tenant",  # who is in it, owns it, is invited to it; shared by what only adds to that
     "role",  # a slug
     "bot",  # of a tenant
     "keys",  # which keys there are

@@ -40,6 +40,12 @@ def overtaken(account_id: str, epoch: int) -> Update:
     return update(account).where(mine).values(epoch=epoch + 1)
 
 
+def require_kept(value: Account) -> None:
+    """Raises RequestRejected("conflict") for an account that was deleted: it stays so."""
+    if value.deleted or value.status == "deleted":
+        raise RequestRejected("conflict", f"account {value.id} is deleted")
+
+
 async def require_live(connection: AsyncConnection, account_id: str) -> Account:
     """Raises RequestRejected: "not_found", or "conflict" when its credentials may not be used."""
     found = await require_account(connection, account_id)

@@ -302,6 +302,26 @@ telegram_bot = Table(
     Column("updated_at", Double, nullable=False),
 )
 
+# whoever proves the address may take the role, once
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", ForeignKey("tenant.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False, index=True),
+    Column("role", String(64), nullable=False),
+    Column("permission", String(8), nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),  # of what the mail opens
+    Column("invited_by", String(36), nullable=False),  # an account, which may be gone by now
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("accepted_at", Double),
+    Column("accepted_by", String(36)),
+    Column("revoked_at", Double),
+    CheckConstraint("permission IN ('read', 'write')", name="permission"),
+)
+
 # ids come from `revocation_latest`: a poller that remembers the last one must see each later one, and none twice
 revocation = Table(
     "revocation",

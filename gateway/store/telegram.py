@@ -29,6 +29,7 @@ class TelegramBots:
             "updated_at": self._clock.now(),
         }
         async with self._database.writing() as connection:
+            await hold(connection, "tenant", tenant_id, shared=True)
             await require_tenant(connection, tenant_id)
             await hold(connection, "bot", tenant_id)
             await connection.execute(delete(telegram_bot).where(telegram_bot.c.tenant_id == tenant_id))

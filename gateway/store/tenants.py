@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.audit import Event
-from gateway.identity.model import Account, Assignment, Permission, Tenant
+from gateway.identity.model import Account, Assignment, Member, MemberGuard, Permission, Tenant, unguarded
 from gateway.store.database import Database
 from gateway.store.locks import hold, hold_account
 from gateway.store.notes import noted
 from gateway.store.revocations import revoked
-from gateway.store.rows import from_account, require_account
+from gateway.store.rows import from_account, require_account, require_kept
 from gateway.store.tables import account, role, role_assignment, tenant, tenant_owner
 
 
@@ -63,27 +63,30 @@ class Roles:
         self._database = database
         self._clock = clock
 
-    async def assign(self, account_id: str, tenant_id: str, slug: str, permission: Permission) -> bool:
-        at = self._clock.now()
+    async def assign(
+        self,
+        account_id: str,
+        tenant_id: str,
+        slug: str,
+        permission: Permission,
+        guard: MemberGuard = unguarded,
+        *,
+        known_role: bool = False,
+    ) -> bool:
         async with self._database.writing() as connection:
-            await hold_account(connection, account_id)
-            await require_account(connection, account_id)
-            await require_tenant(connection, tenant_id)
-            held = {
-                "account_id": account_id,
-                "tenant_id": tenant_id,
-                "role_id": await role_id(connection, self._clock, slug, at),
-                "permission": permission,
-            }
-            if (await connection.execute(select(role_assignment.c.accepted).filter_by(**held))).first() is not None:
-                return False
-            await connection.execute(insert(role_assignment).values(held | {"accepted": True, "created_at": at}))
-            await revoked(connection, at, "account", account_id)
-            detail = {"role": slug, "permission": permission}
-            noted(connection, Event("role_assigned", account_id, tenant_id, detail=detail))
-            return True
+            await guarded_member(connection, tenant_id, account_id, guard)
+            if known_role and (await connection.execute(select(role.c.id).where(role.c.slug == slug))).first() is None:
+                raise RequestRejected("invalid_value", "there is no such role")
+            return await put_assignment(connection, self._clock, account_id, tenant_id, slug, permission)
 
-    async def remove(self, account_id: str, tenant_id: str, slug: str, permission: Permission | None) -> int:
+    async def remove(
+        self,
+        account_id: str,
+        tenant_id: str,
+        slug: str,
+        permission: Permission | None,
+        guard: MemberGuard | None = None,
+    ) -> int:
         held = delete(role_assignment).where(
             role_assignment.c.account_id == account_id,
             role_assignment.c.tenant_id == tenant_id,
@@ -92,7 +95,10 @@ class Roles:
         if permission is not None:
             held = held.where(role_assignment.c.permission == permission)
         async with self._database.writing() as connection:
-            await hold_account(connection, account_id)
+            if guard is None:
+                await hold_account(connection, account_id)
+            else:
+                await guarded_member(connection, tenant_id, account_id, guard)
             gone = (await connection.execute(held)).rowcount
             if gone:
                 await revoked(connection, self._clock.now(), "account", account_id)
@@ -115,6 +121,42 @@ class Roles:
                 Assignment(a.account_id, a.tenant_id, a.tenant_name, a.slug, a.role_id, a.permission, a.accepted)
                 for a in rows
             ]
+
+
+async def guarded_member(connection: AsyncConnection, tenant_id: str, account_id: str, guard: MemberGuard) -> None:
+    """Holds the account and the tenant, and asks about both. Raises RequestRejected("not_found"), and what the guard
+    raises."""
+    await hold_account(connection, account_id)
+    found = await require_account(connection, account_id)
+    await hold(connection, "tenant", tenant_id)
+    await require_tenant(connection, tenant_id)
+    owns = select(tenant_owner.c.since).filter_by(tenant_id=tenant_id, account_id=account_id)
+    mine = role_assignment.c.tenant_id == tenant_id, role_assignment.c.account_id == account_id
+    held = select(role.c.slug, role_assignment.c.permission).join(role, role.c.id == role_assignment.c.role_id)
+    rows = await connection.execute(held.where(*mine).order_by(role.c.slug, role_assignment.c.permission))
+    roles = tuple((row.slug, row.permission) for row in rows)
+    guard(Member(found, tenant_id, roles, (await connection.execute(owns)).scalar()))
+    require_kept(found)  # after the guard: not everybody may know that it was there
+
+
+async def put_assignment(
+    connection: AsyncConnection, clock: Clock, account_id: str, tenant_id: str, slug: str, permission: Permission
+) -> bool:
+    """Whether it is new. The account and the tenant are held; the role is made when first used."""
+    at = clock.now()
+    held = {
+        "account_id": account_id,
+        "tenant_id": tenant_id,
+        "role_id": await role_id(connection, clock, slug, at),
+        "permission": permission,
+    }
+    if (await connection.execute(select(role_assignment.c.accepted).filter_by(**held))).first() is not None:
+        return False
+    await connection.execute(insert(role_assignment).values(held | {"accepted": True, "created_at": at}))
+    await revoked(connection, at, "account", account_id)
+    detail = {"role": slug, "permission": permission}
+    noted(connection, Event("role_assigned", account_id, tenant_id, detail=detail))
+    return True
 
 
 async def role_id(connection: AsyncConnection, clock: Clock, slug: str, at: float) -> str:

@@ -17,7 +17,8 @@ from .holdings import LOGINS, OUTSIDE, STRINGS
 
 GOLDEN = (*BY_MAIL, *BY_PASSWORD, *SECOND_FACTOR, *STRINGS, *LOGINS, *OUTSIDE)
 GOOD = [golden for golden in GOLDEN if golden.status < 300]
-ENDPOINTS = [endpoint for dialect in paths(Settings(upstreams={}, routes=())) for endpoint in dialect.endpoints()]
+DIALECTS = paths(Settings(upstreams={}, routes=()))
+ENDPOINTS = [endpoint for dialect in DIALECTS if dialect.name == "mycelium" for endpoint in dialect.endpoints()]
 JSON = [endpoint for endpoint in ENDPOINTS if endpoint.body == "json"]
 CALLERS = [endpoint for endpoint in ENDPOINTS if endpoint.caller != "nobody"]
 WHOLE = [endpoint for endpoint in CALLERS if endpoint.caller == "session"]

@@ -19,7 +19,7 @@ GOLDEN = (*LOGINS, *SECOND_FACTOR, *API_KEYS)
 GOOD = [golden for golden in GOLDEN if golden.status < 300]
 LOGIN = Login(mycelium=Mycelium(enabled=False), pipelit=Pipelit())
 SETTINGS = Settings(upstreams={}, routes=(), login=LOGIN)
-ENDPOINTS = [endpoint for dialect in paths(SETTINGS) for endpoint in dialect.endpoints()]
+ENDPOINTS = [endpoint for dialect in paths(SETTINGS) if dialect.name == "pipelit" for endpoint in dialect.endpoints()]
 JSON = [endpoint for endpoint in ENDPOINTS if endpoint.body == "json" and named(endpoint) != SETUP]
 CALLERS = [endpoint for endpoint in ENDPOINTS if endpoint.caller != "nobody"]
 READS = ("/me", "/mfa/status")

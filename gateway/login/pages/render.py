@@ -88,6 +88,10 @@ class Pages:
         wait = None if retry_after is None else span(retry_after)
         return self._page(status, "refused", title=title, detail=detail, wait=wait)
 
+    def shown(self, name: str, **values: object) -> Reply:
+        """A page of a class below this one, with what it tells."""
+        return self._page(200, name, **values)
+
     def _page(self, status: int, name: str, **values: object) -> Reply:
         if not self._templates:
             self._open()

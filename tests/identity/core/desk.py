@@ -72,8 +72,9 @@ class Desk:
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
-        """Of all dialects."""
-        return [one for dialect in paths(self.running.gateway.core.settings) for one in dialect.endpoints()]
+        """Of all login APIs."""
+        found = [dialect for dialect in paths(self.running.gateway.core.settings) if dialect.name != "admin"]
+        return [one for dialect in found for one in dialect.endpoints()]
 
     async def quiet(self) -> None:
         """Every mail has gone: a worker that stops while it takes some does not wait for them."""

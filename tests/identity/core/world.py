@@ -109,7 +109,7 @@ class Core:
         )
         self.logins = Logins(
             store.challenges, self.people or store.accounts, self.factors, self.sessions, self.passwords,
-            self.throttle, pepper, Unheard(), self.clock, Policy(LINK, provision=self.provision),
+            self.throttle, pepper, Unheard(), self.clock, Policy(LINK, provision=self.provision), store.invitations,
         )  # fmt: skip
         own = OwnTokens(SITE, SITE)
         self.verifiers = Verifiers(self.store.directory, self.store.keys, NoIssuers(), own, (), self.clock)

@@ -1,0 +1,96 @@
+"""Invitations: the InvitationStore port. Of parallel calls with one token one is the acceptance."""
+
+from dataclasses import replace
+
+from sqlalchemy import and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.errors import RequestRejected
+from gateway.identity.letters import Letter
+from gateway.identity.model import Invitation
+from gateway.store.database import Database
+from gateway.store.listings import from_invitation, is_in, to_invitation
+from gateway.store.locks import hold, hold_account
+from gateway.store.noting import noted
+from gateway.store.outbox import post
+from gateway.store.rows import require_live
+from gateway.store.seal import Sealer
+from gateway.store.tables import email, invitation, role
+from gateway.store.tenants import put_assignment, require_tenant
+
+
+class Invitations:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+
+    async def invite(self, value: Invitation, letter: Letter, *, known_role: bool) -> None:
+        async with self._database.writing() as connection:
+            await hold(connection, "tenant", value.tenant_id)
+            await require_tenant(connection, value.tenant_id)
+            if known_role:
+                await _require_role(connection, value.role)
+            same = invitation.c.tenant_id == value.tenant_id, invitation.c.address_key == value.address_key
+            what = invitation.c.role == value.role, invitation.c.permission == value.permission
+            waiting = select(invitation.c.id).where(*same, *what, is_in("open", self._clock.now()))
+            if (await connection.execute(waiting)).first() is not None:
+                raise RequestRejected("conflict", "the address is invited to that already; revoke it to send another")
+            await connection.execute(insert(invitation).values(from_invitation(value)))
+            await post(connection, self._sealer, self._clock, letter)
+            await noted(connection, "invited", None, value.id, {"tenant": value.tenant_id, "role": value.role})
+
+    async def revoke(self, tenant_id: str, invitation_id: str) -> bool:
+        at = self._clock.now()
+        mine = and_(invitation.c.tenant_id == tenant_id, invitation.c.id == invitation_id)
+        async with self._database.writing() as connection:
+            await hold(connection, "tenant", tenant_id)
+            row = (await connection.execute(select(invitation).where(mine))).first()
+            if row is None:
+                raise RequestRejected("not_found", "the tenant has no such invitation")
+            if row.accepted_at is not None:
+                raise RequestRejected("conflict", "it is accepted already; take the role away instead")
+            change = update(invitation).where(mine, invitation.c.revoked_at.is_(None))
+            if not (await connection.execute(change.values(revoked_at=at))).rowcount:
+                return False
+            await noted(connection, "invitation_revoked", None, invitation_id, {"tenant": tenant_id})
+            return True
+
+    async def invitation(self, digest: bytes) -> Invitation | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(invitation).where(invitation.c.token_hash == digest))).first()
+            return None if row is None else to_invitation(row)
+
+    async def invited(self, address_key: str) -> bool:
+        waiting = select(invitation.c.id).where(invitation.c.address_key == address_key)
+        async with self._database.reading() as connection:
+            return (
+                await connection.execute(waiting.where(is_in("open", self._clock.now())).limit(1))
+            ).first() is not None
+
+    async def accept(self, digest: bytes, account_id: str) -> Invitation | None:
+        at = self._clock.now()
+        mine = select(email.c.id).where(
+            email.c.account_id == account_id, email.c.key == invitation.c.address_key, email.c.verified_at.is_not(None)
+        )
+        theirs = and_(invitation.c.token_hash == digest, mine.exists())
+        async with self._database.writing() as connection:
+            await hold_account(connection, account_id)
+            await require_live(connection, account_id)
+            row = (await connection.execute(select(invitation).where(theirs))).first()
+            if row is None:
+                return None
+            await hold(connection, "tenant", row.tenant_id)
+            change = update(invitation).where(invitation.c.id == row.id, is_in("open", at))
+            if not (await connection.execute(change.values(accepted_at=at, accepted_by=account_id))).rowcount:
+                return None
+            held = replace(to_invitation(row), accepted_at=at, accepted_by=account_id)
+            await put_assignment(connection, self._clock, account_id, held.tenant_id, held.role, held.permission)
+            await noted(connection, "invitation_accepted", account_id, held.id, {"tenant": held.tenant_id})
+            return held
+
+
+async def _require_role(connection: AsyncConnection, slug: str) -> None:
+    if (await connection.execute(select(role.c.id).where(role.c.slug == slug))).first() is None:
+        raise RequestRejected("invalid_value", "there is no such role")
