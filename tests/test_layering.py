@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         "supervise": "errors clock ops",
         "control": "errors wire identity access login ops",
         "store": "errors clock identity.model identity.ports identity.challenge identity.letters identity.arrivals"
-        " identity.audit",
+        " identity.audit identity.trail",
         "state": "errors clock identity.limits identity.meter identity.throttle access.jwks",
         "mail": "errors clock identity.model identity.ports identity.letters",
     }.items()

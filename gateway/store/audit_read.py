@@ -65,7 +65,7 @@ class Trail:
 
     async def list(self, wanted: Wanted) -> AsyncIterator[Link]:
         """Newest last, in one snapshot."""
-        which = _where(wanted)
+        which = matching(wanted)
         async with self._database.reading() as connection:
             after = await self._skipped(connection, which, wanted.limit)
             while True:
@@ -157,7 +157,7 @@ class Trail:
         return first if isinstance(first, int) else 0
 
 
-def _where(wanted: Wanted) -> ColumnElement[bool]:
+def matching(wanted: Wanted) -> ColumnElement[bool]:
     column, found = audit_event.c, [audit_event.c.id > 0]
     if wanted.account is not None:
         found.append(or_(column.account_id == wanted.account, column.actor == f"account:{wanted.account}"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from gateway.clock import Clock
 from gateway.store.accounts import Accounts
 from gateway.store.audit import Audit, Scribe
+from gateway.store.audit_pages import AuditPages
 from gateway.store.audit_read import Trail
 from gateway.store.audit_seal import Seals
 from gateway.store.challenges import Challenges
@@ -36,6 +37,7 @@ class Changes:
         self.audit = Audit(database)
         self.seals = Seals(database, sealer, clock)
         self.trail = Trail(database, self.seals, sealer, clock)
+        self.audit_pages = AuditPages(database, self.trail)
         self.accounts = Accounts(self.database, sealer, clock)
         self.challenges = Challenges(self.database, sealer, clock)
         self.factors = Factors(self.database, sealer, clock)

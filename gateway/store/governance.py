@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Event
 from gateway.identity.model import AccountGuard, GrantKind, MemberGuard, Rank, Tenant
 from gateway.store.database import Database
 from gateway.store.grants import end_grants
 from gateway.store.locks import hold, hold_account
-from gateway.store.noting import noted
+from gateway.store.notes import noted
 from gateway.store.revocations import revoked
 from gateway.store.rows import changed, is_live, require_account, require_kept
 from gateway.store.staff import require_other_staff
@@ -55,7 +56,7 @@ class Governance:
             change = update(account).where(account.c.id == account_id).values(**flags, updated_at=at)
             await connection.execute(change)
             await revoked(connection, at, "account", account_id)
-            await noted(connection, "rank_set", account_id, detail={"rank": rank})
+            noted(connection, Event("rank_set", account_id, detail={"rank": rank}))
             return True
 
     async def delete_account(self, account_id: str, guard: AccountGuard) -> None:
@@ -73,7 +74,7 @@ class Governance:
             await _forget(connection, account_id, at)
             await end_grants(connection, and_(grant_.c.account_id == account_id, is_live(at)), "account deleted", at)
             await revoked(connection, at, "account", account_id)
-            await noted(connection, "account_deleted", account_id)
+            noted(connection, Event("account_deleted", account_id))
 
     async def rename_tenant(self, tenant_id: str, name: str) -> Tenant:
         async with self._database.writing() as connection:
@@ -83,7 +84,7 @@ class Governance:
             await connection.execute(update(account).where(own).values(name=name, updated_at=self._clock.now()))
             for holder in await _concerned(connection, tenant_id):  # the name is in their profiles
                 await revoked(connection, self._clock.now(), "account", holder)
-            await noted(connection, "tenant_renamed", None, tenant_id)
+            noted(connection, Event("tenant_renamed", None, tenant_id))
             return Tenant(tenant_id, name, found.account_id)
 
     async def add_owner(self, tenant_id: str, account_id: str, guard: MemberGuard) -> bool:
@@ -96,7 +97,7 @@ class Governance:
             row = {"tenant_id": tenant_id, "account_id": account_id, "since": at}
             await connection.execute(insert(tenant_owner).values(row))
             await revoked(connection, at, "account", account_id)
-            await noted(connection, "owner_added", account_id, tenant_id)
+            noted(connection, Event("owner_added", account_id, tenant_id))
             return True
 
     async def remove_owner(self, tenant_id: str, account_id: str, guard: MemberGuard) -> bool:
@@ -106,7 +107,7 @@ class Governance:
             if not (await connection.execute(delete(tenant_owner).where(mine))).rowcount:
                 return False
             await revoked(connection, self._clock.now(), "account", account_id)
-            await noted(connection, "owner_removed", account_id, tenant_id)
+            noted(connection, Event("owner_removed", account_id, tenant_id))
             return True
 
     async def delete_tenant(self, tenant_id: str) -> None:
@@ -121,7 +122,7 @@ class Governance:
                 await revoked(connection, at, "account", holder)
             await connection.execute(delete(tenant).where(tenant.c.id == tenant_id))
             await connection.execute(delete(account).where(account.c.id == found.account_id))
-            await noted(connection, "tenant_deleted", None, tenant_id)
+            noted(connection, Event("tenant_deleted", None, tenant_id))
 
     async def revoke_grant(self, account_id: str, grant_id: str, reason: str, guard: AccountGuard) -> bool:
         mine = and_(grant_.c.id == grant_id, grant_.c.account_id == account_id)

@@ -7,12 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.audit import Event
 from gateway.identity.letters import Letter
 from gateway.identity.model import Invitation
 from gateway.store.database import Database
 from gateway.store.listings import from_invitation, is_in, to_invitation
 from gateway.store.locks import hold, hold_account
-from gateway.store.noting import noted
+from gateway.store.notes import noted
 from gateway.store.outbox import post
 from gateway.store.rows import require_live
 from gateway.store.seal import Sealer
@@ -39,7 +40,7 @@ class Invitations:
                 raise RequestRejected("conflict", "the address is invited to that already; revoke it to send another")
             await connection.execute(insert(invitation).values(from_invitation(value)))
             await post(connection, self._sealer, self._clock, letter)
-            await noted(connection, "invited", None, value.id, {"tenant": value.tenant_id, "role": value.role})
+            noted(connection, Event("invited", None, value.id, detail={"tenant": value.tenant_id, "role": value.role}))
 
     async def revoke(self, tenant_id: str, invitation_id: str) -> bool:
         at = self._clock.now()
@@ -54,7 +55,7 @@ class Invitations:
             change = update(invitation).where(mine, invitation.c.revoked_at.is_(None))
             if not (await connection.execute(change.values(revoked_at=at))).rowcount:
                 return False
-            await noted(connection, "invitation_revoked", None, invitation_id, {"tenant": tenant_id})
+            noted(connection, Event("invitation_revoked", None, invitation_id, detail={"tenant": tenant_id}))
             return True
 
     async def invitation(self, digest: bytes) -> Invitation | None:
@@ -87,7 +88,7 @@ class Invitations:
                 return None
             held = replace(to_invitation(row), accepted_at=at, accepted_by=account_id)
             await put_assignment(connection, self._clock, account_id, held.tenant_id, held.role, held.permission)
-            await noted(connection, "invitation_accepted", account_id, held.id, {"tenant": held.tenant_id})
+            noted(connection, Event("invitation_accepted", account_id, held.id, detail={"tenant": held.tenant_id}))
             return held
 
 

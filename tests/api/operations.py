@@ -118,6 +118,8 @@ GOOD: Final[Mapping[str, Made]] = {
         {"tenantId": s.tenant.id, "role": "reader", "expiresAt": LATER, "name": "nightly"}, status=201,
     ),
     "listKeys": lambda s: Good("listKeys", "GET", "/keys"),
+    "listAudit": lambda s: Good("listAudit", "GET", "/audit", query={"limit": 2, "kind": "login_succeeded"}),
+    "verifyAudit": lambda s: Good("verifyAudit", "GET", "/audit/verify"),
     "rotateKeys": lambda s: Good("rotateKeys", "POST", "/keys/rotate", {"kind": "signing"}, status=201),
 }  # fmt: skip
 

@@ -19,6 +19,8 @@ CALLS = {
     "account send-reset": "sendReset",
     "account set-password": "setPassword",
     "account show": "showAccount",
+    "audit list": "listAudit",
+    "audit verify": "verifyAudit",
     "connection-string create": "createConnectionString",
     "grant list": "listGrants",
     "grant revoke": "revokeGrant",
@@ -34,6 +36,10 @@ CALLS = {
 }
 # What has none, and why: it is about the program and its files, not about what is in the store.
 NONE = {
+    "account import": "reads a file that is here",
+    "audit head": "is to be written down where whoever has the gateway cannot reach it",
+    "audit kinds": "is the same for every gateway",
+    "diff": "reads files that are here",
     "check": "reads a file that is here",
     "explain": "tells what a configuration does with a request, credentials and all",
     "init": "makes the files that a gateway starts with",
@@ -43,8 +49,6 @@ NONE = {
     "serve": "starts what would answer",
     "upgrade": "the admin listener's, with the operator's token",
 }
-# Commands that are on their way: those of the audit trail, which has its calls then, and one that reads files.
-COMING = {"audit list": "listAudit", "audit verify": "verifyAudit", "diff": ""}
 
 
 def verbs(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]:
@@ -60,7 +64,7 @@ def verbs(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]:
 
 def test_every_verb_has_its_call_or_its_reason() -> None:
     """A new command is in one of the tables, and no table has one that is gone."""
-    assert set(verbs(main)) - COMING.keys() == CALLS.keys() | NONE.keys()
+    assert set(verbs(main)) == CALLS.keys() | NONE.keys()
 
 
 def test_every_call_is_an_operation() -> None:

@@ -30,7 +30,7 @@ def operations(parts: Parts) -> Sequence[Operation]:
     """In the order of the document."""
     found = [*Tenants(parts).operations(), *Accounts(parts).operations(), *Invitations(parts).operations()]
     found += Credentials(parts).operations()
-    return [*found, *(AuditTrail(parts.trail).operations() if parts.trail is not None else ())]
+    return [*found, *AuditTrail(parts.trail).operations()]
 
 
 class Api:

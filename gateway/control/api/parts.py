@@ -15,7 +15,7 @@ from gateway.identity.trail import Trail
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """now: seconds since the epoch. trail: None where nobody keeps one; its operations are not there then."""
+    """now: seconds since the epoch."""
 
     administration: Administration
     listings: Listings
@@ -25,4 +25,4 @@ class Parts:
     passwords: Passwords
     notices: Notices
     now: Callable[[], float]
-    trail: Trail | None = None
+    trail: Trail
