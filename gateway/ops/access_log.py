@@ -225,8 +225,8 @@ def open_access_log(path: Path, failed: Callable[[OSError], object], form: Form 
 
 def _partly(parts: tuple[object, ...]) -> tuple[object, ...]:
     """For _LINE: with null for what took no time, as it was not come to."""
-    stages = (cast(float, took) for took in parts[-4:-1])
-    return (*parts[:-4], *(f"{took:.6f}" if took >= 0.0 else "null" for took in stages), parts[-1])
+    stages = (cast(float, took) for took in parts[-5:-2])
+    return (*parts[:-5], *(f"{took:.6f}" if took >= 0.0 else "null" for took in stages), *parts[-2:])
 
 
 def _shortened(parts: tuple[object, ...], excess: int) -> str:

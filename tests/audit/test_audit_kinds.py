@@ -12,8 +12,13 @@ from gateway.identity.audit import KINDS, Kind, acting, asked_by
 from .office import NEW, SECRET, Office
 from .operations import BOT, CAUSES
 
-# What no service here does: test_audit_running.py has them, tests/cli/test_cli_audit.py and the store's own tests
-ELSEWHERE = {"account_imported", "master_key_changed", "store_migrated", "configuration_reloaded", "cache_purged"}
+# What no service here does: test_audit_running.py, tests/cli/test_cli_audit.py, tests/api/test_api_told.py and the
+# store's own tests have them
+ELSEWHERE = {
+    "account_imported", "master_key_changed", "store_migrated", "configuration_reloaded", "cache_purged", "rank_set",
+    "tenant_renamed", "tenant_deleted", "owner_added", "owner_removed", "invited", "invitation_revoked",
+    "invitation_accepted",
+}  # fmt: skip
 
 # What is about nobody in particular, or about somebody who is not known
 NOBODYS = {
