@@ -57,11 +57,10 @@ class Recording:
             await self.retire(old)
 
     def counts(self) -> Mapping[str, float]:
-        """None where no collector was ever named."""
         live = [*self._retiring, *([self.current] if self.current is not None else [])]
         exported = self._exported + sum(spans.exported for spans in live)
         dropped = self._dropped + sum(spans.dropped for spans in live)
-        return {"exported": exported, "dropped": dropped} if live or exported or dropped else {}
+        return {"exported": exported, "dropped": dropped}
 
     def _told(self, why: str | None) -> None:
         if why is None:

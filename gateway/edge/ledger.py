@@ -39,8 +39,8 @@ class Ledger:
         self.requests = 0
         self.refused = 0
         self.ejections = 0
-        self.retries: dict[str, int] = {}
-        self.busy: dict[str, int] = {}
+        self.retries = {"connect": 0, "idle": 0, "reset": 0}  # and statuses, each from its first on
+        self.busy = {"connections": 0, "pending": 0, "requests": 0}
         self.checks = {"passed": 0, "failed": 0}
         self.lookups = {"done": 0, "failed": 0}
         self._asked = [0] * WINDOW  # totals at the end of each of the last seconds, oldest first

@@ -239,7 +239,7 @@ def test_a_budget_is_a_part_of_the_requests() -> None:
     ledger, rule = Ledger(), Retries(share=0.2, floor=3)
     ledger.requests = 100
     assert [ledger.spend("idle", rule) for _ in range(21)] == [True] * 20 + [False]
-    assert (ledger.retries, ledger.refused) == ({"idle": 20}, 1)
+    assert (ledger.retries["idle"], sum(ledger.retries.values()), ledger.refused) == (20, 20, 1)
 
 
 def test_a_few_retries_need_no_budget() -> None:

@@ -211,5 +211,5 @@ def test_an_alert_says_what_and_what_next(alert: str, rule: Mapping[str, Any]) -
     """How urgent it is, what is wrong, and where the runbook goes on."""
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert len(rule["annotations"]["summary"]) > 20
-    assert rule["annotations"]["runbook"] == f"docs/runbook.md#alert-{alert.lower()}"
+    assert rule["annotations"]["runbook"] == f"docs/runbook.md#{alert.lower()}"
     assert re.fullmatch(r"Gateway[A-Za-z]+", alert)
