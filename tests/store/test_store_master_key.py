@@ -24,7 +24,7 @@ from gateway.store import masterkey, sealed
 from gateway.store.audit_read import Wanted
 from gateway.store.sealed import SEALED
 from gateway.store.sql import Store, open_store
-from gateway.store.tables import data_key, metadata
+from gateway.store.tables import audit_anchor, audit_event, data_key, metadata
 
 from .world import MASTER_KEY, World, change, rows
 
@@ -111,10 +111,11 @@ async def opens(url: str, key: bytes) -> list[str]:
 
 
 def test_every_sealed_column_is_in_the_list() -> None:
-    """By their names; a MAC of a short secret is called so."""
+    """By their names; a MAC of a short secret is called so. Those of the trail are of no secret."""
     named = {
         column
         for table in metadata.tables.values()
+        if table not in (audit_event, audit_anchor)
         for column in table.columns
         if column.name.endswith("_enc") or column.name in ("mac", "code_mac")
     }
