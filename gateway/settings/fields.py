@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo
 from pydantic import WithJsonSchema as Schema
 
-from gateway.settings import header_names, state_url, values
+from gateway.settings import header_names, state_url, upstream_values, values
 from gateway.settings.faults import quoted, suggestion
 from gateway.settings.secrets import Secret, SecretAbsent, Sources, from_env, from_file
 from gateway.settings.store_url import store_url
@@ -82,8 +82,8 @@ Size = Annotated[int, _text(values.size), _string(values.SIZE_PATTERN, "32KiB")]
 Duration = Annotated[float, _text(values.duration), _string(values.DURATION_PATTERN, "10s")]
 ListenAddress = Annotated[values.Address, _text(values.address), _string(None, "127.0.0.1:8080", "[::1]:8080")]
 Endpoint = Annotated[values.Endpoint, _text(values.endpoint), _string("^https?://", "http://127.0.0.1:9001")]
-ProbePath = Annotated[str, _text(values.probe_path), _string("^/", "/health")]
-Percent = Annotated[float, _text(values.percent), _string("^[0-9]{1,3}%$", "20%")]
+ProbePath = Annotated[str, _text(upstream_values.probe_path), _string("^/", "/health")]
+Percent = Annotated[float, _text(upstream_values.percent), _string("^[0-9]{1,3}%$", "20%")]
 FieldName = Annotated[str, _text(values.field_name), _string("^[A-Za-z0-9-]{1,64}$", "x-shard")]
 Network = Annotated[values.Network, _text(values.network), _string(None, "10.0.0.0/8")]
 HostHeader = Annotated[str, _text(values.host_header), _string(None, "api.example.org", "[::1]")]
@@ -125,7 +125,7 @@ def _statuses(value: object) -> tuple[int, int]:
         value = str(value)
     if not isinstance(value, str):
         raise Unfit("wrong_type", _TEXT_WANTED)
-    return values.status_range(value)
+    return upstream_values.status_range(value)
 
 
 StatusRange = Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic import WithJsonSchema as Schema
 
-from gateway.settings import values
+from gateway.settings import upstream_values, values
 from gateway.settings.faults import quoted
 from gateway.settings.fields import (
     EMPTY,
@@ -49,7 +49,7 @@ class Server(Model):
     @property
     def named(self) -> bool:
         """Whether its host is a name that is looked up. `localhost` never changes (RFC 6761 section 6.3)."""
-        return self.url.host != "localhost" and not values.is_address(self.url.host)
+        return self.url.host != "localhost" and not upstream_values.is_address(self.url.host)
 
 
 def _server(value: object) -> object:
@@ -98,7 +98,7 @@ class HealthCheck(Model):
     )
     healthy: int = Field(2, ge=1, le=100, description="Checks passed in a row that bring a server back.")
     unhealthy: int = Field(3, ge=1, le=100, description="Checks failed in a row that take a server out.")
-    status: StatusRange = written(values.status_range, "200-399", "Statuses that pass, as in 200 or 200-399.")
+    status: StatusRange = written(upstream_values.status_range, "200-399", "Statuses that pass, as in 200 or 200-399.")
     host: HostHeader | None = Field(None, description="The Host that is sent; the server's own by default.")
 
 
@@ -107,7 +107,9 @@ class OutlierRule(Model):
     eject: Annotated[Duration, durations("10ms", "1h")] = written(
         values.duration, "30s", "How long, the first time; each further time in a row it is so much longer, up to ten."
     )
-    at_most: Percent = written(values.percent, "50%", "Most servers that are out by this at a time; one may always be.")
+    at_most: Percent = written(
+        upstream_values.percent, "50%", "Most servers that are out by this at a time; one may always be."
+    )
 
 
 class UpstreamLimits(Model):
@@ -135,7 +137,7 @@ def _reason(value: object) -> object:
 class RetryRule(Model):
     attempts: int = Field(1, ge=0, le=10, description="Times that a request is sent again at most.")
     budget: Percent = written(
-        values.percent, "20%", "Most retries in ten seconds, as a part of the requests in that time."
+        upstream_values.percent, "20%", "Most retries in ten seconds, as a part of the requests in that time."
     )
     floor: int = Field(30, ge=0, le=10_000, description="Retries in ten seconds that need no budget.")
     on: tuple[Annotated[Reason, BeforeValidator(_reason), Schema({"enum": list(_REASONS)})], ...] = Field(
