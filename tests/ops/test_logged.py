@@ -78,5 +78,6 @@ async def test_what_was_written_is_remembered(tmp_path: Path) -> None:
 
 def written(log: object) -> None:
     log.write(  # type: ignore[attr-defined]
-        0.0, ID, "192.0.2.1", b"GET", b"/a/b", "/a/**", "app", 200, None, None, None, 0, 0, 0.1
-    )
+        0.0, ID, "192.0.2.1", b"GET", b"shop.example", "/a/**", b"/a/b", "app", "http://127.0.0.1:1", 200, None, None, None,
+        0, 0, 0.1, 0.1, 0.1, 0.1,
+    )  # fmt: skip
