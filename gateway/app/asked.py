@@ -55,9 +55,12 @@ def asked_for(
 def asked_again(logged: Logged, public_url: str) -> Asked:
     """The request of a line of the access log, as far as the line has it. Raises RequestRejected for one without."""
     if logged.path is None:
-        raise RequestRejected("invalid_value", "The line has no path: it was a built-in endpoint's, or none.")
+        raise RequestRejected("invalid_value", "The line has no path, or not all of it.")
     given = [("Host", logged.host)] if logged.host else []
-    asked = asked_for(logged.method, logged.path, given, public_url, logged.client)
+    try:
+        asked = asked_for(logged.method, logged.path, given, public_url, logged.client)
+    except ValueError as error:  # it cannot be sent, so the gateway has not logged it
+        raise RequestRejected("invalid_value", f"The line has no request: {error}.") from error
     return replace(asked, grant=logged.grant, known=logged.grant is not None or logged.anonymous)
 
 

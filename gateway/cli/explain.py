@@ -107,7 +107,7 @@ def _ask_again(loaded: Loaded, request_id: str, log: Path | None) -> Fields:
     try:
         asked = asked_again(logged, settings.public_url)
     except RequestRejected as fault:
-        raise Failure(f"{logged.status} {logged.reason or ''} at {logged.time}: {fault.detail}") from fault
+        raise Failure(shown(f"{logged.status} {logged.reason or ''} at {logged.time}: {fault.detail}")) from fault
     return asyncio.run(_ask(loaded, asked, logged))
 
 
@@ -143,7 +143,7 @@ def _lines(found: Fields) -> Iterator[str]:
     logged, route, sent = found["logged"], found["route"], found["sent"]
     if logged is not None:
         outcome = f"{logged['status']} {logged['reason'] or ''}".rstrip()
-        yield f"{'then':12}{outcome} at {logged['time']}, route {shown(logged['route'])}"
+        yield shown(f"{'then':12}{outcome} at {logged['time']}, route {logged['route']}")
     yield _verdict(found)
     if route is not None:
         yield f"{'route':12}{shown(route['path'])}, {route['place'] or 'built in'}"

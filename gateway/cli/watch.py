@@ -38,12 +38,12 @@ class Watch:
                 changed()
 
     async def look(self) -> bool:
-        """Whether they have changed, and stayed the same for two looks, so that nothing half written is read."""
+        """Whether they have changed, stayed the same for two looks, and none is open for writing."""
         seen = self._seen
         now = await asyncio.to_thread(seen.again)
         if seen is not self._seen or now == seen:
             self._unsettled = None
-        elif now != self._unsettled:
+        elif now != self._unsettled or await asyncio.to_thread(seen.unfinished, now):
             self._unsettled = now
         else:
             self._unsettled = None

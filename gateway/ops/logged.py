@@ -1,11 +1,16 @@
 """Lines of the access log, read again: one by its request id, or one after the other."""
 
 import json
-import mmap
+import os
+import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
+
+BLOCK: Final = 1024 * 1024  # bytes that are searched at a time
+LONGEST: Final = 256 * 1024  # bytes of a line
+_CUT: Final = "..."  # where `ops.access_log` has shortened something
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ def parse(line: bytes | str) -> Logged | None:
     """None for what is no line of an access log."""
     try:
         said = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(said, dict):
         return None
@@ -52,23 +57,36 @@ def parse(line: bytes | str) -> Logged | None:
         return None
     time, id_, client, method, route = cast(list[str], texts)
     host, path = _text(found.get("host")) or "", _text(found.get("path"))
+    if path is not None and path.endswith(_CUT) and len(line) >= select.PIPE_BUF - len(_CUT) - 1:
+        path = None  # nobody knows how it went on
     rest = (_text(found.get(name)) for name in ("reason", "account", "grant"))
     return Logged(time, id_, client, method, host, path, route, _text(found.get("upstream")), status, *rest)
 
 
-def find(path: Path, request_id: str) -> Logged | None:
-    """The last line with this id. A file of any size: it is searched, not read. Raises OSError."""
+def find(path: Path, request_id: str, most: int | None = None) -> Logged | None:
+    """The last line with this id. most: bytes at the end of the file that are searched; None: all. Raises OSError.
+
+    It is read in blocks, from its end: others write to it, and cut it off, meanwhile.
+    """
+    mark = b'"id":"%b"' % request_id.encode("ascii", "replace")
     with path.open("rb") as file:
-        try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:  # it is empty
-            return None
-        with data:
-            at = data.rfind(b'"id":"%b"' % request_id.encode("ascii", "replace"))
-            if at < 0:
-                return None
-            end = data.find(b"\n", at)
-            return parse(data[data.rfind(b"\n", 0, at) + 1 : len(data) if end < 0 else end])
+        number = file.fileno()
+        end = size = os.fstat(number).st_size
+        least = 0 if most is None else max(size - most, 0)
+        while end > least:
+            start = max(end - BLOCK, least)
+            at = os.pread(number, end - start + len(mark) - 1, start).rfind(mark)
+            if at >= 0:
+                return parse(_line(number, start + at))
+            end = start
+    return None
+
+
+def _line(number: int, at: int) -> bytes:
+    """The one around this place; none is longer than LONGEST on either side of it."""
+    start = max(at - LONGEST, 0)
+    before = os.pread(number, at - start, start)
+    return before[before.rfind(b"\n") + 1 :] + os.pread(number, LONGEST, at).partition(b"\n")[0]
 
 
 def _text(value: object) -> str | None:

@@ -6,7 +6,8 @@ given twice is a fault with both places. Patterns are relative to the file that 
 
 import glob
 import os
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.settings.faults import Fault, Place, Source, quoted
@@ -14,6 +15,7 @@ from gateway.settings.files import Disk, Files, NotRegularError
 from gateway.settings.yaml import Node, Room, read
 
 MAX_FILES = 1000
+_OPENING = re.compile(rb"""\{|["']?[\w.-]+["']?\s*:(?:\s|$)""").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,15 @@ def compose(path: Path, room: Room | None = None, files: int = MAX_FILES, source
     top = Place(Source(str(path)), 1, 1)
     composer.add(path, top)
     return Composed(composer.root or Node({}, top), composer.faults, composer.whole)
+
+
+def _is_ours(data: bytes) -> bool:
+    """Whether it begins as a configuration does. Of another file, a secret say, no line is shown to anybody."""
+    lines = (line.strip() for line in data.split(b"\n", 200)[:200])
+    first = next(
+        (line for line in lines if line and not line.startswith((b"#", b"--- ", b"%")) and line != b"---"), b""
+    )
+    return first == b"" or _OPENING(first) is not None
 
 
 @dataclass(slots=True)
@@ -60,11 +71,12 @@ class _Composer:
         if data is None:
             return
         parsed = read(str(path), data, self.room)
-        self.faults += parsed.faults
+        readable = _is_ours(data)
+        self.faults += parsed.faults if readable else [replace(fault, source_line="") for fault in parsed.faults]
         if parsed.root is None:
             self.whole = False
         elif not isinstance(parsed.root.value, dict):
-            self._broken(parsed.root.place, "wrong_type", "the file must hold keys and values")
+            self._broken(Place(Source(str(path)), 1, 1), "wrong_type", "the file must hold keys and values")
         else:
             self._merge(parsed.root)
             self._includes(parsed.root, path.parent)

@@ -28,7 +28,8 @@ def key_changes(old: object, new: object, key: str = "") -> Iterator[KeyChange]:
         for name in dict.fromkeys([*old, *new]):
             yield from key_changes(old.get(name), new.get(name), _below(key, str(name)))
     elif not _same(old, new):
-        yield KeyChange(key, _text(old), _text(new))
+        before, after = _text(old), _text(new)
+        yield KeyChange(key, before, after if after != before else f"{after} (what is not shown differs)")
 
 
 def _below(key: str, name: str) -> str:

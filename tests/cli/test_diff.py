@@ -180,3 +180,13 @@ def test_the_text_has_the_counts_and_an_example(run: Run) -> None:
     assert "12 of 12 requests would be decided otherwise (0 lines skipped)" in result.stdout
     assert "12  forwarded (/open/** to orders)  ->  no_credential (/open/** to orders)" in result.stdout
     assert "such as GET /open/1, id 7a9b0fae" in result.stdout
+
+
+def test_a_password_in_a_url_that_changed_is_told_without_it(run: Run) -> None:
+    """Two texts that are the same would say that nothing did."""
+    old, new = (written(f"{word}.yaml", ORDERS) for word in ("old", "new"))
+    for name, password in ((old, "one-of-this-test"), (new, "other-of-this-test")):
+        Path(name).write_text(f"{Path(name).read_text()}mail: {{ url: 'smtp://me:{password}@localhost' }}\n")
+    result = run("diff", old, new)
+    assert (result.exit_code, "what is not shown differs" in result.stdout) == (1, True)
+    assert "of-this-test" not in result.stdout

@@ -347,3 +347,26 @@ def test_a_preflight_is_explained_to_people(shop: Run) -> None:
     """In the first line."""
     words = ("-H", "Origin: https://app.example", "-H", "Access-Control-Request-Method: PUT")
     assert shop("explain", "OPTIONS", "/ruled/x", *words).stdout.startswith("answered: 204, by the gateway itself\n")
+
+
+@pytest.mark.parametrize(
+    "said", [{"reason": "\x1b]0;x\x07"}, {"time": "\x1b[31m"}, {"route": "\x1b[31m"}, {"path": None}]
+)
+def test_a_log_of_somebody_else_moves_no_cursor(shop: Run, said: dict[str, object]) -> None:
+    """Whatever its lines say."""
+    line = {"time": "t", "id": "7a9b0fae", "client": "192.0.2.1", "method": "GET", "route": "/", "path": "/none"}
+    Path("other.log").write_text(
+        json.dumps({**line, "upstream": None, "status": 404, "reason": "\x1b[31m", **said}) + "\n"
+    )
+    result = shop("explain", "--id", "7a9b0fae", "--log", "other.log")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", ["none/x", "/a\nb", "/\ud800"])
+def test_a_line_that_no_gateway_wrote_is_told(shop: Run, path: str) -> None:
+    """Without a traceback."""
+    line = {"time": "t", "id": "7a9b0fae", "client": "192.0.2.1", "method": "GET", "route": "/", "path": path}
+    Path("other.log").write_text(json.dumps({**line, "upstream": None, "status": 404, "reason": None}) + "\n")
+    result = shop("explain", "--id", "7a9b0fae", "--log", "other.log")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)

@@ -1,12 +1,14 @@
 """When a change of the configuration's files is taken: once, and not before it is whole."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.watch import Watch
 from gateway.settings.files import Recorder
+from gateway.settings.seen import being_written
 
 
 @pytest.fixture
@@ -65,3 +67,29 @@ def test_what_was_read_meanwhile_is_not_told(path: Path) -> None:
     with watching.reading() as recorder:
         recorder.read(path)
     assert [look(watching) for _ in range(3)] == [False, False, False]
+
+
+def test_a_file_that_is_open_for_writing_is_waited_for(path: Path) -> None:
+    """However long it stays the same: a copy may have stalled, and what is there be half of the routes."""
+    watching = watch(path)
+    with path.open("a") as file:
+        file.write("another")
+        file.flush()
+        assert [look(watching) for _ in range(4)] == [False, False, False, False]
+    assert look(watching)
+
+
+def test_who_begins_to_write_while_it_is_asked_does_not_end_the_process(path: Path) -> None:
+    """The lease that it is asked by is broken then, which is told by a signal."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            path.write_text("more")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _ in range(2000):
+        being_written(str(path))
+    stop.set()
+    writer.join()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.ops.access_log import open_access_log
-from gateway.ops.logged import Logged, find, parse
+from gateway.ops.logged import BLOCK, Logged, find, parse
 from gateway.ops.recent import MOST, Recent
 
 ID = "7a9b0fae-1111-4000-8000-000000000000"
@@ -76,8 +76,42 @@ async def test_what_was_written_is_remembered(tmp_path: Path) -> None:
     assert log.recent.find(ID) is not None
 
 
+@pytest.mark.parametrize("ahead", range(60))
+def test_a_line_across_two_blocks_is_found(tmp_path: Path, ahead: int) -> None:
+    """Wherever the id is cut."""
+    path = tmp_path / "access.log"
+    start = BLOCK - len(line()) + 20 + ahead
+    with path.open("w") as file:
+        file.write("x" * (start - 1) + "\n" + line())
+        file.write(("y" * 99 + "\n") * ((2 * BLOCK - file.tell()) // 100))
+        file.write("z" * (2 * BLOCK - file.tell()))
+    found = find(path, ID)
+    assert found is not None
+    assert found.path == "/a/b"
+
+
+def test_no_more_is_searched_than_was_asked_for(tmp_path: Path) -> None:
+    """Both sides of it, to the byte."""
+    path = tmp_path / "access.log"
+    path.write_text(line() + "x" * 1000)
+    reach = 1000 + len(line()) - line().index('"id"')
+    assert find(path, ID, reach) is not None
+    assert find(path, ID, reach - 1) is None
+
+
+def test_a_line_that_was_shortened_has_no_path() -> None:
+    """Nobody knows what was asked for. One that ends so by itself is short."""
+    assert parse(line(path="/" + "a" * 5000 + "...")).path is None  # type: ignore[union-attr]
+    assert parse(line(path="/a...")).path == "/a..."  # type: ignore[union-attr]
+
+
+def test_a_line_of_brackets_is_none() -> None:
+    """It goes deeper than the parser does."""
+    assert parse("[" * 200_000) is None
+
+
 def written(log: object) -> None:
     log.write(  # type: ignore[attr-defined]
-        0.0, ID, "192.0.2.1", b"GET", b"shop.example", "/a/**", b"/a/b", "app", "http://127.0.0.1:1", 200, None, None, None,
-        0, 0, 0.1, 0.1, 0.1, 0.1,
+        0.0, ID, "192.0.2.1", b"GET", b"shop.example", "/a/**", b"/a/b", "app", "http://127.0.0.1:1", 200, None, None,
+        None, 0, 0, 0.1, 0.1, 0.1, 0.1,
     )  # fmt: skip
