@@ -23,6 +23,8 @@ html_title = project
 html_show_sourcelink = False
 html_copy_source = False
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 
 
 def read(_: Sphinx, page: str, source: list[str]) -> None:
