@@ -241,13 +241,22 @@ class Exchange(Answering):
             seconds = admitted.permit.route.timeouts.connect
             connection = await upstream.connect(endpoint, seconds, fresh=again is not None)
             self._task = None
-            if self.over:
+            ended = self._ended(admitted.permit)
+            if self.over or ended is not None:
                 connection.release(False, 0.0)
             else:
                 self._send(connection, admitted, again, sent)
+            if ended is not None:
+                self.fail(ended)
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
         self.client.regulate()
+
+    def _ended(self, permit: Permit) -> RequestRejected | None:
+        """Why nothing may be sent for this caller any more: time enough has passed to revoke the credential in."""
+        if self.dead is not None:
+            return RequestRejected(self.dead)
+        return RequestRejected("expired_credential") if permit.until <= self.client.edge.clock.now() else None
 
     def _send(
         self, connection: UpstreamConnection, admitted: Admitted, body: bytes | None = None, sent: int = 0
@@ -313,13 +322,22 @@ class Exchange(Answering):
         return upstream is not None and upstream.retries.unused
 
     def _once_more(self, connection: UpstreamConnection, reason: str) -> bool:
-        """It goes out again on a fresh connection, if it may."""
+        """It goes out again on a fresh connection, if it may; where its caller may not any more, it has failed.
+
+        Whether it is dealt with.
+        """
         upstream = self.lane.upstream
         if self._again is None or upstream is None:
             return False
         admitted, body, sent = self._again
         self._again = None
-        if sent >= upstream.retries.attempts or not upstream.ledger.spend(reason, upstream.retries):
+        if sent >= upstream.retries.attempts:
+            return False
+        ended = self._ended(admitted.permit)
+        if ended is not None:
+            self.fail(ended)
+            return True
+        if not upstream.ledger.spend(reason, upstream.retries):
             return False
         self._release(False)
         self.client.wait_nothing()
