@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.edge import answers
 from gateway.edge.crowd import Crowd
 from gateway.edge.generation import Generation, Lane
+from gateway.edge.outlier import is_bad
 from gateway.edge.quota import Ticket
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.upstream import Home, UpstreamConnection
@@ -180,7 +181,7 @@ class Answering:
         self._again = None
         self.status = connection.status
         self.answered_at = self.client.edge.monotonic()
-        if connection.status >= 500 and connection.home.outlier is not None:
+        if connection.status >= 500 and connection.home.outlier is not None and is_bad(connection.status):
             connection.home.outlier.answered(connection.home, connection.status)
         request = self.request
         # an answer before the end of the request ends the connection; after an upgrade frames may be on their way
@@ -269,7 +270,7 @@ class Answering:
 
     def _done(self, connection: UpstreamConnection) -> None:
         outlier = connection.home.outlier
-        if outlier is not None and self.status < 500:  # not before its end: it might have broken off
+        if outlier is not None and not is_bad(self.status):  # not before its end: it might have broken off
             outlier.answered(connection.home, self.status)
         self._connection = None
         received = self.received
