@@ -67,6 +67,11 @@ class Exchange(Answering):
         self.lane = self.generation.lanes[answer.route]
         self.routed_at = self.client.edge.monotonic()
         self.lines += VARY_PREFLIGHT
+        quota = self.lane.quota
+        if quota is not None:
+            ticket = quota.ask(self.request, self.peer.address, self.client.edge.monotonic())
+            if not self._lets_in(ticket, answer.route):
+                return
         if isinstance(answer, Refused):
             self._refused(answer)
             return
@@ -165,17 +170,18 @@ class Exchange(Answering):
     def _enters(self, quota: Limits, route: Route, asking: Request, seated: bool) -> bool:
         """Before anything is asked about the caller: else it is refused. asking, seated: as `Limits.enter` has it."""
         ticket = self.ticket = quota.enter(asking, self.peer.address, self.client.edge.monotonic(), seated)
-        self.lines += ticket.take_lines()
-        if ticket.fault is not None:
-            self._refused(Refused(ticket.fault, route))
-        return ticket.fault is None
+        return self._lets_in(ticket, route)
 
     def _keeps_to(self, ticket: Ticket, permit: Permit) -> bool:
         """Now that the caller is known: else it is refused."""
         ticket.admit(permit, self.client.edge.monotonic())
+        return self._lets_in(ticket, permit.route)
+
+    def _lets_in(self, ticket: Ticket, route: Route) -> bool:
+        """What has come up is told, whatever becomes of the request."""
         self.lines += ticket.take_lines()
         if ticket.fault is not None:
-            self._refused(Refused(ticket.fault, permit.route))
+            self._refused(Refused(ticket.fault, route))
         return ticket.fault is None
 
     def _asked(self, adapter: Adapter | None) -> None:

@@ -222,16 +222,18 @@ class Stage:
 
 
 class Limits:
-    """Of one route. early: by what is known before the credential is looked at. late: by who the caller is.
+    """Of one route. early: by what is known before the credential is looked at. late: by who the caller is. asked: the
+    early ones that a preflight counts for, those by address.
 
     head: bytes of a request's head, None where the listener's limit is enough.
     """
 
-    __slots__ = ("early", "head", "late")
+    __slots__ = ("asked", "early", "head", "late")
 
-    def __init__(self, early: Stage, late: Stage, head: int | None) -> None:
+    def __init__(self, early: Stage, late: Stage, asked: Stage, head: int | None) -> None:
         self.early = early
         self.late = late
+        self.asked = asked
         self.head = head
 
     def enter(self, request: Request, address: str, now: float, seated: bool = True) -> Ticket:
@@ -245,6 +247,13 @@ class Limits:
             keys = [rate.subject.early(request, address) for rate in early.rates]
             places = [seats.subject.early(request, address) for seats in early.seats]
             early.count(ticket, keys, places, now)
+        return ticket
+
+    def ask(self, request: Request, address: str, now: float) -> Ticket:
+        """For a preflight. It takes no place, and has none of the headers that others are counted by."""
+        ticket = Ticket(self, False)
+        if self.asked.rates:
+            self.asked.count(ticket, [rate.subject.early(request, address) for rate in self.asked.rates], [], now)
         return ticket
 
 
