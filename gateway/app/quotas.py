@@ -115,7 +115,7 @@ def make_limits(said: RouteLimits, route: Route, counts: Counts) -> Limits | Non
         return None
     rates = _rates(said.rate, compile.label(route), counts)
     seats = _seats(said.concurrency, compile.label(route), counts)
-    stages = [
+    early, late = [
         Stage(
             [rate for rate in rates if (rate.subject.kind in quota.EARLY) is early],
             [each for each in seats if (each.subject.kind in quota.EARLY) is early],
@@ -123,7 +123,8 @@ def make_limits(said: RouteLimits, route: Route, counts: Counts) -> Limits | Non
         )
         for early in (True, False)
     ]
-    return Limits(stages[0], stages[1], said.head)
+    by_address = [rate for rate in rates if rate.subject.kind == quota.ADDRESS]
+    return Limits(early, late, Stage(by_address, [], _policy(by_address)), said.head)
 
 
 def least_head(settings: Settings) -> int | None:

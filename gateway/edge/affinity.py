@@ -17,14 +17,7 @@ def key_by_header(name: str) -> "KeyOf":
     """name: lower case. Only what may go on to an upstream is looked at: no credential decides by its bytes."""
     wanted = name.encode("ascii")
 
-    def key(exchange: "Answering") -> bytes:
-        fields = exchange.request.fields
-        for at in range(0, len(fields), 4):
-            if fields[at].lower() == wanted:
-                return fields[at + 2]
-        return b""
-
-    return key
+    return lambda exchange: exchange.request.value(wanted)
 
 
 def either(first: "KeyOf", second: "KeyOf") -> "KeyOf":

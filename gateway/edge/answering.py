@@ -4,7 +4,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.edge import answers
+from gateway.edge.crowd import Crowd
 from gateway.edge.generation import Generation, Lane
+from gateway.edge.outlier import is_bad
 from gateway.edge.quota import Ticket
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.upstream import Home, UpstreamConnection
@@ -33,7 +35,7 @@ class Answering:
     received: the request is complete. status: of the answer, 0 while none has begun. route: that the request asks for.
     home: the endpoint that took the request, last if it was sent twice.
     lines: whole field lines that the gateway adds to the answer, whosever it is. ticket: what it holds of the route's
-    limits, None where the route has none.
+    limits, None where the route has none. crowd: that it is counted in, None where its upstream has no limits.
 
     Monotonic seconds, 0.0 where it did not get so far. began: the head was read. routed_at: its route was found.
     admitted_at: the caller may. sent_at: the head has gone to the upstream. answered_at: that of its answer has come.
@@ -55,6 +57,7 @@ class Answering:
         "bytes_in",
         "bytes_out",
         "client",
+        "crowd",
         "dead",
         "generation",
         "held",
@@ -101,6 +104,7 @@ class Answering:
         self.home: Home | None = None
         self.lines = generation.lines
         self.ticket: Ticket | None = None
+        self.crowd: Crowd | None = None
         self.permit: Permit | None = None
         self.refused: Refused | None = None
         self.reason: str | None = None
@@ -177,7 +181,7 @@ class Answering:
         self._again = None
         self.status = connection.status
         self.answered_at = self.client.edge.monotonic()
-        if connection.status >= 500 and connection.home.outlier is not None:
+        if connection.status >= 500 and connection.home.outlier is not None and is_bad(connection.status):
             connection.home.outlier.answered(connection.home, connection.status)
         request = self.request
         # an answer before the end of the request ends the connection; after an upgrade frames may be on their way
@@ -266,7 +270,7 @@ class Answering:
 
     def _done(self, connection: UpstreamConnection) -> None:
         outlier = connection.home.outlier
-        if outlier is not None and self.status < 500:  # not before its end: it might have broken off
+        if outlier is not None and not is_bad(self.status):  # not before its end: it might have broken off
             outlier.answered(connection.home, self.status)
         self._connection = None
         received = self.received
@@ -376,5 +380,8 @@ class Answering:
         self.over = True
         if self.ticket is not None:
             self.ticket.release()
+        if self.crowd is not None:
+            self.crowd.end()
+            self.crowd = None
         self.client.edge.observe(self)
         self.client.on_exchange_over(self, keep_alive)

@@ -34,7 +34,18 @@ class Crowd:
     def too_many(self, outstanding: int) -> str | None:
         """The limit that the next request would be over. outstanding: on all endpoints, dialing ones included."""
         requests = self.limits.requests
-        return "requests" if requests is not None and outstanding + len(self._queue) >= requests else None
+        if requests is None:
+            return None
+        # `outstanding` lags: a task raises it, and many requests may come before that runs. Of what was let in before a
+        # reload, when there were no limits, it is all there is
+        return "requests" if max(self.ledger.under_way, outstanding + len(self._queue)) >= requests else None
+
+    def begin(self) -> None:
+        """A request is let in, and under way until `end`, whatever becomes of it."""
+        self.ledger.under_way += 1
+
+    def end(self) -> None:
+        self.ledger.under_way -= 1
 
     def too_long(self) -> str | None:
         """The limit that a request which has to wait would be over."""

@@ -67,6 +67,11 @@ class Exchange(Answering):
         self.lane = self.generation.lanes[answer.route]
         self.routed_at = self.client.edge.monotonic()
         self.lines += VARY_PREFLIGHT
+        quota = self.lane.quota
+        if quota is not None:
+            ticket = quota.ask(self.request, self.peer.address, self.client.edge.monotonic())
+            if not self._lets_in(ticket, answer.route):
+                return
         if isinstance(answer, Refused):
             self._refused(answer)
             return
@@ -165,17 +170,18 @@ class Exchange(Answering):
     def _enters(self, quota: Limits, route: Route, asking: Request, seated: bool) -> bool:
         """Before anything is asked about the caller: else it is refused. asking, seated: as `Limits.enter` has it."""
         ticket = self.ticket = quota.enter(asking, self.peer.address, self.client.edge.monotonic(), seated)
-        self.lines += ticket.take_lines()
-        if ticket.fault is not None:
-            self._refused(Refused(ticket.fault, route))
-        return ticket.fault is None
+        return self._lets_in(ticket, route)
 
     def _keeps_to(self, ticket: Ticket, permit: Permit) -> bool:
         """Now that the caller is known: else it is refused."""
         ticket.admit(permit, self.client.edge.monotonic())
+        return self._lets_in(ticket, permit.route)
+
+    def _lets_in(self, ticket: Ticket, route: Route) -> bool:
+        """What has come up is told, whatever becomes of the request."""
         self.lines += ticket.take_lines()
         if ticket.fault is not None:
-            self._refused(Refused(ticket.fault, permit.route))
+            self._refused(Refused(ticket.fault, route))
         return ticket.fault is None
 
     def _asked(self, adapter: Adapter | None) -> None:
@@ -241,13 +247,22 @@ class Exchange(Answering):
             seconds = admitted.permit.route.timeouts.connect
             connection = await upstream.connect(endpoint, seconds, fresh=again is not None)
             self._task = None
-            if self.over:
+            ended = self._ended(admitted.permit)
+            if self.over or ended is not None:
                 connection.release(False, 0.0)
             else:
                 self._send(connection, admitted, again, sent)
+            if ended is not None:
+                self.fail(ended)
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
         self.client.regulate()
+
+    def _ended(self, permit: Permit) -> RequestRejected | None:
+        """Why nothing may be sent for this caller any more: time enough has passed to revoke the credential in."""
+        if self.dead is not None:
+            return RequestRejected(self.dead)
+        return RequestRejected("expired_credential") if permit.until <= self.client.edge.clock.now() else None
 
     def _send(
         self, connection: UpstreamConnection, admitted: Admitted, body: bytes | None = None, sent: int = 0
@@ -313,13 +328,22 @@ class Exchange(Answering):
         return upstream is not None and upstream.retries.unused
 
     def _once_more(self, connection: UpstreamConnection, reason: str) -> bool:
-        """It goes out again on a fresh connection, if it may."""
+        """It goes out again on a fresh connection, if it may; where its caller may not any more, it has failed.
+
+        Whether it is dealt with.
+        """
         upstream = self.lane.upstream
         if self._again is None or upstream is None:
             return False
         admitted, body, sent = self._again
         self._again = None
-        if sent >= upstream.retries.attempts or not upstream.ledger.spend(reason, upstream.retries):
+        if sent >= upstream.retries.attempts:
+            return False
+        ended = self._ended(admitted.permit)
+        if ended is not None:
+            self.fail(ended)
+            return True
+        if not upstream.ledger.spend(reason, upstream.retries):
             return False
         self._release(False)
         self.client.wait_nothing()

@@ -13,6 +13,8 @@ class Ledger:
     """queue: those who wait for one of `limits.connections`, in the order that they came. waiting: all that have no
     connection yet. dialing: for whom one is being made.
 
+    under_way: requests that were let in under limits, and are not over.
+
     requests: all so far, counted on the measured path. retries: all so far, by reason. refused: retries that had no
     budget. busy: requests refused, by the limit. ejections: of endpoints. checks, lookups: by outcome.
     """
@@ -29,6 +31,7 @@ class Ledger:
         "refused",
         "requests",
         "retries",
+        "under_way",
         "waiting",
     )
 
@@ -36,6 +39,7 @@ class Ledger:
         self.queue: deque[Future[None]] = deque()
         self.waiting = 0
         self.dialing = 0
+        self.under_way = 0
         self.requests = 0
         self.refused = 0
         self.ejections = 0

@@ -7,6 +7,14 @@ from gateway.edge.health import Health
 from gateway.edge.ledger import Ledger
 
 _BAD: Final = 500  # and above: the status of an answer that counts as an error
+# but for what a server that is well says of the request: its method or version is none that it knows (RFC 9110 sections
+# 15.6.2 and 15.6.6). Else any client could eject servers by asking for that
+_ASKED_FOR: Final = frozenset((501, 505))
+
+
+def is_bad(status: int) -> bool:
+    """Whether an answer with it counts against its server."""
+    return status >= _BAD and status not in _ASKED_FOR
 
 
 class Suspect(Protocol):
@@ -48,7 +56,7 @@ class Outlier:
     def answered(self, endpoint: Suspect, status: int) -> None:
         """On the measured path of an upstream that has this."""
         health = endpoint.health
-        if status >= _BAD:
+        if is_bad(status):
             self.failed(endpoint, f"{health.errors + 1} answers in a row were 5xx or none.")
         elif health.errors or health.on_trial:
             self._good(endpoint)

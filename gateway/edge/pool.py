@@ -96,8 +96,11 @@ class Upstream:
     def next_for(self, exchange: "Answering", monotonic: Callable[[], float]) -> Endpoint:
         """The same, where the request may decide and limits may refuse it. Raises DependencyFailed."""
         crowd = self.crowd
-        if crowd is not None and (limit := crowd.too_many(sum(e.health.outstanding for e in self.endpoints))):
-            raise crowd.refuse(limit)
+        if crowd is not None:
+            if limit := crowd.too_many(sum(e.health.outstanding for e in self.endpoints)):
+                raise crowd.refuse(limit)
+            crowd.begin()
+            exchange.crowd = crowd
         key = self._key(exchange) if self._key is not None and self._only is None else b""
         if not key:
             return self.next(monotonic)

@@ -222,16 +222,18 @@ class Stage:
 
 
 class Limits:
-    """Of one route. early: by what is known before the credential is looked at. late: by who the caller is.
+    """Of one route. early: by what is known before the credential is looked at. late: by who the caller is. asked: the
+    early ones that a preflight counts for, those by address.
 
     head: bytes of a request's head, None where the listener's limit is enough.
     """
 
-    __slots__ = ("early", "head", "late")
+    __slots__ = ("asked", "early", "head", "late")
 
-    def __init__(self, early: Stage, late: Stage, head: int | None) -> None:
+    def __init__(self, early: Stage, late: Stage, asked: Stage, head: int | None) -> None:
         self.early = early
         self.late = late
+        self.asked = asked
         self.head = head
 
     def enter(self, request: Request, address: str, now: float, seated: bool = True) -> Ticket:
@@ -247,6 +249,13 @@ class Limits:
             early.count(ticket, keys, places, now)
         return ticket
 
+    def ask(self, request: Request, address: str, now: float) -> Ticket:
+        """For a preflight. It takes no place, and has none of the headers that others are counted by."""
+        ticket = Ticket(self, False)
+        if self.asked.rates:
+            self.asked.count(ticket, [rate.subject.early(request, address) for rate in self.asked.rates], [], now)
+        return ticket
+
 
 def head_too_large(limit: int) -> RequestRejected:
     return RequestRejected("head_too_large", f"This route takes request heads of up to {limit} bytes.")
@@ -260,11 +269,8 @@ def _seconds(rate: Rate, window: Window, now: float) -> int:
 
 
 def _value(request: Request, name: bytes) -> str:
-    """Of all lines with that name; "" where there is none, which all who leave it out share."""
-    fields, found = request.fields, b""
-    for at in range(0, len(fields), 4):
-        if len(fields[at]) == len(name) and fields[at].lower() == name:
-            found = fields[at + 2] if not found else found + b"," + fields[at + 2]
+    """Of the header; "" is shared by all who leave it out or send several, so that to repeat it is no fresh start."""
+    found = request.value(name)
     if len(found) > _LONGEST:
         return blake2b(found, digest_size=16).hexdigest()
     return found.decode("latin-1")

@@ -65,5 +65,18 @@ class Request:
         self.listed: frozenset[bytes] = NONE
         self.forwarding: tuple[tuple[bytes, bytes], ...] = ()
 
+    def value(self, name: bytes) -> bytes:
+        """Of the one field with that lower-case name, without the blanks around it (RFC 9110 section 5.5); lines that
+        are empty do not count. b"" where there is none, and where there are several: which of them an upstream goes by
+        is unknown here."""
+        fields, found = self.fields, b""
+        for at in range(0, len(fields), 4):
+            if len(fields[at]) == len(name) and fields[at].lower() == name:
+                value = fields[at + 2].strip(b" \t")
+                if value and found:
+                    return b""
+                found = value or found
+        return found
+
 
 NONE: Final[frozenset[bytes]] = frozenset()

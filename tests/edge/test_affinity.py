@@ -56,6 +56,28 @@ async def test_a_hash_is_of_what_was_said(site: Site, by: Any, same: list[Any], 
     assert len(set(await asked(site, running, *other))) == 3
 
 
+@pytest.mark.parametrize("lines", [(b"%d \t",), (b"", b"%d"), (b"%d", b" ")])
+async def test_a_hash_is_of_the_value_without_blanks(site: Site, lines: tuple[bytes, ...]) -> None:
+    """Whoever writes it otherwise meets no other endpoint."""
+    running = await site.gateway(
+        *await named(site), upstream={"balance": "hash", "hash": {"by": {"header": "x-shard"}}}
+    )
+    plain = [("/public/a", (b"X-Shard: %d" % number,)) for number in range(12)]
+    other = [
+        ("/public/a", tuple(b"X-Shard:" + (line % number if line.strip() else line) for line in lines))
+        for number in range(12)
+    ]
+    assert await asked(site, running, *plain) == await asked(site, running, *other)
+
+
+async def test_a_header_that_is_repeated_decides_nothing(site: Site) -> None:
+    """It is balanced like a request without it."""
+    said = {"balance": "hash", "hash": {"by": {"header": "x-shard"}}}
+    running = await site.gateway(*await named(site), upstream=said)
+    requests = [("/public/a", (b"X-Shard: 7", b"X-Shard: 8"))] * 6
+    assert sorted(await asked(site, running, *requests)) == sorted([b"u0", b"u1", b"u2"] * 2)
+
+
 @pytest.mark.parametrize("by", ["address", "account", "grant"])
 async def test_a_hash_of_the_caller(site: Site, by: str) -> None:
     """One caller at one address, whatever is asked for."""

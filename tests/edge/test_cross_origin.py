@@ -65,6 +65,32 @@ async def test_a_preflight_is_answered_without_a_credential(site: Site) -> None:
     assert upstream.lines == []
 
 
+@pytest.mark.parametrize(("origin", "status"), [(APP, 204), (EVIL, 403)])
+async def test_preflights_count_by_address(site: Site, origin: str, status: int) -> None:
+    """Allowed or not, with the requests that they are about; 429 says what a refused request is told, and no more."""
+    rate = {"by": "address", "at_most": 2, "in": "7d"}
+    routes = [{"path": "/secure/**", "access": "public", "cors": CORS, "limits": {"rate": [rate]}}]
+    client = await site.client(await site.gateway(await site.upstream(), routes=routes))
+    answers = [await preflight(client, origin=origin), await client.ask("/secure/x"), await preflight(client)]
+    assert [answer.status for answer in answers] == [status, 200, 429]
+    assert [answer.one(b"ratelimit").split(b";")[1] for answer in answers] == [b"r=1", b"r=0", b"r=0"]
+    assert (answers[2].code, cors_of(answers[2])) == ("rate_limited", {})
+    assert (await client.ask("/secure/x")).status == 429
+
+
+async def test_preflights_count_for_no_other_limit(site: Site) -> None:
+    """They have no caller and no header of one, take no place, and are not what the route is limited for."""
+    week = {"at_most": 1, "in": "7d"}
+    rates = [{"by": "route", **week}, {"by": {"header": "x-client"}, **week}, {"by": "account", **week}]
+    limits = {"rate": rates, "concurrency": 1}
+    routes = [{"path": "/secure/**", "access": "authenticated", "cors": CORS, "limits": limits}]
+    running = await site.gateway(await site.upstream(), routes=routes)
+    client = await site.client(running)
+    answers = [await preflight(client) for _ in range(3)]
+    assert [(answer.status, answer.all(b"ratelimit")) for answer in answers] == [(204, [])] * 3
+    assert (await client.ask("/secure/x", running.people.ada.field)).status == 200
+
+
 async def test_the_connection_goes_on_after_a_preflight(site: Site) -> None:
     """The request that was asked about comes next on it."""
     running, upstream, client = await shop(site)

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from harness.client import Client, request
+from harness.client import Client, chunked, request
 from harness.site import Running, Site, until
 from harness.upstream import OK, Line, Upstream
+
+from .test_tunnel import HANDSHAKE, SWITCH
 
 
 def held(release: asyncio.Event) -> Callable[[Line], Awaitable[None]]:
@@ -47,6 +49,62 @@ async def test_requests_beyond_the_limit_are_refused(site: Site) -> None:
     assert [(await client.answer()).status for client in clients] == [200, 200]
     assert (await third.ask()).status == 200
     assert await busy(running) == {"requests": 1}
+
+
+async def test_a_burst_is_counted_before_it_has_connections(site: Site) -> None:
+    """Twenty requests are there at once, and none of them has a connection: one passes."""
+    release = asyncio.Event()
+    upstream = await site.upstream(held(release))
+    running = await site.gateway(upstream, upstream={"limits": {"requests": 1}})
+    clients = [await site.client(running) for _ in range(20)]
+    for client in clients:
+        client.writer.write(request())
+    answers = [asyncio.create_task(client.answer()) for client in clients]
+    await until(lambda: sum(not task.done() for task in answers) <= 1)
+    release.set()
+    assert sorted([(await task).status for task in answers]) == [200] + [503] * 19
+    assert len(upstream.requests) == 1
+    assert await busy(running) == {"requests": 19}
+
+
+@pytest.mark.parametrize("end", ["refused", "closed", "garbage", "silence", "client gone", "tunnel", "too large"])
+async def test_whatever_ends_a_request_makes_room_for_the_next(site: Site, end: str) -> None:
+    """The only one that may be under way: however it ended, it counts no more."""
+
+    async def script(line: Line) -> None:
+        await line.head()
+        if end == "tunnel":
+            line.send(SWITCH)
+            await line.writer.drain()
+        elif end == "garbage":
+            line.send(b"nonsense\r\n\r\n")
+        elif end in ("silence", "client gone", "too large"):
+            await line.gone()
+
+    upstream = await site.upstream(script)
+    target = "http://127.0.0.1:1" if end == "refused" else upstream
+    route = {"timeouts": {"first_byte": "10ms" if end == "silence" else "60s"}, "limits": {"body": "1KiB"}}
+    running = await site.gateway(target, upstream={"limits": {"requests": 1}}, route=route)
+    ledger = running.gateway.core.upstreams["u"].ledger
+    for _ in range(3):
+        client = await site.client(running)
+        if end == "tunnel":
+            await client.send(request("/public/x", *HANDSHAKE))
+            assert (await client.head()).status == 101
+        elif end == "too large":
+            await client.send(request("/public/x", b"Transfer-Encoding: chunked", method="POST"))
+            await until(lambda: ledger.under_way == 1)
+            await client.send(chunked(b"x" * 2000))
+            assert (await client.answer()).code == "body_too_large"
+        elif end == "client gone":
+            await client.send(request())
+            await until(lambda: ledger.under_way == 1)
+            client.reset()
+        else:
+            assert (await client.ask()).code != "upstream_busy"
+        await until(lambda: ledger.under_way == 0)
+        await until(lambda: not running.gateway.core.upstreams["u"].in_flight)
+    assert await busy(running) == {}
 
 
 async def test_requests_wait_for_a_connection_in_the_order_they_came(site: Site) -> None:
@@ -134,6 +192,21 @@ async def test_the_limit_holds_over_a_reload(site: Site) -> None:
     assert (await (await site.client(running)).ask()).code == "upstream_busy"
     release.set()
     assert [(await client.answer()).status for client in clients] == [200]
+
+
+async def test_a_limit_that_comes_with_a_reload_counts_what_is_under_way(site: Site) -> None:
+    """Nobody has counted it when it was let in."""
+    release = asyncio.Event()
+    upstream = await site.upstream(held(release))
+    running = await site.gateway(upstream)
+    clients = await asking(site, running, 1)
+    await upstream.got()
+    running.write(site.said(upstream, upstream={"limits": {"requests": 1}}))
+    assert await running.gateway.reload() == []
+    assert (await (await site.client(running)).ask()).code == "upstream_busy"
+    release.set()
+    assert [(await client.answer()).status for client in clients] == [200]
+    assert (await (await site.client(running)).ask()).status == 200
 
 
 @pytest.mark.parametrize("limits", [{"requests": 1}, {"connections": 1, "pending": 1}])

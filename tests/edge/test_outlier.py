@@ -66,8 +66,31 @@ async def test_what_counts_as_a_bad_answer(site: Site, script: object) -> None:
     assert (len(ill.requests), events(running)) == (seen, ["endpoint ejected"])
 
 
-@pytest.mark.parametrize("status", [400, 404, 499])
-async def test_a_client_error_is_a_good_answer(site: Site, status: int) -> None:
+@pytest.mark.parametrize("status", [500, 502, 506, 599])
+async def test_a_server_error_is_a_bad_answer(site: Site, status: int) -> None:
+    """Whatever it is called."""
+    answer = b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status
+    ill, well = await site.upstream(answering(answer)), await site.upstream()
+    running = await site.gateway(ill, well, upstream={"balance": "round_robin", "outlier": RULE})
+    client = await site.client(running)
+    for _ in range(10):
+        await client.ask()
+    assert (events(running), len(ill.requests)) == (["endpoint ejected"], 2)
+
+
+@pytest.mark.parametrize("status", [501, 505])
+async def test_clients_eject_no_server_by_asking_for_what_it_does_not_know(site: Site, status: int) -> None:
+    """A method, or a version: it says so as often as it is asked, and goes on to answer the others."""
+    answer = b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status
+    upstreams = [await site.upstream(answering(answer)), await site.upstream()]
+    running = await site.gateway(*upstreams, upstream={"balance": "round_robin", "outlier": RULE})
+    client = await site.client(running)
+    assert [(await client.ask(method="PUT")).status for _ in range(10)] == [status, 200] * 5
+    assert events(running) == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 499, 501, 505])
+async def test_an_answer_that_speaks_of_the_request_is_a_good_one(site: Site, status: int) -> None:
     """The server is well; the request was not."""
     answer = b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status
     upstreams = [await site.upstream(answering(BAD, answer, BAD, answer)), await site.upstream()]

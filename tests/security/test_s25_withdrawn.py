@@ -6,12 +6,13 @@ import socket
 import pytest
 from edge.test_tunnel import HANDSHAKE, SWITCH
 from harness.client import request
-from harness.people import revoke
+from harness.people import DAY, revoke
 from harness.site import Site, until
-from harness.upstream import Line
+from harness.upstream import OK, Line
 
 from gateway.edge.tunnel import close_frame
 
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
 
 
@@ -82,3 +83,60 @@ async def test_a_request_that_waits_for_its_connection_is_not_sent(site: Site) -
     finally:
         for sock in (*fillers, deaf):
             sock.close()
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+@pytest.mark.parametrize("last", [b"", BUSY], ids=["closed", "503"])
+@pytest.mark.parametrize("before", [0, 1], ids=["new connection", "idle connection"])
+async def test_a_request_is_not_sent_again_for_a_caller_who_may_not_any_more(
+    site: Site, how: str, last: bytes, before: int
+) -> None:
+    """The upstream has it once, and gets nothing of its caller after that."""
+    go_on = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        for _ in range(before):
+            await line.request()
+            line.send(OK)
+        await line.request()
+        await go_on.wait()
+        if how == "expired":
+            running.hand.ahead += 2 * DAY
+        line.send(last)
+
+    upstream = await site.upstream(script)
+    running = await site.gateway(upstream, upstream={"retries": {"on": ["reset", 503]}})
+    client, bearer = await site.client(running), running.people.ada.field
+    for _ in range(before):
+        assert (await client.ask("/secure/x", bearer)).status == 200
+    await client.send(request("/secure/x", bearer))
+    await upstream.got(before + 1)
+    if how == "revoked":
+        await revoke(running.people, running.people.ada.grant_id)
+        await until(lambda: any(c.active and c.active.dead for c in running.gateway.edge.clients))
+    go_on.set()
+    answer = await client.answer()
+    assert (answer.status, answer.code, len(upstream.requests)) == (401, f"{how}_credential", before + 1)
+
+
+async def test_a_credential_that_expires_in_the_queue_for_a_connection_is_not_sent(site: Site) -> None:
+    """Another request has the only connection; when it is free, it is too late."""
+    go_on = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        while True:
+            await line.request()
+            await go_on.wait()
+            running.hand.ahead = 2 * DAY
+            line.send(OK)
+
+    upstream = await site.upstream(script)
+    running = await site.gateway(upstream, upstream={"limits": {"connections": 1}})
+    first, second = await site.client(running), await site.client(running)
+    await first.send(request())
+    await upstream.got()
+    await second.send(request("/secure/x", running.people.ada.field))
+    await until(lambda: running.gateway.core.upstreams["u"].ledger.waiting == 1)
+    go_on.set()
+    assert (await first.answer()).status == 200
+    assert ((await second.answer()).code, len(upstream.requests)) == ("expired_credential", 1)
