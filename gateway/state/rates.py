@@ -47,8 +47,8 @@ class Tables(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is told at once. It is kept, and told again as it is, until Redis has answered: by the number it knows what it
-    has counted. number: of this process, over all limits, as one may go and come back by its name."""
+    """What is told at once. It is kept, and told again as it is, until Redis has answered: by the number Redis knows
+    what it has counted. number: of this process, over all limits, as one may go and come back by its name."""
 
     number: int
     taken: list[tuple[str, Uses]]

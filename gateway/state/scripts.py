@@ -138,9 +138,9 @@ return {full, count, oldest + length - now}
 )
 
 # KEYS: the number of the last batch of this process; then uses of one limit, each a hash of counts by the number of a
-# part of its window. ARGV: microseconds of a part; the number of this batch: higher than all before it, and the same when
-# it is sent again, as its answer was lost; for each key: how many parts, and the number and count of each.
-# Answers the time, and all counts of each key.
+# part of its window. ARGV: microseconds of a part; the number of this batch, higher than all before it, and the same
+# when it is sent again, as its answer was lost; for each key: how many parts, and the number and count of each. Answers
+# the time, and all counts of each key.
 # A window has ten parts, and reaches into an eleventh; one node's clock may be a part ahead.
 USES = """
 local time = redis.call('TIME')
