@@ -13,7 +13,7 @@ from gateway.settings import model
 def opened(said: model.Log, log: Log) -> AccessLog | None:
     """None where it is off. log: is told when the sink fails. Raises OSError."""
 
-    def failed(error: OSError) -> None:
+    def failed(error: Exception) -> None:
         log.error("the access log cannot be written", exc_info=error)
 
     if isinstance(said.access, Path):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-from gateway.app.refusals import CountedRefusals
+from gateway.app.refusals import Batch, CountedRefusals
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.identity.audit import Event, Scope
@@ -43,6 +43,7 @@ class Auditing:
         self._store: Store
         self._keep: Callable[[], float]
         self._task: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None  # to its end, also when the look is cancelled
         self._failing = ""
         self._head: Anchor | None = None  # the last one seen
         self._rare = 0.0  # when the rare work is due; clock.monotonic
@@ -59,7 +60,8 @@ class Auditing:
         """Writes and seals what is left."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        under_way = [task for task in (self._task, self._writing) if task is not None]
+        await asyncio.gather(*under_way, return_exceptions=True)  # what it wrote is not of the rest
         with suppress(DependencyFailed):  # the store is away: it was told
             await self._write_rest()
             await self._seal()
@@ -81,8 +83,8 @@ class Auditing:
         """One look. Raises DependencyFailed."""
         batch = self.refusals.due()
         if batch is not None:
-            await self._write(batch.rows)
-            self.refusals.written(batch)
+            self._writing = asyncio.create_task(self._write_batch(batch))
+            await asyncio.shield(self._writing)
         await self._seal()
         if self._clock.monotonic() >= self._rare:
             self._rare = self._clock.monotonic() + RARELY
@@ -110,6 +112,10 @@ class Auditing:
     async def _write_rest(self) -> None:
         await self._write(self.refusals.rest().rows)
 
+    async def _write_batch(self, batch: Batch) -> None:
+        await self._write(batch.rows)
+        self.refusals.written(batch)
+
     async def _write(self, rows: Sequence[tuple[Event, Scope]]) -> None:
         if rows:
             await self._store.open_changes()
@@ -132,7 +138,8 @@ class Auditing:
         if oldest is not None and oldest < before:
             await self._store.open_changes()
             gone = await self._store.changes().seals.trim(before)
-            self._log.info("old rows left the audit trail", rows=gone)
+            if gone:  # else another worker has removed them
+                self._log.info("old rows left the audit trail", rows=gone)
 
 
 def migration(before: str | None, after: str) -> Event:

@@ -21,7 +21,7 @@ from gateway.clock import Clock
 from gateway.control.fetch import HttpFetch
 from gateway.edge.exchange import Exchange
 from gateway.edge.generation import Adapter, Generation
-from gateway.edge.quota import Limits, head_too_large
+from gateway.edge.quota import Limits, body_too_large, head_too_large
 from gateway.edge.single import read_request
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Account, Owner, Principal, Standing
@@ -215,7 +215,7 @@ def _admitted(core: Core, exchange: Exchange, admitted: Admitted, asked: Asked) 
     credential = _credential(request, route, permit.principal, None)
     limit = route.body_limit
     if limit is not None and (request.length or 0) > limit:
-        fault = RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes.")
+        fault = body_too_large(limit)
         steps = _passed(core, CHECKS[: CHECKS.index("body")], request, route, credential, permit.principal)
         return Explanation((*steps, _refusal("body", fault)), fault, route, credential=credential)
     sent = _sent(core, exchange, admitted, asked)

@@ -148,6 +148,7 @@ class Gateway(Opening):
                 jwks = self._jwks(settings)
                 undo.push_async_callback(jwks.aclose)
             number = self._number + 1
+            undo.callback(self.counts.keep, [lane.quota for lane in old.generation.lanes.values()])
             core = await asyncio.to_thread(self._core, settings, number, jwks)
             undo.push_async_callback(core.aclose)
             self._cores.announce(core)

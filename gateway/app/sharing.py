@@ -42,11 +42,14 @@ async def open_sharing(said: State, root: bytes, clock: Clock, log: Log) -> "Sha
     def refused(why: str) -> None:
         log.error("Redis refuses a command: what it is for is done in this process alone", reason=why)
 
+    def failed(error: Exception) -> None:
+        log.error("counts of limits cannot be shared: they are this process' own", exc_info=error)
+
     if (wrong := unusable_ca(said)) is not None:
         raise DependencyFailed("state_misconfigured", wrong)
     sealer = Sealer(derived(root, "shared state"), clock.token_bytes)
     password = said.password.get_secret_value() if said.password is not None else None
-    shared = SharedState(said.url, password, said.ca, sealer.mac, sealer, clock, told, unsubscribed, refused)
+    shared = SharedState(said.url, password, said.ca, sealer.mac, sealer, clock, told, unsubscribed, refused, failed)
     try:
         await shared.open()
     except BaseException:

@@ -12,7 +12,7 @@ from gateway.edge.answering import Answering
 from gateway.edge.endpoint import Endpoint
 from gateway.edge.generation import Adapter
 from gateway.edge.pool import Upstream
-from gateway.edge.quota import Limits, Ticket
+from gateway.edge.quota import Limits, Ticket, body_too_large
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Admitted, Crossing, Permit, Refused, Unverified, prepare, prepare_builtin, sender_fields
@@ -99,7 +99,7 @@ class Exchange(Answering):
             return
         limit = self.permit.route.body_limit if self.permit else None
         if limit is not None and self.bytes_in > limit:
-            self.fail(RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes."))
+            self.fail(body_too_large(limit))
         elif self._connection is not None:
             self._connection.transport.write(self._body())
             self._await_next()
@@ -146,7 +146,7 @@ class Exchange(Answering):
             return
         limit = permit.route.body_limit
         if limit is not None and (self.request.length or self.bytes_in) > limit:
-            self.fail(RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes."))
+            self.fail(body_too_large(limit))
             return
         upstream = lane.upstream
         if upstream is None:

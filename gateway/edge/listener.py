@@ -71,7 +71,7 @@ class Edge:
         )
         self._servers.append(server)
         if self._sweeper is None:
-            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep_on)
 
     def adopt(self, generation: Generation) -> None:
         """New exchanges go by this one; those under way keep theirs. Unused connections to old upstreams close."""
@@ -140,10 +140,13 @@ class Edge:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
 
-    def _sweep(self) -> None:
+    def _sweep_on(self) -> None:
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep_on)
+        self.sweep()
+
+    def sweep(self) -> None:
         """Once per second: deadlines instead of a timer per request."""
         now = self.monotonic()
-        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
         for client in [client for client in self.clients if client.deadline < now]:
             client.overdue()
         for upstream in {lane.upstream for lane in self.generation.lanes.values()}:

@@ -7,7 +7,7 @@ Nothing here waits. What is refused is not counted, and closes nothing.
 import math
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from typing import Final
 
 from gateway.edge.windows import Table, Window
@@ -261,6 +261,10 @@ def head_too_large(limit: int) -> RequestRejected:
     return RequestRejected("head_too_large", f"This route takes request heads of up to {limit} bytes.")
 
 
+def body_too_large(limit: int) -> RequestRejected:
+    return RequestRejected("body_too_large", f"This route takes bodies of up to {limit} bytes.")
+
+
 def _seconds(rate: Rate, window: Window, now: float) -> int:
     """Whole seconds until there is room for one more than now, rounded up: nobody who waits them comes too early."""
     over = window.total - rate.at_most
@@ -278,5 +282,9 @@ def _value(request: Request, name: bytes) -> str:
 
 @lru_cache(_REMEMBERED)
 def network(address: str) -> str:
-    """The /64 of an IPv6 address, as one site has at least: its holder has 2**64 of them to ask from."""
-    return str(IPv6Network((address, 64), strict=False))
+    """The /64 of an IPv6 address, as one site has at least: its holder has 2**64 of them to ask from.
+
+    An IPv4 address in the form of IPv6 (RFC 4291 section 2.5.5.2) is itself: one /64 has all of them.
+    """
+    mapped = IPv6Address(address).ipv4_mapped
+    return str(mapped) if mapped is not None else str(IPv6Network((address, 64), strict=False))

@@ -147,16 +147,6 @@ class Table:
                 taken.append((key, uses))
         return taken
 
-    def give_back(self, taken: list[tuple[str, dict[int, int]]]) -> None:
-        """Nobody could be told of them."""
-        if self.unsent is None:
-            return
-        for key, uses in taken:
-            if key in self.unsent or len(self.unsent) < self.most:
-                mine = self.unsent.setdefault(key, {})
-                for slot, count in uses.items():
-                    mine[slot] = mine.get(slot, 0) + count
-
     def learn(self, key: str, counts: dict[int, int], now: float) -> None:
         """What all processes together have used, as far as it was told, by part.
 

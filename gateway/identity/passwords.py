@@ -156,13 +156,17 @@ class Passwords:
         with self._lock:
             self._under_way += 1
         began = self._monotonic()
-        future = self._pool.submit(work)
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError:  # the process ends; nothing was begun, and so nothing will end
+            self._over(began)
+            raise
         # by the hash, not by the caller: one that hung up has not freed the thread
         future.add_done_callback(lambda _: self._over(began))
         return await asyncio.wrap_future(future)
 
     def _over(self, began: float) -> None:
-        """In its thread."""
+        """In its thread, where it has one."""
         self._room.release()
         with self._lock:
             self._under_way -= 1

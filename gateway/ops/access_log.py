@@ -48,21 +48,24 @@ class AccessLog:
     """Lines go from the event loop through a deque to one thread: append and popleft are each atomic.
 
     fd: where to write; it may block. It is closed at the end if `owned`. failed: called in the thread, once per outage
-    of the sink. bound: bytes that may wait for the sink. form: what is written of a line of JSON; called in the thread.
+    of the sink, or of the form. bound: bytes that may wait for the sink. form: what is written of a line of JSON; it is
+    called in the thread. kept: whether `recent` has the last lines, as nobody can read them again from the sink.
     """
 
     def __init__(
         self,
         fd: int,
-        failed: Callable[[OSError], object],
+        failed: Callable[[Exception], object],
         owned: bool = False,
         bound: int = BOUND,
         form: Form | None = None,
+        kept: bool = True,
     ) -> None:
         self._fd = fd
         self._failed = failed
         self._owned = owned
         self._form = form
+        self._kept = kept
         self._bound = bound
         self._block = BLOCK if stat.S_ISREG(os.fstat(fd).st_mode) else select.PIPE_BUF
         # A longer line could end up inside another worker's: a pipe promises no more (pipe(7)).
@@ -190,16 +193,16 @@ class AccessLog:
     def _drain(self) -> None:
         while block := self._take():
             size = sum(map(len, block))
-            data = "".join(block if self._form is None else map(self._form, block)).encode()
             try:
-                _write_all(self._fd, data)
+                _write_all(self._fd, "".join(block if self._form is None else map(self._form, block)).encode())
                 self._broken = False
-            except OSError as error:
+            except Exception as error:  # of the form too: without this thread the log would be full, and stay so
                 if not self._broken:
                     self._broken = True
                     self._failed(error)
                 self._lost += len(block)  # after it was told: whoever sees the count finds the line
-            self.recent.add(block)
+            if self._kept:
+                self.recent.add(block)
             self._settled += size
 
     def _take(self) -> list[str]:
@@ -217,10 +220,11 @@ class AccessLog:
         return block
 
 
-def open_access_log(path: Path, failed: Callable[[OSError], object], form: Form | None = None) -> AccessLog:
+def open_access_log(path: Path, failed: Callable[[Exception], object], form: Form | None = None) -> AccessLog:
     """Append to a file, made with mode 0640. Raises OSError. A reload opens it anew, which is how it is rotated."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    return AccessLog(fd, failed, owned=True, form=form)
+    again = form is None and stat.S_ISREG(os.fstat(fd).st_mode)  # `logged.find` reads JSON, of a file
+    return AccessLog(fd, failed, owned=True, form=form, kept=not again)
 
 
 def _partly(parts: tuple[object, ...]) -> tuple[object, ...]:

@@ -9,7 +9,8 @@ import re
 import traceback
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from typing import Protocol, TextIO, cast
+from types import MappingProxyType
+from typing import Final, Protocol, TextIO, cast
 
 import structlog
 
@@ -31,6 +32,7 @@ _SECRET_TEXT = re.compile(
     r"eyJ[\w-]{5,}\.[\w.-]+|sig=[0-9A-Fa-f]+|myc_[\w-]{16,}|(?i:bearer|basic)\s+[\w+/=.~-]{8,}|(?<=://)[^\s/@]+:[^\s/@]+(?=@)"
 )
 _REDACTED = "[redacted]"
+_EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Log(Protocol):
@@ -68,7 +70,7 @@ class ApplicationLog:
     """
 
     def __init__(
-        self, stream: TextIO, level: Level, form: str = "auto", environ: Mapping[str, str] = {}, **fields: object
+        self, stream: TextIO, level: Level, form: str = "auto", environ: Mapping[str, str] = _EMPTY, **fields: object
     ) -> None:
         self._stream = stream
         self._environ = environ
@@ -95,7 +97,7 @@ class ApplicationLog:
 
 
 def application_log(
-    stream: TextIO, level: Level = "info", form: str = "auto", environ: Mapping[str, str] = {}, **fields: object
+    stream: TextIO, level: Level = "info", form: str = "auto", environ: Mapping[str, str] = _EMPTY, **fields: object
 ) -> ApplicationLog:
     """level: a key of LEVELS. form: a value of `log.format`. environ: NO_COLOR and TERM. fields: of every line."""
     return ApplicationLog(stream, level, form, environ, **fields)

@@ -32,6 +32,10 @@ class Names:
         """Those of one limit have one hash tag: one script takes many of them."""
         return f"{self._prefix}:{{uses:{self.digest(limit)}}}:{self.digest(key)}"
 
+    def told(self, limit: str, process: str) -> str:
+        """What a process has told of that limit; beside its uses, for the same script."""
+        return f"{self._prefix}:{{uses:{self.digest(limit)}}}:told-by:{process}"
+
     def document(self, issuer: str, url: str) -> str:
         return f"{self._prefix}:keys:{self.digest(f'{issuer} {url}')}"
 

@@ -137,22 +137,26 @@ return {full, count, oldest + length - now}
 """
 )
 
-# KEYS: uses of one limit, each a hash of counts by the number of a part of its window. ARGV: microseconds of a part;
-# for each key: how many parts, and the number and count of each. Answers the time, and all counts of each key.
+# KEYS: the number of the last batch of this process; then uses of one limit, each a hash of counts by the number of a
+# part of its window. ARGV: microseconds of a part; the number of this batch, higher than all before it, and the same
+# when it is sent again, as its answer was lost; for each key: how many parts, and the number and count of each. Answers
+# the time, and all counts of each key.
 # A window has ten parts, and reaches into an eleventh; one node's clock may be a part ahead.
 USES = """
 local time = redis.call('TIME')
-local now, part, at, found = time[1] * 1000000 + time[2], tonumber(ARGV[1]), 2, {}
-local oldest = math.floor(now / part) - 12
+local now, part, number, at, found = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2]), 3, {}
+local oldest, life = math.floor(now / part) - 12, math.ceil(part * 13 / 1000)
+local fresh = tonumber(redis.call('GET', KEYS[1]) or 0) < number
+if fresh then redis.call('SET', KEYS[1], ARGV[2], 'PX', life) end
 found[1] = {now}
-for n = 1, #KEYS do
+for n = 2, #KEYS do
   local parts = tonumber(ARGV[at])
   at = at + 1
   for _ = 1, parts do
-    redis.call('HINCRBY', KEYS[n], ARGV[at], ARGV[at + 1])
+    if fresh then redis.call('HINCRBY', KEYS[n], ARGV[at], ARGV[at + 1]) end
     at = at + 2
   end
-  redis.call('PEXPIRE', KEYS[n], math.ceil(part * 13 / 1000))
+  redis.call('PEXPIRE', KEYS[n], life)
   local all, live = redis.call('HGETALL', KEYS[n]), {}
   for i = 1, #all, 2 do
     if tonumber(all[i]) < oldest then
@@ -161,7 +165,7 @@ for n = 1, #KEYS do
       live[#live + 1], live[#live + 2] = tonumber(all[i]), tonumber(all[i + 1])
     end
   end
-  found[n + 1] = live
+  found[n] = live
 end
 return found
 """

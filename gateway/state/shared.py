@@ -31,10 +31,11 @@ class SharedState:
         told: Told,
         unsubscribed: Told,
         refused: Refused,
+        failed: Callable[[Exception], object],
     ) -> None:
         """mac, sealer: under keys that come from the master key. told: why the state is away, None when it is back.
 
-        unsubscribed: as in Channel. refused: as in Link.
+        unsubscribed: as in Channel. refused: as in Link. failed: as in Rates.
         """
         self._names = Names(mac)
         self._clock = clock
@@ -44,7 +45,7 @@ class SharedState:
         self.counters = FallingBackCounters(RedisCounters(self._link, self._names, clock), MemoryCounters(clock), clock)
         self.meter = FallingBackMeter(RedisMeter(self._link, self._names, clock), MemoryMeter(clock))
         self.documents = SharedDocuments(self._link, self._names, sealer, clock)
-        self.rates = Rates(self._link, self._names, clock)
+        self.rates = Rates(self._link, self._names, clock, failed=failed)
         self._channel: Channel | None = None
 
     @property

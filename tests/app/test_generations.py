@@ -136,6 +136,22 @@ async def test_a_refused_reload_leaves_nothing_open(site: Site) -> None:
     assert running.gateway.reloads == {"done": 0, "refused": 5}
 
 
+async def test_a_refused_reload_leaves_no_counts(site: Site) -> None:
+    """Of a limit that does not hold; those that do go on."""
+    site.expected_errors = True
+    upstream = await site.upstream()
+    path = {"path": "/public/**", "access": "public"}
+    rates = [{"by": "route", "at_most": 2, "in": window} for window in ("1d", "7d")]
+    running = await site.gateway(upstream, routes=[{**path, "limits": {"rate": rates[:1]}}])
+    client = await site.client(running)
+    await client.ask()
+    (running.people.folder / "full").mkdir()
+    running.write(site.said(upstream, routes=[{**path, "limits": {"rate": rates}}], log={"access": "./full"}))
+    assert refused(await running.gateway.reload()) == ["reload_failed"]
+    assert [table.part * 10 for table in running.gateway.counts.tables] == [86400.0]
+    assert [(await client.ask()).status for _ in range(2)] == [200, 429]
+
+
 async def test_a_reload_without_the_master_key_is_refused(site: Site) -> None:
     """The key is left to its default, and there is none."""
     site.expected_errors = True

@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import copytree
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from harness.people import MASTER_KEY, People
@@ -14,9 +15,10 @@ from harness.site import Kept, Running, Site
 
 from gateway.app.audit import RARELY, Auditing
 from gateway.clock import Clock
-from gateway.identity.audit import Event
+from gateway.identity.audit import Event, Scope
 from gateway.store.audit_read import Wanted
 from gateway.store.chain import Anchor, Entry
+from gateway.store.changes import Changes
 from gateway.store.seal import master_key
 from gateway.store.sql import Store, open_store
 
@@ -137,6 +139,35 @@ async def test_old_rows_leave_a_running_gateway(people: People, tmp_path: Path) 
         ]  # fmt: skip
 
 
+async def test_rows_that_another_worker_removed_are_not_told(people: People, tmp_path: Path) -> None:
+    """They were there when this one looked, and are not when it has the lock: it says nothing."""
+    log = Kept()
+    async with opened(people, tmp_path, log) as (store, auditing, hand):
+        late = Late(store)
+        auditing.attach(late, lambda: 86400.0)
+        hand[0] += RARELY
+        await auditing.work()
+        assert late.looks == 1
+    assert "old rows left the audit trail" not in [event for _, event, _ in log.lines]
+
+
+async def test_what_is_being_written_at_the_end_is_written_once(people: People, tmp_path: Path) -> None:
+    """The look is cancelled after the rows have arrived, and before that is known."""
+    async with opened(people, tmp_path) as (store, auditing, _hand):
+        slow = Late(store)
+        auditing.attach(slow, lambda: 86400.0)
+        auditing.refusals.refused(Event("login_refused", outcome="refused", reason="code_wrong"))
+        look = asyncio.create_task(auditing.work())
+        await slow.arrived.wait()
+        look.cancel()
+        end = asyncio.create_task(auditing.aclose())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        slow.answer.set()
+        await end
+        assert len(await rows(store, "login_refused")) == 1
+
+
 async def test_the_head_is_told_to_the_log(people: People, tmp_path: Path) -> None:
     """Where whoever has the database does not reach it."""
     log = Kept()
@@ -191,6 +222,34 @@ async def test_a_store_that_is_away_stops_no_reload(people: People, tmp_path: Pa
         await auditing.record(Event("cache_purged"))
         (tmp_path / "elsewhere").rename(tmp_path / "copy" / "gateway.db")
     assert log.errors[0][1] == "the audit trail has no row of this"
+
+
+class Late:
+    """A store whose rows are too old when it is asked, and gone then; and that answers, when told to, that rows have
+    arrived. It is `Audit` too."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.looks = 0
+        self.arrived, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def audit_waits(self) -> bool:
+        return await self._store.audit_waits()
+
+    async def audit_oldest(self) -> float:
+        self.looks += 1
+        return 0.0
+
+    async def open_changes(self) -> None:
+        await self._store.open_changes()
+
+    def changes(self) -> Changes:
+        return cast(Changes, SimpleNamespace(audit=self, seals=self._store.changes().seals))
+
+    async def record_all(self, rows: Sequence[tuple[Event, Scope]]) -> None:
+        await self._store.changes().audit.record_all(rows)
+        self.arrived.set()
+        await self.answer.wait()
 
 
 @asynccontextmanager

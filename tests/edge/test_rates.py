@@ -115,6 +115,12 @@ async def test_an_ipv6_site_is_one_caller(site: Site) -> None:
     assert network("2001:db8:1:2::1") == "2001:db8:1:2::/64"
 
 
+def test_an_ipv4_address_within_ipv6_is_itself() -> None:
+    """In one /64 are all of them: the first would shut out the others."""
+    assert network("::ffff:192.0.2.1") == "192.0.2.1"
+    assert network("::fffe:192.0.2.1") == "::/64"
+
+
 async def test_refused_credentials_count_by_address(site: Site) -> None:
     """Whoever tries tokens is stopped before the next one is looked at."""
     running = await limited(site, route(by("address", 3), path="/secure/**", access="protected"))

@@ -8,10 +8,23 @@ from pathlib import Path
 import pytest
 from harness.certificates import Authority
 from harness.client import request
-from harness.site import Site, until
+from harness.site import Running, Site, until
 from harness.upstream import OK, Line, answering
 
+from gateway.edge.exchange import Exchange
+
 SOON = 5.0  # seconds: far above the shortest timeouts and the sweep, far below their defaults
+
+
+def pass_by(running: Running, seconds: float) -> None:
+    """On the gateway's clock; deadlines are looked at then."""
+    running.hand.rested += seconds
+    running.gateway.edge.sweep()
+
+
+def at_work(running: Running) -> Exchange | None:
+    """That of the only client."""
+    return next((client.active for client in running.gateway.edge.clients), None)
 
 
 async def silent(line: Line) -> None:
@@ -69,13 +82,14 @@ async def test_a_body_that_stops_is_408(site: Site) -> None:
 
 
 async def test_a_body_that_goes_on_is_not_timed_out(site: Site) -> None:
-    """The limit is for silence, not for the whole: parts over more than two of its lengths."""
-    running = await site.gateway(await site.upstream(), listen={"timeouts": {"body_idle": "1s"}})
+    """The limit is for silence, not for the whole: parts over two of its lengths."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"body_idle": "1h"}})
     client = await site.client(running)
-    await client.send(request("/public/x", b"Content-Length: 25", method="POST"))
-    for _ in range(25):
+    await client.send(request("/public/x", b"Content-Length: 3", method="POST"))
+    for count in range(3):
+        await until(lambda count=count: (active := at_work(running)) is not None and active.bytes_in == count)
+        pass_by(running, 2400)
         await client.send(b"x")
-        await asyncio.sleep(0.1)
     assert (await client.answer()).status == 200
 
 
@@ -182,13 +196,21 @@ async def test_a_refused_client_that_sends_on_is_closed(site: Site) -> None:
 async def test_an_upstream_that_answers_in_time_is_waited_for(site: Site) -> None:
     """Longer than deadlines are looked at, and shorter than `first_byte`."""
 
+    asked, go = asyncio.Event(), asyncio.Event()
+
     async def slow(line: Line) -> None:
         await line.request()
-        await asyncio.sleep(2.5)
+        asked.set()
+        await go.wait()
         line.send(OK)
 
-    running = await site.gateway(await site.upstream(slow), route={"timeouts": {"first_byte": "30s"}})
-    assert (await asyncio.wait_for((await site.client(running)).ask(), 20)).status == 200
+    running = await site.gateway(await site.upstream(slow), route={"timeouts": {"first_byte": "1h"}})
+    client = await site.client(running)
+    await client.send(request())
+    await asked.wait()
+    pass_by(running, 3000)
+    go.set()
+    assert (await client.answer()).status == 200
 
 
 async def test_a_head_that_trickles_in_is_not_an_answer(site: Site) -> None:
@@ -207,17 +229,24 @@ async def test_a_head_that_trickles_in_is_not_an_answer(site: Site) -> None:
 
 
 async def test_an_answer_that_goes_on_is_not_cut(site: Site) -> None:
-    """`idle` is for silence, not for the whole: parts over more than two of its lengths."""
+    """`idle` is for silence, not for the whole: parts over two of its lengths."""
+    go = asyncio.Semaphore(0)
 
     async def steady(line: Line) -> None:
         await line.request()
-        line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 25\r\n\r\n")
-        for _ in range(25):
+        line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nx")
+        for _ in range(3):
+            await go.acquire()
             line.send(b"x")
-            await asyncio.sleep(0.1)
 
-    running = await site.gateway(await site.upstream(steady), route={"timeouts": {"idle": "1s"}})
-    assert (await asyncio.wait_for((await site.client(running)).ask(), 20)).body == b"x" * 25
+    running = await site.gateway(await site.upstream(steady), route={"timeouts": {"idle": "1h"}})
+    client = await site.client(running)
+    await client.send(request())
+    for count in (1, 2, 3):
+        await until(lambda count=count: (active := at_work(running)) is not None and active.bytes_out == count)
+        pass_by(running, 2400)
+        go.release()
+    assert (await client.answer()).body == b"xxxx"
 
 
 @pytest.mark.parametrize(("after", "status"), [(0.2, 200), (30.0, 504)])

@@ -145,7 +145,6 @@ def test_what_was_not_told_is_told_later_once() -> None:
     """While nobody hears, uses add up by part; what left the window is not told any more."""
     counted = Counted(10, shared=True)
     counted.ask(0.0)
-    counted.table.give_back(counted.table.take(10, 0.0))
     counted.ask(0.5)
     counted.ask(5.0)
     assert counted.table.take(10, 5.0) == [("k", {0: 2, 5: 1})]

@@ -102,6 +102,16 @@ async def test_what_is_under_way_is_told() -> None:
     assert 0 < took[0] < took[2]
 
 
+async def test_what_cannot_begin_is_not_under_way() -> None:
+    """A gateway that stops has no threads any more: no place is taken for good."""
+    passwords = Passwords(threads=1)
+    passwords.close()
+    for _ in range(QUEUE + 2):
+        with pytest.raises(RuntimeError):
+            await passwords.verify(None, "correct horse")
+    assert (passwords.usage(), passwords.rejected) == ({"busy": 0, "waiting": 0}, 0)
+
+
 async def test_those_who_are_turned_away_are_counted(passwords: Passwords) -> None:
     """And have not waited."""
     calls = [passwords.verify(None, "correct horse") for _ in range(QUEUE + 3)]

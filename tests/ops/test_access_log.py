@@ -29,7 +29,7 @@ def changed(**values: object) -> tuple[object, ...]:
     return tuple(values.get(name, old) for name, old in zip(NAMES, LINE, strict=True))
 
 
-def ignore(error: OSError) -> None: ...
+def ignore(error: Exception) -> None: ...
 
 
 async def written(tmp_path: Path, *lines: tuple[object, ...]) -> str:
@@ -194,10 +194,10 @@ async def test_below_the_bound_nothing_is_lost() -> None:
 
 async def test_a_sink_that_is_gone_is_reported_once() -> None:
     """Every line is counted as lost; the log goes on."""
-    failures: list[OSError] = []
+    failures: list[Exception] = []
     reported = threading.Event()
 
-    def failed(error: OSError) -> None:
+    def failed(error: Exception) -> None:
         failures.append(error)
         reported.set()
 
@@ -213,11 +213,36 @@ async def test_a_sink_that_is_gone_is_reported_once() -> None:
 
 async def test_a_full_disk_is_reported_and_survived() -> None:
     """/dev/full answers every write as a full disk does."""
-    failures: list[OSError] = []
+    failures: list[Exception] = []
     log = open_access_log(Path("/dev/full"), failures.append)
     log.write(*LINE)
     await log.aclose()
-    assert (log.dropped, [error.errno for error in failures]) == (1, [errno.ENOSPC])
+    assert (log.dropped, [error.errno for error in failures if isinstance(error, OSError)]) == (1, [errno.ENOSPC])
+
+
+async def test_a_form_that_fails_costs_lines_and_no_more() -> None:
+    """It is told once, and lines of the form that is well again are written."""
+    failures: list[Exception] = []
+    well, tried = False, threading.Semaphore(0)
+
+    def form(line: str) -> str:
+        if not well:
+            tried.release()
+            raise KeyError("client")
+        return line
+
+    pipe = Pipe()
+    log = AccessLog(pipe.write_end, failures.append, owned=True, form=form)
+    for _ in range(2):
+        log.write(*LINE)  # type: ignore[arg-type]
+        assert await asyncio.to_thread(tried.acquire, timeout=10)
+    well = True
+    log.write(*LINE)  # type: ignore[arg-type]
+    line = await asyncio.to_thread(os.read, pipe.read_end, 4096)
+    await log.aclose()
+    os.close(pipe.read_end)
+    assert line.endswith(b"}\n")
+    assert (log.dropped, [type(error) for error in failures]) == (2, [KeyError])
 
 
 async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:

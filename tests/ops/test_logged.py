@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ops.access_log import open_access_log
+from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.logged import BLOCK, Logged, find, parse
 from gateway.ops.recent import MOST, Recent
 
@@ -66,14 +66,33 @@ def test_memory_has_the_last_lines_and_no_more() -> None:
     assert recent.find(ID) is None
 
 
-async def test_what_was_written_is_remembered(tmp_path: Path) -> None:
-    """The very line of the file."""
+async def test_what_a_stream_got_is_remembered() -> None:
+    """The very line: nobody reads it there again."""
+    reading, writing = os.pipe()
+    log = AccessLog(writing, lambda error: None, owned=True)
+    await written(log)
+    with os.fdopen(reading) as pipe:
+        assert log.recent.find(ID) == parse(pipe.read()) is not None
+
+
+async def test_what_a_file_has_is_not_kept_twice(tmp_path: Path) -> None:
+    """It is found there."""
     log = open_access_log(tmp_path / "access.log", lambda error: None)
-    written(log)
+    await written(log)
+    assert (log.recent.find(ID), find(tmp_path / "access.log", ID) is not None) == (None, True)
+
+
+async def test_what_a_file_has_in_a_form_for_people_is_remembered(tmp_path: Path) -> None:
+    """`logged.find` cannot read it."""
+    log = open_access_log(tmp_path / "access.log", lambda error: None, lambda line: "GET /a/b\n")
+    await written(log)
+    assert (log.recent.find(ID) is not None, find(tmp_path / "access.log", ID)) == (True, None)
+
+
+async def written(log: AccessLog) -> None:
+    who = (0.0, ID, "192.0.2.1", b"GET", None, "/a/**", b"/a/b", "app", None, 200, None, None, None)
+    log.write(*who, 0, 0, 0.1, 0.1, 0.1, 0.3)
     await log.aclose()
-    assert log.recent.find(ID) == find(tmp_path / "access.log", ID) is not None
-    os.truncate(tmp_path / "access.log", 0)
-    assert log.recent.find(ID) is not None
 
 
 @pytest.mark.parametrize("ahead", range(60))
@@ -108,10 +127,3 @@ def test_a_line_that_was_shortened_has_no_path() -> None:
 def test_a_line_of_brackets_is_none() -> None:
     """It goes deeper than the parser does."""
     assert parse("[" * 200_000) is None
-
-
-def written(log: object) -> None:
-    log.write(  # type: ignore[attr-defined]
-        0.0, ID, "192.0.2.1", b"GET", b"shop.example", "/a/**", b"/a/b", "app", "http://127.0.0.1:1", 200, None, None,
-        None, 0, 0, 0.1, 0.1, 0.1, 0.1,
-    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from harness.site import Running, Site
 from gateway.app.quotas import Counts
 from gateway.clock import Clock
 from gateway.edge.windows import Table
+from gateway.state.connection import Script
 from gateway.state.rates import BATCH, Rates
 
 HOUR = 3600.0
@@ -127,8 +129,11 @@ async def test_what_counts_no_more_leaves_redis(servers: Servers) -> None:
     async with nodes(server.url, 1, seconds=1.0) as (a,):
         a.ask()
         await a.round()
-        (name,) = server.cli("--scan", "--pattern", "gw:*uses*").split()
+        of_the_process, name = sorted(
+            server.cli("--scan", "--pattern", "gw:*uses*").split(), key=lambda name: "told-by" not in name
+        )
         assert 0 < int(server.cli("PTTL", name)) <= 1300
+        assert 0 < int(server.cli("PTTL", of_the_process)) <= 1300
         server.cli("HSET", name, "1", "100")
         a.ask()
         await a.round()
@@ -153,6 +158,68 @@ async def test_redis_away_each_goes_on_alone_and_tells_later(servers: Servers) -
         await a.round()
         assert a.ask() == 0  # the server knows of six uses, this process of ten
         assert a.rates.age < 60
+
+
+async def test_an_answer_that_comes_too_late_counts_nothing_twice(servers: Servers) -> None:
+    """Redis has done it, and nobody heard: it is told again until it is heard, and counted once; also with what came
+    meanwhile, and in the end under another key."""
+    server = servers.single()
+    async with Way(server.url, patience=0.5) as way, nodes(server.url, 1, at_most=100) as (b,):
+        way.names = b.rates._names
+        a = Node(way, at_most=100)
+        a.ask(times=4)
+        await a.round()
+        for _ in range(2):
+            a.ask(times=3)
+            server.signal(signal.SIGSTOP)
+            await a.round()
+            server.signal(signal.SIGCONT)
+            await until_async(lambda: way.link.alive, "Redis again")
+        a.ask("other", 2)
+        await a.round()
+        for key, used in (("k", 10), ("other", 2)):
+            b.ask(key)
+            await b.round()
+            assert b.table.at(key, time.monotonic()).total == used + 1
+
+
+async def test_a_limit_that_came_back_is_told(redis_server: Server) -> None:
+    """It was taken out of the configuration and put in again: what is used then is no repetition."""
+    async with nodes(redis_server.url) as (a, b):
+        for _ in range(3):
+            a.ask()
+            await a.round()
+        a.counts.keep([])
+        await a.round()
+        a.table = a.counts.table("limit", HOUR)
+        a.ask(times=2)
+        await a.round()
+        b.ask()
+        await b.round()
+        assert b.table.at("k", time.monotonic()).total == 6
+
+
+async def test_what_makes_no_sense_ends_nothing(servers: Servers) -> None:
+    """An answer in another form than ours: it is told once, other limits are told, and when it is over so is this."""
+    server, failures = servers.single(), list[Exception]()
+    async with nodes(server.url, 2, at_most=100) as (a, b):
+        a.rates = Rates(a.rates._link, a.rates._names, a.clock, apart=0.01, failed=failures.append)
+        other = a.counts.table("other limit", HOUR)
+        good = a.rates._script
+        a.rates._script = Script("return {{1}}")
+        a.rates.start(a.counts)
+        a.ask(times=3)
+        await until_async(lambda: failures, "a failure")
+        rounds = a.rates.rounds
+        await until_async(lambda: a.rates.rounds > rounds + 3, "more rounds")
+        assert len(failures) == 1
+        other.use("k", other.at("k", time.monotonic()), 0)
+        a.rates._script = good
+        await until_async(lambda: not (a.table.unsent or other.unsent or a.rates.untold), "a good round")
+        await a.rates.aclose()
+        b.ask()
+        await b.round()
+        assert b.table.at("k", time.monotonic()).total == 4
 
 
 async def test_the_age_is_that_of_the_last_whole_round(servers: Servers) -> None:
