@@ -9,9 +9,19 @@ from gateway.edge.retry import Retries
 WINDOW: Final = 10  # seconds that the budget looks back over
 
 
+class Place:
+    """In the queue of those who want one of `limits.connections`. ticket: done when it is called; None where nobody
+    waits for a call."""
+
+    __slots__ = ("ticket",)
+
+    def __init__(self) -> None:
+        self.ticket: Future[None] | None = None
+
+
 class Ledger:
-    """queue: those who wait for one of `limits.connections`, in the order that they came. waiting: all that have no
-    connection yet. dialing: for whom one is being made.
+    """queue: those who have no room yet, in the order that they came. waiting: all that have no connection yet.
+    dialing: for whom one is being made.
 
     requests: all so far, counted on the measured path. retries: all so far, by reason. refused: retries that had no
     budget. busy: requests refused, by the limit. ejections: of endpoints. checks, lookups: by outcome.
@@ -33,7 +43,7 @@ class Ledger:
     )
 
     def __init__(self) -> None:
-        self.queue: deque[Future[None]] = deque()
+        self.queue: deque[Place] = deque()
         self.waiting = 0
         self.dialing = 0
         self.requests = 0

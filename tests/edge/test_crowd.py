@@ -114,6 +114,30 @@ async def test_one_that_leaves_the_queue_holds_nobody_up(site: Site) -> None:
     assert (ledger.waiting, ledger.dialing, len(ledger.queue)) == (0, 0, 0)
 
 
+async def test_newcomers_do_not_pass_one_that_waits(site: Site) -> None:
+    """Of a client that sends one request after the other, the next comes at the very moment that the connection is
+    free: who waited for it has it first."""
+    release, order = asyncio.Event(), list[bytes]()
+
+    async def script(line: Line) -> None:
+        while True:
+            order.append((await line.request()).target)
+            await release.wait()
+            line.send(OK)
+
+    upstream = await site.upstream(script)
+    running = await site.gateway(upstream, upstream={"limits": {"connections": 1}})
+    eager, patient = await site.client(running), await site.client(running)
+    await eager.send(request("/public/eager") * 20)
+    await upstream.got()
+    await patient.send(request("/public/patient"))
+    await until(lambda: running.gateway.core.upstreams["u"].ledger.waiting == 1)
+    release.set()
+    assert (await patient.answer()).status == 200
+    assert [(await eager.answer()).status for _ in range(20)] == [200] * 20
+    assert order.index(b"/public/patient") == 1
+
+
 async def test_an_idle_connection_elsewhere_makes_room(site: Site) -> None:
     """The limit is of the whole upstream: the idle connection of one endpoint closes for one to the other."""
     upstreams = [await site.upstream() for _ in range(2)]
