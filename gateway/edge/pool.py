@@ -122,8 +122,9 @@ class Upstream:
     async def connect(self, endpoint: Endpoint, seconds: float, fresh: bool = False) -> UpstreamConnection:
         """To this endpoint, or to others, each once, where that fails. Raises the last DependencyFailed.
 
-        seconds: for all of it; while others are left, one may take half of what is left. A wait in the queue may take as
-        long before that: an endpoint that is given the little that is left would be blamed for it. fresh: not an idle one.
+        seconds: for all of it; while others are left, one may take half of what is left. A wait in the queue may take
+        as long before that: an endpoint that is given the little that is left would be blamed for it. fresh: not an
+        idle one.
         Nothing has been sent when a connect fails, so any request may go to another endpoint (RFC 9110 section 9.2.2).
         """
         crowd = self.crowd

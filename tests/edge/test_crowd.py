@@ -9,6 +9,12 @@ from harness.site import Running, Site, until
 from harness.upstream import OK, Line, Upstream
 
 
+@pytest.fixture(autouse=True)
+def refusals(site: Site) -> None:
+    """They are told as an error of the gateway."""
+    site.expected_errors = True
+
+
 def held(release: asyncio.Event) -> Callable[[Line], Awaitable[None]]:
     """Answers when it is told to."""
 
