@@ -54,4 +54,6 @@ class Attending:
                     endpoint.health.unchecked()
                 if assembly.said.outlier is None:
                     endpoint.health.unjudged()
+                else:
+                    endpoint.health.judged = True
         self._checks.adopt(self._assemblies)
