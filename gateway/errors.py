@@ -4,6 +4,14 @@ Expected outcomes are values. These exceptions are for what a caller cannot expe
 here, ever holds a credential.
 """
 
+from typing import Final
+
+# Codes by which a request that went to an upstream, or was to, has that to blame. That an upstream may have no more of
+# them (`upstream_busy`) is our own word.
+UPSTREAM_FAULTS: Final = frozenset(
+    ("upstream_unreachable", "upstream_bad_answer", "upstream_closed", "upstream_timeout")
+)
+
 
 class GatewayError(Exception):
     """Base of the two faults. `code` is a row of `wire.problems.PROBLEMS`; `detail` says what to change.

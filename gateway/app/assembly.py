@@ -57,14 +57,17 @@ class Assembly:
         """That are looked up."""
         return sorted({server.url.host for server in self.said.endpoints if server.named})
 
-    def readdress(self) -> None:
-        """Its endpoints are at the recorded addresses from now on. What is there already stays as it is; of what is not
-        there any more, idle connections close and exchanges go on."""
+    def readdress(self) -> bool:
+        """Its endpoints are at the recorded addresses from now on; whether these are others than before. What is there
+        already stays as it is; of what is not there any more, idle connections close and exchanges go on."""
         before = {endpoint.name: endpoint for endpoint in self.upstream.endpoints}
         now = self._endpoints(before)
+        if list(now) == list(self.upstream.endpoints):
+            return False
         self.upstream.adopt(now)
         for gone in before.keys() - {endpoint.name for endpoint in now}:
             before[gone].retire()
+        return True
 
     def server(self, endpoint: Endpoint) -> Server:
         """What it was made from."""

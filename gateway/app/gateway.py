@@ -155,6 +155,7 @@ class Gateway(Opening):
             undo.callback(self._cores.forget, core)
             await self._ensure_keys(settings)
             await core.start()
+            undo.callback(self._attending.give_up)
             await self._attending.prepare(core.assemblies)
             logged, kept = self.observer.access_log, access_logs.stays(self._settings.log, settings.log)
             access_log = logged if kept else access_logs.opened(settings.log, self._log)

@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.control.probe import Probe, Target
 from gateway.edge.endpoint import Endpoint
 from gateway.errors import DependencyFailed
+from gateway.ops.logs import Log
 from gateway.settings.upstream import HealthCheck
 from gateway.settings.values import Address
 
@@ -21,8 +22,9 @@ _Key: TypeAlias = tuple[str, str, HealthCheck]
 class HealthChecks:
     """One task for each endpoint. A reload that changes nothing about it leaves it alone."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, log: Log) -> None:
         self._clock = clock
+        self._log = log
         self._probe: Probe | None = None
         self._wanted: dict[_Key, tuple[Assembly, Endpoint]] = {}
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
@@ -55,12 +57,23 @@ class HealthChecks:
         said = key[2]
         between = self._clock.between
         await asyncio.sleep(between(0.0, min(FIRST_SECONDS, said.interval)))
+        failing = ""
         while True:
-            assembly, endpoint = self._wanted[key]
-            async with self._room:
-                why = await _fault(probe, _target(assembly, endpoint, said), said)
-            self._judge(assembly, endpoint, said, why)
+            try:
+                await self._check(key, probe)
+                failing = ""
+            except Exception as error:  # whatever it was: else the endpoint would stay as it is for ever
+                if repr(error) != failing:
+                    self._log.error("health checks fail", upstream=key[0], endpoint=key[1], exc_info=error)
+                failing = repr(error)
             await asyncio.sleep(said.interval * between(0.9, 1.1))
+
+    async def _check(self, key: _Key, probe: Probe) -> None:
+        said = key[2]
+        assembly, endpoint = self._wanted[key]
+        async with self._room:
+            why = await _fault(probe, _target(assembly, endpoint, said), said)
+        self._judge(assembly, endpoint, said, why)
 
     def _judge(self, assembly: Assembly, endpoint: Endpoint, said: HealthCheck, why: str) -> None:
         """why: "" where it passed."""

@@ -24,10 +24,13 @@ class Record:
             found = self._healths[endpoint] = Health(self._monotonic())
         return found
 
-    def keep(self, healths: Mapping[str, Health], names: Iterable[str]) -> None:
+    def keep(self, healths: Mapping[str, Health]) -> None:
         """Forgets all others. healths: by endpoint, those in use: a generation may be in the making in another thread,
-        and what it asks for now is kept when it is adopted. names: that are looked up."""
+        and what it asks for now is kept when it is adopted."""
         self._healths = dict(healths)
+
+    def keep_names(self, names: Iterable[str]) -> None:
+        """Forgets all others. names: that are looked up; not while others are, for a generation to come."""
         looked_up = set(names)
         self.addresses = {name: found for name, found in self.addresses.items() if name in looked_up}
         self.unresolved &= looked_up

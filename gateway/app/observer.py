@@ -6,10 +6,10 @@ from urllib.parse import unquote_to_bytes
 from gateway.clock import Clock
 from gateway.edge.answering import Answering
 from gateway.edge.client import Client
-from gateway.errors import DependencyFailed, RequestRejected
+from gateway.errors import UPSTREAM_FAULTS, DependencyFailed, RequestRejected
 from gateway.ops.access_log import AccessLog
 from gateway.ops.logs import Log
-from gateway.ops.metrics import BLAMED, Distribution
+from gateway.ops.metrics import Distribution
 from gateway.ops.outages import Outages
 from gateway.ops.spans import Exchanged, Spans
 from gateway.routes.model import Route
@@ -46,7 +46,7 @@ class Observer:
         if upstream is not None and admitted_at:
             if answered_at:
                 upstream.counters.observe(status, reason, first_byte)
-            elif exchange.sent_at or (reason is not None and reason.startswith(BLAMED)):
+            elif exchange.sent_at or reason in UPSTREAM_FAULTS:
                 upstream.counters.observe(0, reason, -1.0)
         if refused is not None and isinstance(refused.fault, DependencyFailed):
             self._outages.failed(refused.fault)
@@ -100,7 +100,7 @@ class Observer:
     def _record(self, spans: Spans, exchange: Answering, seconds: float) -> None:
         """seconds: since it began. Everything is told as seconds before its end."""
         route, upstream = _subject(exchange), exchange.lane.upstream
-        tried = exchange.sent_at > 0.0 or (exchange.reason is not None and exchange.reason.startswith("upstream_"))
+        tried = exchange.sent_at > 0.0 or exchange.reason in UPSTREAM_FAULTS
         forwarded = tried and route is not None and not route.builtin and upstream is not None
         end = exchange.began + seconds
         path = None if conceals(exchange, route) else exchange.request.target.path.decode("latin-1")

@@ -10,7 +10,7 @@ from gateway.edge.outlier import is_bad
 from gateway.edge.quota import Ticket
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.upstream import Home, UpstreamConnection
-from gateway.errors import DependencyFailed, GatewayError, RequestRejected
+from gateway.errors import UPSTREAM_FAULTS, DependencyFailed, GatewayError, RequestRejected
 from gateway.pipeline import Admitted, Framing, Permit, Refused, finish, informational, switching
 from gateway.routes.model import Route
 from gateway.wire.message import Request
@@ -321,7 +321,7 @@ class Answering:
     def _blame(self, fault: GatewayError) -> None:
         """Where the endpoint that had the request is at fault, it counts against it."""
         connection = self._connection
-        if connection is not None and isinstance(fault, DependencyFailed) and fault.code.startswith("upstream_"):
+        if connection is not None and fault.code in UPSTREAM_FAULTS:
             outlier = connection.home.outlier
             if outlier is not None:
                 outlier.failed(connection.home)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from gateway.edge.ledger import Ledger
+from gateway.edge.ledger import Ledger, Place
 from gateway.errors import DependencyFailed
 
 RETRY_AFTER: Final = 1  # seconds: an upstream that is not overwhelmed has room again soon
@@ -56,27 +56,42 @@ class Crowd:
         self.ledger.busy[limit] = self.ledger.busy.get(limit, 0) + 1
         return DependencyFailed("upstream_busy", _SAID[limit], RETRY_AFTER)
 
-    async def turn(self, first: bool, seconds: float) -> None:
-        """Until a connection may have become free. first: it has waited before. Raises upstream_busy in the end."""
-        ticket = asyncio.get_running_loop().create_future()
-        (self._queue.appendleft if first else self._queue.append)(ticket)
+    @property
+    def waited_for(self) -> bool:
+        """Whether what is free belongs to somebody who came before."""
+        return self.limits.connections is not None and len(self._queue) > 0
+
+    def enter(self) -> Place:
+        """At the end of the queue, until it is left, called or not: who has been called may find that it was too late,
+        and none may pass on to what it was called for."""
+        place = Place()
+        self._queue.append(place)
+        return place
+
+    def leads(self, place: Place) -> bool:
+        return self._queue[0] is place
+
+    async def turn(self, place: Place, seconds: float) -> None:
+        """Until a connection may have become free. Raises upstream_busy in the end."""
+        ticket = place.ticket = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
                 await ticket
-        except BaseException as error:
-            if ticket in self._queue:
-                self._queue.remove(ticket)
-            else:
-                self.wake()  # it was called, and has gone
-            if isinstance(error, TimeoutError):
-                raise self.refuse("connections") from error
-            raise
+        except TimeoutError as error:
+            raise self.refuse("connections") from error
+        finally:
+            place.ticket = None
+
+    def leave(self, place: Place) -> None:
+        """With a connection or without: there may be room for one more, whom nobody has called."""
+        self._queue.remove(place)
+        self.wake()
 
     def wake(self) -> None:
-        """A connection was given back, or is closed."""
-        while self._queue:
-            ticket = self._queue.popleft()
-            if not ticket.done():
+        """A connection was given back, is closed, or was not made after all."""
+        for place in self._queue:
+            ticket = place.ticket
+            if ticket is not None and not ticket.done():
                 ticket.set_result(None)
                 return
 

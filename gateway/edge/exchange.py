@@ -154,13 +154,14 @@ class Exchange(Answering):
             return
         if upstream.plain:
             endpoint = upstream.next(self.client.edge.monotonic)
+            connection = endpoint.take()
         else:
             try:
                 endpoint = upstream.next_for(self, self.client.edge.monotonic)
+                connection = upstream.take(endpoint)
             except DependencyFailed as busy:
                 self.fail(busy)
                 return
-        connection = endpoint.take()
         if connection is None:
             self.client.wait_nothing()  # connecting has a bound of its own
             self._task = self.client.loop.create_task(self._connect(upstream, endpoint, admitted))

@@ -20,7 +20,8 @@ class Health:
 
     open: connections. outstanding: exchanges on it. retry_at: until when balancing passes it over, whatever for; the
     earliest time of all reasons below. resting: after failed connects, of which there were `failures` in a row.
-    ejected: after `errors` bad answers in a row. on_trial: ejected before, and not acquitted yet. unhealthy: so say
+    ejected: after `errors` bad answers in a row. on_trial: ejected before, and not acquitted yet. judged: whether bad
+    answers count, by the configuration that runs; exchanges of one before it may still bring some. unhealthy: so say
     the active checks. since: when it was last taken in, from where a slow start counts.
     """
 
@@ -33,6 +34,7 @@ class Health:
         "ejections",
         "errors",
         "failures",
+        "judged",
         "on_trial",
         "open",
         "outstanding",
@@ -47,6 +49,7 @@ class Health:
         self.failures = self.errors = self.ejections = 0
         self.resting = self.ejected = self.retry_at = 0.0
         self.on_trial = self.unhealthy = False
+        self.judged = True
         self.since = now
         self._agreeing = 0  # checks in a row that contradict what is thought of it
         self._leased = 0.0  # until when the trial under way keeps others out
@@ -118,6 +121,7 @@ class Health:
 
     def unjudged(self) -> None:
         """Nobody counts its errors any more, so nobody would acquit it."""
+        self.judged = False
         self.on_trial, self._leased, self.ejected, self.errors, self.ejections = False, 0.0, 0.0, 0, 0
         self._settle()
 

@@ -9,9 +9,19 @@ from gateway.edge.retry import Retries
 WINDOW: Final = 10  # seconds that the budget looks back over
 
 
+class Place:
+    """In the queue of those who want one of `limits.connections`. ticket: done when it is called; None where nobody
+    waits for a call."""
+
+    __slots__ = ("ticket",)
+
+    def __init__(self) -> None:
+        self.ticket: Future[None] | None = None
+
+
 class Ledger:
-    """queue: those who wait for one of `limits.connections`, in the order that they came. waiting: all that have no
-    connection yet. dialing: for whom one is being made.
+    """queue: those who have no room yet, in the order that they came. waiting: all that have no connection yet.
+    dialing: for whom one is being made.
 
     under_way: requests that were let in under limits, and are not over.
 
@@ -36,7 +46,7 @@ class Ledger:
     )
 
     def __init__(self) -> None:
-        self.queue: deque[Future[None]] = deque()
+        self.queue: deque[Place] = deque()
         self.waiting = 0
         self.dialing = 0
         self.under_way = 0

@@ -64,7 +64,7 @@ class Outlier:
     def failed(self, endpoint: Suspect, why: str = "It failed to answer.") -> None:
         """An answer was bad, or none came."""
         health, now = endpoint.health, self.monotonic()
-        if health.ejected > now:
+        if health.ejected > now or not health.judged:
             return  # of an exchange that began before
         health.errors += 1
         if (health.on_trial or health.errors >= self.errors) and self._may(endpoint, now):

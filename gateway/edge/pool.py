@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.edge.balance import Choose, hashed, least
 from gateway.edge.crowd import Crowd
-from gateway.edge.endpoint import Endpoint, Watch
+from gateway.edge.endpoint import Endpoint
 from gateway.edge.ledger import Ledger
 from gateway.edge.outlier import Outlier
 from gateway.edge.retry import Retries
@@ -16,8 +16,6 @@ from gateway.ops.metrics import UpstreamCounters
 
 if TYPE_CHECKING:
     from gateway.edge.answering import Answering
-
-__all__ = ["Endpoint", "Upstream", "Watch"]
 
 IDLE_SECONDS: Final = 60.0  # that an unused connection is kept
 
@@ -108,6 +106,10 @@ class Upstream:
         now = monotonic()
         return self._picked(hashed(self.endpoints, key, now), now)
 
+    def take(self, endpoint: Endpoint) -> UpstreamConnection | None:
+        """An idle connection of it, but for one that others have waited for."""
+        return None if self.crowd is not None and self.crowd.waited_for else endpoint.take()
+
     @staticmethod
     def _picked(endpoint: Endpoint, now: float) -> Endpoint:
         if endpoint.health.on_trial:
@@ -123,7 +125,9 @@ class Upstream:
     async def connect(self, endpoint: Endpoint, seconds: float, fresh: bool = False) -> UpstreamConnection:
         """To this endpoint, or to others, each once, where that fails. Raises the last DependencyFailed.
 
-        seconds: for all of it; while others are left, one may take half of what is left. fresh: not an idle one.
+        seconds: for all of it; while others are left, one may take half of what is left. A wait in the queue may take
+        as long before that: an endpoint that is given the little that is left would be blamed for it. fresh: not an
+        idle one.
         Nothing has been sent when a connect fails, so any request may go to another endpoint (RFC 9110 section 9.2.2).
         """
         crowd = self.crowd
@@ -131,32 +135,42 @@ class Upstream:
             return await self._connect(endpoint, seconds, fresh)
         if limit := crowd.too_long():
             raise crowd.refuse(limit)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
         crowd.ledger.waiting += 1
         try:
-            connection = await self._room(crowd, endpoint, end, fresh)
+            connection = await self._room(crowd, endpoint, seconds, fresh)
             if connection is not None:
                 return connection
             crowd.ledger.dialing += 1
             try:
-                return await self._connect(endpoint, max(end - loop.time(), 0.0), fresh)
+                return await self._connect(endpoint, seconds, fresh)
             finally:
                 crowd.ledger.dialing -= 1
+                crowd.wake()
         finally:
             crowd.ledger.waiting -= 1
 
-    async def _room(self, crowd: Crowd, endpoint: Endpoint, end: float, fresh: bool) -> UpstreamConnection | None:
+    async def _room(self, crowd: Crowd, endpoint: Endpoint, seconds: float, fresh: bool) -> UpstreamConnection | None:
         """Waits until one more connection may be opened; or an idle one, which comes to the same."""
-        most, waited, loop = crowd.limits.connections, False, asyncio.get_running_loop()
-        while most is not None and sum(e.health.open for e in self.endpoints) + crowd.ledger.dialing >= most:
-            connection = None if fresh else endpoint.take()
-            if connection is not None:
-                return connection
-            any(other.close_oldest() for other in self.endpoints)  # its end wakes the first in the queue
-            await crowd.turn(waited, max(end - loop.time(), 0.0))
-            waited = True
-        return None
+        if crowd.limits.connections is None:
+            return None
+        loop = asyncio.get_running_loop()
+        end, place = loop.time() + seconds, crowd.enter()
+        try:
+            if not crowd.leads(place):
+                await crowd.turn(place, seconds)
+            while True:
+                connection = None if fresh else endpoint.take()
+                if connection is not None or self._fits(crowd):
+                    return connection
+                any(other.close_oldest() for other in self.endpoints)  # its end wakes the first in the queue
+                await crowd.turn(place, max(end - loop.time(), 0.0))
+        finally:
+            crowd.leave(place)
+
+    def _fits(self, crowd: Crowd) -> bool:
+        """Whether one more connection may be opened."""
+        most = crowd.limits.connections
+        return most is None or sum(e.health.open for e in self.endpoints) + crowd.ledger.dialing < most
 
     async def _connect(self, endpoint: Endpoint, seconds: float, fresh: bool) -> UpstreamConnection:
         loop = asyncio.get_running_loop()

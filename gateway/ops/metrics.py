@@ -11,10 +11,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.errors import UPSTREAM_FAULTS
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 UNMATCHED = "none"  # the route label of a request that no route took
-BLAMED = "upstream_"  # begins the reason codes of what an upstream did wrong
 ASKED = "decide"  # begins the labels of what was asked by a data plane
 
 # Seconds. From the 0.4 ms that the gateway may add (p50) to the 60 s an upstream may take.
@@ -186,7 +187,7 @@ class UpstreamCounters:
         """A request was to go there, and is over. status: of its answer, 0 without one. reason: a code of the fixed
         list; those of upstreams are errors of this one. seconds: to the head of the answer; negative without one."""
         self.answered[status // 100] += 1
-        if reason is not None and reason.startswith(BLAMED):
+        if reason is not None and reason in UPSTREAM_FAULTS:
             self.errors[reason] = self.errors.get(reason, 0) + 1
         if seconds >= 0.0:
             self.buckets[bisect_left(BOUNDS, seconds)] += 1

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gateway.errors import DependencyFailed
+from gateway.errors import UPSTREAM_FAULTS, DependencyFailed
 from gateway.ops.logs import Log
 
 QUIET_SECONDS: Final = 30.0  # without one that failed: then the next is another outage
 
 # Told elsewhere: the refresh of an issuer's keys and the pool of an upstream know when their outages begin and end.
-_TOLD_ELSEWHERE: Final = ("keys_", "upstream_")
+_TOLD_ELSEWHERE: Final = UPSTREAM_FAULTS | {"keys_unavailable"}
 
 
 class Outages:
@@ -23,7 +23,7 @@ class Outages:
 
     def failed(self, fault: DependencyFailed) -> None:
         """A request met this. Its detail is for the operator; `wire.problems.told` keeps it from the client."""
-        if not fault.detail or fault.code.startswith(_TOLD_ELSEWHERE):
+        if not fault.detail or fault.code in _TOLD_ELSEWHERE:
             return
         now, last = self._monotonic(), self._last.get(fault.code)
         self._last[fault.code] = now

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from gateway.errors import UPSTREAM_FAULTS
 from gateway.ops.spans import Exchanged
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -184,7 +185,7 @@ def _outcome(record: Exchanged) -> Attributes:
 
 def _failed(record: Exchanged, ours: bool) -> Status:
     """A server's 4xx is its client's error, and a client's is its own."""
-    broken = record.reason is not None and record.reason.startswith("upstream_")  # also where the answer had begun
+    broken = record.reason in UPSTREAM_FAULTS  # also where the answer had begun
     if broken or record.status >= (500 if ours else 400):
         return Status(StatusCode.ERROR)
     return Status()

@@ -6,7 +6,7 @@ A refusal is RFC 9457 problem JSON. The built-in dialects keep their own error b
 import json
 from dataclasses import dataclass
 
-from gateway.errors import DependencyFailed, GatewayError
+from gateway.errors import UPSTREAM_FAULTS, DependencyFailed, GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ PROBLEMS: dict[str, Problem] = {
     "upstream_timeout": Problem(504, "The upstream did not answer in time"),
 }
 
+_SENTENCES = UPSTREAM_FAULTS | {"upstream_busy"}  # their details are ours, and name nothing
+
 
 def body(code: str, detail: str, request_id: str) -> bytes:
     """The problem as JSON bytes. `detail` must not hold bytes of the request."""
@@ -111,5 +113,5 @@ def told(fault: GatewayError) -> str:
     Of our failures the title must do: their details hold paths and texts of libraries, and are for the log. Those about
     upstreams are sentences of ours.
     """
-    withheld = isinstance(fault, DependencyFailed) and not fault.code.startswith("upstream_")
+    withheld = isinstance(fault, DependencyFailed) and fault.code not in _SENTENCES
     return "" if withheld else fault.detail

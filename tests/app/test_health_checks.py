@@ -231,3 +231,26 @@ async def test_checks_speak_tls_as_the_upstream_does(site: Site, tmp_path: Path)
     await until(lambda: out(wary) == [upstream.url])
     ((_, _, fields),) = [line for line in wary.log.lines if line[1] == "endpoint unhealthy"]
     assert fields["why"] == "The TLS handshake of the check failed."
+
+
+async def test_checks_outlive_what_nobody_foresaw(site: Site) -> None:
+    """A log whose disk is full, say. It is told once, and the endpoint is still found ill and well."""
+    site.expected_errors = True
+    running, (first, _), (ill, _) = await two(site)
+    told, broken = running.log.warning, True
+
+    def warning(event: str, **fields: object) -> None:
+        if broken:
+            raise OSError(28, "No space left on device")
+        told(event, **fields)
+
+    running.log.warning = warning  # type: ignore[method-assign]
+    first.answer = ILL
+    await until(lambda: running.log.errors)
+    seen = first.checks
+    await until(lambda: first.checks >= seen + 3)
+    assert [event for _, event, _ in running.log.errors] == ["health checks fail"]
+    assert out(running) == [ill.url]
+    broken = False
+    first.answer = OK
+    await until(lambda: not out(running))

@@ -24,7 +24,8 @@ def test_what_is_not_used_any_more_is_forgotten() -> None:
     kept, gone = record.health("http://a"), record.health("http://b")
     record.addresses = {"a": ("10.0.0.1",), "b": ("10.0.0.2",)}
     record.unresolved = {"a", "b"}
-    record.keep({"http://a": kept}, ["a"])
+    record.keep({"http://a": kept})
+    record.keep_names(["a"])
     assert record.health("http://a") is kept
     assert record.health("http://b") is not gone
     assert (record.addresses, record.unresolved) == ({"a": ("10.0.0.1",)}, {"a"})
@@ -33,7 +34,7 @@ def test_what_is_not_used_any_more_is_forgotten() -> None:
 def test_what_is_in_use_is_what_is_kept() -> None:
     """Whatever was asked for meanwhile, for a generation that may never run."""
     record, mine = Known(lambda: 7.0).of("u"), Health()
-    record.keep({"http://a": mine}, ())
+    record.keep({"http://a": mine})
     assert record.health("http://a") is mine
 
 

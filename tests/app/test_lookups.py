@@ -12,7 +12,7 @@ from harness.client import request
 from harness.site import Running, Site, until
 from harness.upstream import OK, Line, Script, Upstream
 
-from gateway.app.lookups import MOST_ADDRESSES, system_resolver, usable
+from gateway.app.lookups import LEAST_SECONDS, MOST_ADDRESSES, system_resolver, usable
 from gateway.errors import DependencyFailed
 
 
@@ -212,6 +212,99 @@ async def test_a_reload_keeps_the_addresses(site: Site) -> None:
     assert (endpoints(running), names.asked) == (["127.0.0.1"], asked)
     await looked_again(running, names)
     assert len([task for task in asyncio.all_tasks() if "Lookups" in str(task.get_coro())]) == 1
+
+
+async def test_an_address_that_changes_during_a_reload_is_not_missed(site: Site) -> None:
+    """The new generation was made with the old one, and is not adopted yet."""
+    _, server = await at(site, "127.0.0.1", "127.0.0.2")
+    names = Names(orders_test=["127.0.0.1"], slow_test=["127.0.0.1"])
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def resolve(name: str) -> Sequence[str]:
+        if name == "slow.test":
+            asked.set()
+            await answer.wait()
+        return await names(name)
+
+    site.resolve = resolve
+    url = f"http://orders.test:{server.port}"
+    running = await site.gateway(url, upstream={"resolve": "1h"})
+    old = running.gateway.core
+    config = site.said(url, upstream={"resolve": "1h"})
+    config["upstreams"]["v"] = {"endpoints": ["http://slow.test:1"]}
+    running.write(config)
+    await asyncio.sleep(LEAST_SECONDS)  # else the look-up that follows waits for that, and the reload does not
+    reload = asyncio.create_task(running.gateway.reload())
+    await asked.wait()
+    names.found["orders.test"] = ["127.0.0.2"]
+    await looked_again(running, names)
+    await until(lambda: [endpoint.address for endpoint in old.upstreams["u"].endpoints] == ["127.0.0.2"])
+    answer.set()
+    assert await reload == []
+    assert endpoints(running) == ["127.0.0.2"]
+    assert (await (await site.client(running)).ask()).body == b"u2"
+
+
+async def test_a_reload_that_fails_leaves_nothing_behind(site: Site) -> None:
+    """It had looked for a new name of an upstream that runs: of that nothing is kept, and the others are followed."""
+    site.expected_errors = True
+    _, server = await at(site, "127.0.0.1", "127.0.0.2")
+    names = site.resolve = Names(orders_test=["127.0.0.1"])
+    url = f"http://orders.test:{server.port}"
+    running = await site.gateway(url, upstream={"resolve": "1h"})
+    names.found["orders.test"] = ["127.0.0.2"]
+    (running.people.folder / "folder.log").mkdir()
+    config = site.said(url, "http://other.test:1", upstream={"resolve": "1h"}, log={"access": "./folder.log"})
+    running.write(config)
+    assert [fault["code"] for fault in await running.gateway.reload()] == ["reload_failed"]
+    assert (await running.gateway.readiness()).warnings == ()
+    await looked_again(running, names)
+    await until(lambda: endpoints(running) == ["127.0.0.2"])
+
+
+async def test_a_name_that_hangs_holds_up_no_other(site: Site) -> None:
+    """Of one upstream: each name may have a name server of its own."""
+    _, server = await at(site, "127.0.0.1", "127.0.0.2")
+    names, hangs = Names(orders_test=["127.0.0.1"], a_test=["127.0.0.3"]), False
+
+    async def resolve(name: str) -> Sequence[str]:
+        if hangs and name == "a.test":
+            await asyncio.get_running_loop().create_future()
+        return await names(name)
+
+    site.resolve = resolve
+    running = await site.gateway("http://a.test:1", f"http://orders.test:{server.port}", upstream={"resolve": "1h"})
+    hangs = True
+    names.found["orders.test"] = ["127.0.0.2"]
+    await looked_again(running, names)
+    await until(lambda: "addresses changed" in told(running))
+    assert running.gateway.core.upstreams["u"].ledger.lookups["failed"] == 0  # the other's has not ended
+
+
+async def test_look_ups_outlive_what_nobody_foresaw(site: Site) -> None:
+    """It is told once, other names are followed, and so is this one afterwards."""
+    site.expected_errors = True
+    _, server = await at(site, "127.0.0.1", "127.0.0.2")
+    names, broken = Names(orders_test=["127.0.0.1"], a_test=["127.0.0.3"]), False
+
+    async def resolve(name: str) -> Sequence[str]:
+        found = await names(name)
+        if broken and name == "a.test":
+            raise RuntimeError("the resolver is broken")
+        return found
+
+    site.resolve = resolve
+    running = await site.gateway("http://a.test:1", f"http://orders.test:{server.port}", upstream={"resolve": "1h"})
+    broken = True
+    names.found["orders.test"] = ["127.0.0.2"]
+    for _ in range(2):
+        await looked_again(running, names)
+    assert endpoints(running) == ["127.0.0.3", "127.0.0.2"]
+    assert [event for _, event, _ in running.log.errors] == ["look-ups fail"]
+    broken = False
+    names.found["a.test"] = ["127.0.0.4"]
+    await looked_again(running, names)
+    await until(lambda: endpoints(running) == ["127.0.0.4", "127.0.0.2"])
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{}", "http://localhost:{}"])

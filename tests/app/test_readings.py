@@ -56,7 +56,9 @@ async def test_what_becomes_of_credentials_is_counted(site: Site) -> None:
 
 
 async def test_what_an_upstream_is_spared_is_counted(site: Site) -> None:
-    """What is under way, what a limit refused, and what was looked up: by configured names alone."""
+    """What is under way, what a limit refused, and what was looked up: by configured names alone. A refusal of ours is
+    no request that the upstream failed, nor one that it had."""
+    site.expected_errors = True
     release = asyncio.Event()
 
     async def held(line: Line) -> None:
@@ -73,6 +75,8 @@ async def test_what_an_upstream_is_spared_is_counted(site: Site) -> None:
     lines = (await asyncio.to_thread(running.gateway.metrics)).decode().splitlines()
     assert 'gateway_upstream_in_flight{upstream="u"} 1.0' in lines
     assert 'gateway_upstream_busy_total{limit="requests",upstream="u"} 1.0' in lines
+    assert not [line for line in lines if line.startswith(("gateway_upstream_errors_total{", "gateway_upstream_req"))]
+    assert [(event, fields["code"]) for _, event, fields in running.log.errors] == [("requests fail", "upstream_busy")]
     assert 'gateway_upstream_retries_refused_total{upstream="u"} 0.0' in lines
     assert 'gateway_upstream_lookups_total{outcome="failed",upstream="u"} 0.0' in lines
     assert not [line for line in lines if f":{upstream.port}" in line]

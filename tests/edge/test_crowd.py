@@ -11,6 +11,12 @@ from harness.upstream import OK, Line, Upstream
 from .test_tunnel import HANDSHAKE, SWITCH
 
 
+@pytest.fixture(autouse=True)
+def refusals(site: Site) -> None:
+    """They are told as an error of the gateway."""
+    site.expected_errors = True
+
+
 def held(release: asyncio.Event) -> Callable[[Line], Awaitable[None]]:
     """Answers when it is told to."""
 
@@ -170,6 +176,30 @@ async def test_one_that_leaves_the_queue_holds_nobody_up(site: Site) -> None:
     release.set()
     assert [(await client.answer()).status for client in (*first, *third)] == [200, 200]
     assert (ledger.waiting, ledger.dialing, len(ledger.queue)) == (0, 0, 0)
+
+
+async def test_newcomers_do_not_pass_one_that_waits(site: Site) -> None:
+    """Of a client that sends one request after the other, the next comes at the very moment that the connection is
+    free: who waited for it has it first."""
+    release, order = asyncio.Event(), list[bytes]()
+
+    async def script(line: Line) -> None:
+        while True:
+            order.append((await line.request()).target)
+            await release.wait()
+            line.send(OK)
+
+    upstream = await site.upstream(script)
+    running = await site.gateway(upstream, upstream={"limits": {"connections": 1}})
+    eager, patient = await site.client(running), await site.client(running)
+    await eager.send(request("/public/eager") * 20)
+    await upstream.got()
+    await patient.send(request("/public/patient"))
+    await until(lambda: running.gateway.core.upstreams["u"].ledger.waiting == 1)
+    release.set()
+    assert (await patient.answer()).status == 200
+    assert [(await eager.answer()).status for _ in range(20)] == [200] * 20
+    assert order.index(b"/public/patient") == 1
 
 
 async def test_an_idle_connection_elsewhere_makes_room(site: Site) -> None:

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.edge.connector import connect_fault, tcp
+from gateway.edge.crowd import Crowd, Limits
 from gateway.edge.endpoint import Endpoint
+from gateway.edge.ledger import Ledger
 from gateway.edge.pool import Upstream
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed
@@ -182,3 +184,94 @@ async def test_a_connection_in_the_making_is_in_flight() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert (upstream.usage(), upstream.in_flight) == ({"busy": 0, "idle": 0, "connecting": 0}, 0)
+
+
+def crowded(dial: Dial) -> tuple[Upstream, Endpoint]:
+    """One endpoint, and one connection at a time."""
+    lone, ledger = endpoint("a", dial, []), Ledger()
+    return Upstream("u", [lone], ledger=ledger, crowd=Crowd(Limits(connections=1), ledger)), lone
+
+
+async def turns(count: int = 8) -> None:
+    """Of the loop: for tasks that have nothing to wait for."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_a_connect_that_fails_makes_room() -> None:
+    """Those who waited for its end dial themselves; they do not wait until their time is over."""
+    fail, stand = asyncio.Event(), standing(closing=False)
+    dialed = 0
+
+    async def dial() -> object:
+        nonlocal dialed
+        dialed += 1
+        if dialed == 1:
+            await fail.wait()
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "")
+        return await stand()
+
+    upstream, lone = crowded(dial)
+    first, second = (asyncio.create_task(upstream.connect(lone, 5.0)) for _ in range(2))
+    await turns()
+    assert (dialed, len(upstream.ledger.queue)) == (1, 1)
+    fail.set()
+    with pytest.raises(DependencyFailed):
+        await first
+    await turns()
+    assert second.done()
+    assert (await second).counted
+    assert (upstream.ledger.waiting, upstream.ledger.dialing, len(upstream.ledger.queue)) == (0, 0, 0)
+
+
+async def test_room_for_two_is_used_by_two() -> None:
+    """Each who is called says so to the next, though one connection alone was given back."""
+    upstream, lone = crowded(standing(closing=False))
+    held = await upstream.connect(lone, 5.0)
+    tasks = [asyncio.create_task(upstream.connect(lone, 5.0)) for _ in range(3)]
+    await turns()
+    assert upstream.crowd is not None
+    upstream.crowd.limits.connections = 2
+    lone.give_back(held, True, 0.0)
+    await turns()
+    assert [task.done() for task in tasks] == [True, True, False]
+    tasks[2].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_wait_in_the_queue_takes_nothing_from_the_connect() -> None:
+    """Else a well endpoint gets a moment that nobody could connect in, and is blamed for it."""
+    loop, began = asyncio.get_running_loop(), 0.0
+    stand, dialed = standing(closing=False), 0
+
+    async def dial() -> object:
+        nonlocal began, dialed
+        dialed += 1
+        if dialed == 1:
+            return await stand()
+        began = loop.time()
+        return await hanging()
+
+    upstream, lone = crowded(dial)
+    held = await upstream.connect(lone, 1.0)
+    waiting = asyncio.create_task(upstream.connect(lone, 1.0))
+    await asyncio.sleep(0.3)
+    held.transport = SimpleNamespace(is_closing=lambda: True)  # type: ignore[assignment]
+    lone.give_back(held, False, 0.0)
+    lone.lost(held)
+    with pytest.raises(DependencyFailed, match="upstream_timeout"):
+        await waiting
+    assert loop.time() - began > 0.95
+
+
+async def test_an_idle_connection_is_for_who_waited() -> None:
+    """Also after it was given back, and before the one that is called for it has come."""
+    upstream, lone = crowded(standing(closing=False))
+    held = await upstream.connect(lone, 5.0)
+    waiting = asyncio.create_task(upstream.connect(lone, 5.0))
+    await turns()
+    lone.give_back(held, True, 0.0)
+    assert upstream.take(lone) is None
+    assert await waiting is held
+    lone.give_back(held, True, 0.0)
+    assert upstream.take(lone) is held

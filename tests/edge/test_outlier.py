@@ -175,6 +175,35 @@ async def test_an_ejection_outlives_a_reload_as_long_as_the_rule(site: Site, kee
     assert statuses == ({200} if keeps else {200, 500})
 
 
+async def test_an_answer_to_a_former_generation_ejects_nobody_after_the_rule(site: Site) -> None:
+    """Nobody would take it in again. When the rule comes back, so do ejections."""
+    release = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        while True:
+            await line.request()
+            await release.wait()
+            line.send(BAD)
+
+    ill, well = await site.upstream(script), await site.upstream()
+    said = {"balance": "round_robin", "outlier": {"errors": 1, "eject": "1h"}}
+    running = await site.gateway(ill, well, upstream=said)
+    held = [asyncio.create_task((await site.client(running)).ask()) for _ in range(2)]
+    await ill.got()
+    running.write(site.said(ill, well, upstream={"balance": "round_robin"}))
+    assert await running.gateway.reload() == []
+    release.set()
+    assert sorted([(await task).status for task in held]) == [200, 500]
+    assert events(running) == []
+    assert not running.gateway.core.upstreams["u"].endpoints[0].health.on_trial
+    running.write(site.said(ill, well, upstream=said))
+    assert await running.gateway.reload() == []
+    client = await site.client(running)
+    for _ in range(2):
+        await client.ask()
+    assert events(running) == ["endpoint ejected"]
+
+
 async def test_a_retried_answer_counts_against_its_endpoint(site: Site) -> None:
     """The client never saw it, but the endpoint gave it."""
     ill = await site.upstream(answering(BAD.replace(b"500 Internal Server Error", b"503 Service Unavailable")))

@@ -139,10 +139,11 @@ def test_a_request_for_an_upstream_is_counted(
     assert set(expected) <= set(lines(metrics))
 
 
-def test_a_client_that_went_away_is_no_error_of_the_upstream() -> None:
-    """Nor is any other reason that is not its own."""
+@pytest.mark.parametrize("reason", ["client_gone", "upstream_busy", "internal_error"])
+def test_what_is_not_its_doing_is_no_error_of_the_upstream(reason: str) -> None:
+    """A client that went away, and our own refusal to ask it for more."""
     metrics = Metrics()
-    metrics.upstream("u").observe(0, "client_gone", -1.0)
+    metrics.upstream("u").observe(0, reason, -1.0)
     assert not [line for line in lines(metrics) if line.startswith("gateway_upstream_errors")]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from harness.site import Kept
 
-from gateway.errors import DependencyFailed
+from gateway.errors import UPSTREAM_FAULTS, DependencyFailed
 from gateway.ops.outages import QUIET_SECONDS, Outages
 
 FAULT = DependencyFailed("store_unavailable", "/var/gateway.db: No such file or directory")
@@ -34,7 +34,13 @@ def test_it_lasts_as_long_as_requests_fail() -> None:
     assert len(lines(FAULT, 0.0, 20.0, 40.0, 60.0)) == 1
 
 
-@pytest.mark.parametrize("code", ["keys_unavailable", "upstream_unreachable"])
+@pytest.mark.parametrize("code", ["upstream_busy", "overloaded", "internal_error"])
+def test_what_nobody_else_tells_is_told(code: str) -> None:
+    """An upstream's limits are ours: no part of it knows when requests begin to meet them."""
+    assert len(lines(DependencyFailed(code, "x"), 0.0)) == 1
+
+
+@pytest.mark.parametrize("code", ["keys_unavailable", *sorted(UPSTREAM_FAULTS)])
 def test_what_is_told_elsewhere_is_not_told_here(code: str) -> None:
     """By the part that knows when it begins and ends."""
     assert lines(DependencyFailed(code, "x"), 0.0) == []

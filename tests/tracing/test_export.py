@@ -1,10 +1,12 @@
 """What a collector gets of an exchange: spans with the right ids, parents, names and attributes, and nothing secret."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from harness.client import Client
 from harness.site import Running, Site
+from harness.upstream import OK, Line
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from .collector import CLIENT, INTERNAL, SERVER, Collector, collecting, of, values
@@ -139,6 +141,28 @@ async def test_an_upstream_that_is_not_there_is_an_error_of_both(site: Site) -> 
         "http.request.method": "GET", "gateway.upstream": "u", "error.type": "upstream_unreachable",
     }  # fmt: skip
     assert list(onward.events) == []
+
+
+async def test_a_request_that_a_limit_kept_back_is_one_span(site: Site) -> None:
+    """It was never sent, so there is no attempt to show."""
+    site.expected_errors = True
+    collector, release = await collecting(site), asyncio.Event()
+
+    async def held(line: Line) -> None:
+        await line.request()
+        await release.wait()
+        line.send(OK)
+
+    upstream = await site.upstream(held)
+    running, client = await traced(site, collector, upstream, upstream={"limits": {"requests": 1}})
+    first = await site.client(running)
+    asked = asyncio.create_task(first.ask())
+    await upstream.got()
+    assert (await client.ask()).code == "upstream_busy"
+    (server,) = await collector.got(1)
+    assert (server.kind, values(server.attributes)["error.type"]) == (SERVER, "upstream_busy")
+    release.set()
+    assert (await asked).status == 200
 
 
 async def test_an_unknown_method_is_no_name(site: Site) -> None:
