@@ -166,6 +166,7 @@ class Gateway(Opening):
             undo.pop_all()
         self._adopt(settings, core, number)
         self._cores.retire(old, own)
+        self._cores.begin(self.explaining.forget())
         self.observer.access_log, self.observer.spans = access_log, spans
         if (recorded := self.recording.adopt(spans)) is not None:
             self._cores.begin(self.recording.retire(recorded))  # a collector that is away would hold the reload up
