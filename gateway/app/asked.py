@@ -15,6 +15,7 @@ class Asked:
     """A request as a client at `address` would send it. fields: (name, value), Host among them; no line breaks.
 
     grant: the caller is its holder, whose credential nobody has. known: whether `fields` and `grant` say who calls.
+    preflight: it was one of a browser's, and `fields` lack what that asked.
     """
 
     method: bytes
@@ -23,6 +24,7 @@ class Asked:
     address: str = "127.0.0.1"
     grant: str | None = None
     known: bool = True
+    preflight: bool = False
 
     @property
     def head(self) -> bytes:
@@ -61,7 +63,8 @@ def asked_again(logged: Logged, public_url: str) -> Asked:
         asked = asked_for(logged.method, logged.path, given, public_url, logged.client)
     except ValueError as error:  # it cannot be sent, so the gateway has not logged it
         raise RequestRejected("invalid_value", f"The line has no request: {error}.") from error
-    return replace(asked, grant=logged.grant, known=logged.grant is not None or logged.anonymous)
+    known = logged.grant is not None or logged.anonymous
+    return replace(asked, grant=logged.grant, known=known, preflight=logged.preflight)
 
 
 def _raw(text: str) -> bytes:

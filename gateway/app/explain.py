@@ -1,7 +1,7 @@
 """What would happen to a request, and why: the stages of an exchange themselves, asked one after the other.
 
-Nothing is forwarded and nothing is stored. No rule has a second implementation here: the order of the checks is that of
-`pipeline`, and this module only names the one that refused.
+Nothing is forwarded and nothing is stored. No rule has a second implementation here: what is checked, and in which
+order, is in `outcome`, and this module only names the one that refused.
 """
 
 import re
@@ -9,19 +9,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Set
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from gateway.access.jwks import Jwks
 from gateway.app import compile
 from gateway.app.asked import Asked
 from gateway.app.core import Core, key_sources
 from gateway.app.explanation import CHECKS, Check, Credential, Explanation, Sent, Step
+from gateway.app.outcome import Unknown, outcome_of
 from gateway.app.quotas import told
 from gateway.clock import Clock
 from gateway.control.fetch import HttpFetch
 from gateway.edge.exchange import Exchange
-from gateway.edge.generation import Adapter, Generation
-from gateway.edge.quota import Limits, body_too_large, head_too_large
+from gateway.edge.generation import Adapter
+from gateway.edge.quota import Limits, body_too_large
 from gateway.edge.single import read_request
 from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.model import Account, Owner, Principal, Standing
@@ -39,7 +40,7 @@ from gateway.pipeline import (
     prepare_builtin,
     sender_fields,
 )
-from gateway.routes.model import AccessKind, Route
+from gateway.routes.model import Route
 from gateway.settings.model import Settings
 from gateway.store.sql import open_store
 from gateway.wire.cors import Cors, origin_of
@@ -54,6 +55,7 @@ NEW_ACCOUNT: Final = "00000000-0000-0000-0000-000000000000"
 
 _SECRET = re.compile(r"auth|token|secret|api-?key|passw|cookie|session|signature").search
 _ASSERTION: Final = "x-mycelium-assertion"
+_PREFLIGHT: Final = Step("cors", "skipped", "a browser's preflight, whose headers the log does not have")
 _OF_PAGES: Final = ("cors_refused", "origin_refused")
 
 
@@ -98,65 +100,42 @@ async def explain(core: Core, asked: Asked, clock: Clock) -> Explanation:
         exchange = read_request(asked.head, core.generation, asked.address, clock)
     except RequestRejected as fault:
         return Explanation((_refusal("request", fault),), fault)
+    if asked.preflight:
+        return Explanation((*_passed(core, ("request",), exchange.request, None, Credential(), None), _PREFLIGHT))
     now = clock.now()
-    pipeline = core.generation.pipeline
-    crossing = pipeline.preflight(exchange.request)
-    if crossing is not None:
-        found = _crossing(core, exchange.request, crossing)
-        return replace(found, number=_number(core, found.route))
-    memo = Memo()
-    route = pipeline.route(exchange.request, memo)
-    if isinstance(route, Route) and not (route.builtin or route.access.kind is AccessKind.PUBLIC):
-        if not asked.known:
-            return replace(_unknown(core, exchange.request, route), number=_number(core, route))
-        if asked.grant is not None:
-            try:
-                memo.keep(exchange.request, core.authenticator, await core.authenticator.holder(asked.grant, now))
-            except GatewayError as fault:
-                refused = _refused(core, exchange.request, Refused(fault, route))
-                return replace(refused, number=_number(core, route))
-    outcome = _within_head(core.generation, exchange.request) or _of_page(
-        exchange.request, pipeline.decide(exchange.request, memo, now)
-    )
+    outcome = await outcome_of(core, exchange.request, asked, core.authenticator.holder, now)
     if isinstance(outcome, Admitted):
         lane = core.generation.lanes[outcome.permit.route]
         if lane.upstream is None:  # a data plane asks: what it asks about is explained
             try:
-                outcome = _asked_about(pipeline, exchange, lane.adapter, asked.address, now)
+                outcome = _asked_about(core.generation.pipeline, exchange, lane.adapter, asked.address, now)
             except RequestRejected as fault:
                 return Explanation((_refusal("request", fault),), fault)
     if isinstance(outcome, Unverified):
-        outcome = await pipeline.settle(outcome, now)
-    if isinstance(outcome, Refused):
-        found = _refused(core, exchange.request, outcome)
-    else:
-        found = _admitted(core, exchange, outcome, asked)
+        outcome = await core.generation.pipeline.settle(outcome, now)
+    found = _explained(core, exchange, outcome, asked)
     return replace(found, number=_number(core, found.route))
 
 
-def _crossing(core: Core, request: Request, crossing: Crossing | Refused) -> Explanation:
-    if isinstance(crossing, Refused):
-        return _refused(core, request, crossing)
+def _explained(
+    core: Core, exchange: Exchange, outcome: Crossing | Admitted | Refused | Unknown, asked: Asked
+) -> Explanation:
+    match outcome:
+        case Crossing():
+            return _crossing(core, exchange.request, outcome)
+        case Unknown():
+            return _unknown(core, exchange.request, outcome.route)
+        case Refused():
+            return _refused(core, exchange.request, outcome)
+        case Admitted():
+            return _admitted(core, exchange, outcome, asked)
+    assert_never(outcome)
+
+
+def _crossing(core: Core, request: Request, crossing: Crossing) -> Explanation:
     steps = _passed(core, ("request", "route"), request, crossing.route, Credential(), None)
     yes = Step("cors", "ok", "a preflight: the page may send this request")
     return Explanation((*steps, yes), None, crossing.route, answered=True)
-
-
-def _of_page(request: Request, outcome: Admitted | Refused | Unverified) -> Admitted | Refused | Unverified:
-    """As `Exchange` does it."""
-    route = outcome.permit.route if isinstance(outcome, Admitted) else outcome.route
-    if route is not None and route.cross_origin is not None and route.cross_origin.shuts_out(request):
-        return Refused(RequestRejected("origin_refused"), route)
-    return outcome
-
-
-def _within_head(generation: Generation, request: Request) -> Refused | None:
-    """A head that is too large for its route. Rates are not asked: nothing is counted here."""
-    route = generation.pipeline.route(request, Memo())
-    quota = None if isinstance(route, Refused) else generation.lanes[route].quota
-    if quota is None or quota.head is None or request.size <= quota.head or isinstance(route, Refused):
-        return None
-    return Refused(head_too_large(quota.head), route)
 
 
 def _asked_about(

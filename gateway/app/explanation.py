@@ -91,7 +91,7 @@ def _decision(found: Explanation) -> str:
         return "refused"
     if found.answered:
         return "answered"
-    return "unknown" if found.credential.kind == "unknown" else "forwarded"
+    return "forwarded" if found.sent is not None else "unknown"
 
 
 def _route(route: Route, place: str | None) -> Mapping[str, object]:

@@ -161,11 +161,14 @@ class Gateway(Opening):
             access_log = logged if kept else access_logs.opened(settings.log, self._log)
             if access_log is not None and not kept:
                 undo.push_async_callback(access_log.aclose)
+            spans = await asyncio.to_thread(self.recording.reopen, self._settings.tracing, settings.tracing)
+            if spans is not None and spans is not self.recording.current:
+                undo.push_async_callback(spans.aclose)
             self._renew_certificate(settings)
-            spans = await asyncio.to_thread(self.recording.open, settings.tracing)
             undo.pop_all()
         self._adopt(settings, core, number)
         self._cores.retire(old, own)
+        self._cores.begin(self.explaining.forget())
         self.observer.access_log, self.observer.spans = access_log, spans
         if (recorded := self.recording.adopt(spans)) is not None:
             self._cores.begin(self.recording.retire(recorded))  # a collector that is away would hold the reload up
@@ -173,7 +176,10 @@ class Gateway(Opening):
             await logged.aclose()
 
     def _renew_certificate(self, settings: model.Settings) -> None:
-        """The listener's context stays and takes the new chain: tried on another first, as it would keep half of it."""
+        """The listener's context stays and takes the new chain: tried on another first, as it would keep half of it.
+
+        It cannot be taken back, so that nothing that could fail may come after it.
+        """
         tls = settings.listen.tls
         if self._tls is not None and tls is not None:
             compile.server_context(tls)

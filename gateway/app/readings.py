@@ -118,6 +118,8 @@ def store_conditions(gateway: "Gateway", store: Store) -> Sequence[Callable[[], 
 
     async def own() -> list[Condition]:
         found = [Condition("draining")] if gateway.edge.draining else []
+        if not gateway.last_reload_ok:
+            found.append(Condition("configuration_refused"))
         if not gateway.poll.alive:
             found.append(Condition("revocations_unread"))
         if gateway.poll.age > LATE_SECONDS:

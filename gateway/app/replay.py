@@ -1,8 +1,9 @@
 """Logged requests, decided by one configuration and by another. Nothing is forwarded, and nothing is stored."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import assert_never
 
 from gateway.access.authenticate import Verified
 from gateway.access.jwks import Jwks
@@ -10,15 +11,16 @@ from gateway.app import compile
 from gateway.app.asked import Asked, asked_again
 from gateway.app.core import Core
 from gateway.app.explain import OnPaper
+from gateway.app.outcome import Unknown, outcome_of
 from gateway.clock import Clock
 from gateway.control.fetch import HttpFetch
 from gateway.edge.single import read_request
-from gateway.errors import GatewayError, RequestRejected
+from gateway.errors import DependencyFailed, RequestRejected
 from gateway.ops.logged import Logged
 from gateway.ops.logs import Log
 from gateway.ops.metrics import Metrics
-from gateway.pipeline import Admitted, Memo, Refused
-from gateway.routes.model import Access, AccessKind, Route
+from gateway.pipeline import Admitted, Crossing, Refused, Unverified
+from gateway.routes.model import Access, Route
 from gateway.settings.model import Settings
 from gateway.store.sql import open_store
 
@@ -28,7 +30,7 @@ DEPENDS = "it depends on the credential"  # which the log does not have
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """outcome: `forwarded`, DEPENDS or a reason code. route, upstream: None where no route took it."""
+    """outcome: `forwarded`, `answered`, DEPENDS or a reason code. route, upstream: None where no route took it."""
 
     outcome: str
     route: str | None = None
@@ -51,11 +53,13 @@ class Replay:
     def __init__(self, core: Core, clock: Clock) -> None:
         self._core = core
         self._clock = clock
-        self._holders: dict[str, Verified | GatewayError] = {}
+        self._holders: dict[str, Verified | RequestRejected] = {}
         self._known: dict[tuple[object, ...], Decision] = {}
 
     async def decide(self, logged: Logged) -> Decision:
-        """Raises RequestRejected for a line without a path. DependencyFailed."""
+        """Raises RequestRejected for a line that does not have what decides. DependencyFailed."""
+        if logged.preflight:
+            raise RequestRejected("invalid_value", "It was a browser's preflight, whose headers the log does not have.")
         key = (logged.method, logged.host, logged.path, logged.grant, logged.anonymous)
         decision = self._known.get(key)
         if decision is None:
@@ -71,24 +75,21 @@ class Replay:
             request = read_request(asked.head, core.generation, asked.address, self._clock).request
         except RequestRejected as fault:
             return Decision(fault.code)
-        pipeline, memo = core.generation.pipeline, Memo()
-        route = pipeline.route(request, memo)
-        if isinstance(route, Refused):
-            return Decision(route.fault.code)
-        if not (route.builtin or route.access.kind is AccessKind.PUBLIC):
-            if not asked.known:
-                return _at(route, DEPENDS)
-            if asked.grant is not None:
-                holder = await self._holder(asked.grant, now)
-                if isinstance(holder, GatewayError):
-                    return _at(route, holder.code)
-                memo.keep(request, core.authenticator, holder)
-        outcome = pipeline.judge(route, request, memo, now)
-        if isinstance(outcome, Admitted):
-            return _at(route, "forwarded")
-        return _at(route, outcome.fault.code if isinstance(outcome, Refused) else DEPENDS)
+        outcome = await outcome_of(core, request, asked, self._holder, now)
+        match outcome:
+            case Crossing():
+                return _at(outcome.route, "answered")
+            case Unknown() | Unverified():
+                return _at(outcome.route, DEPENDS)
+            case Admitted():
+                return _at(outcome.permit.route, "forwarded")
+            case Refused():
+                if isinstance(outcome.fault, DependencyFailed) and outcome.caller is None:
+                    raise outcome.fault
+                return _at(outcome.route, outcome.fault.code)
+        assert_never(outcome)
 
-    async def _holder(self, grant_id: str, now: float) -> Verified | GatewayError:
+    async def _holder(self, grant_id: str, now: float) -> Verified:
         found = self._holders.get(grant_id)
         if found is None or (isinstance(found, Verified) and found.until <= now):
             try:
@@ -96,10 +97,14 @@ class Replay:
             except RequestRejected as fault:
                 found = fault
             self._holders[grant_id] = found
+        if isinstance(found, RequestRejected):
+            raise found
         return found
 
 
-def _at(route: Route, outcome: str) -> Decision:
+def _at(route: Route | None, outcome: str) -> Decision:
+    if route is None:
+        return Decision(outcome)
     return Decision(outcome, compile.label(route), route.upstream, route.access)
 
 
@@ -112,17 +117,16 @@ async def replays(
     Raises DependencyFailed.
     """
     first = configurations[0].store
-    store = await open_store(first.url, keys[0], clock, first.secret, keys[1])
-    try:
-        async with HttpFetch() as fetch:
-            jwks = Jwks([], fetch, clock)  # no token is verified
-            directory = OnPaper(store.directory)
-            cores = [
-                Core(settings, number, store, jwks, clock, log, Metrics(), directory)
-                for number, settings in enumerate(configurations)
-            ]
-            for core in cores:
-                await core.authenticator.reload_keys()
-            yield [Replay(core, clock) for core in cores]
-    finally:
-        await store.aclose()
+    async with AsyncExitStack() as closing:
+        store = await open_store(first.url, keys[0], clock, first.secret, keys[1])
+        closing.push_async_callback(store.aclose)
+        fetch = await closing.enter_async_context(HttpFetch())
+        jwks = Jwks([], fetch, clock)  # no token is verified
+        closing.push_async_callback(jwks.aclose)
+        directory, made = OnPaper(store.directory), []
+        for number, settings in enumerate(configurations):
+            core = Core(settings, number, store, jwks, clock, log, Metrics(), directory)
+            closing.push_async_callback(core.authenticator.aclose)
+            await core.authenticator.reload_keys()
+            made.append(Replay(core, clock))
+        yield made

@@ -6,6 +6,8 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from gateway.errors import DependencyFailed
+from gateway.ops.heard import Heard
 from gateway.ops.logs import Log
 from gateway.ops.spans import Spans
 from gateway.settings.faults import Fault
@@ -21,25 +23,40 @@ class Recording:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.current: Spans | None = None
+        self._heard = Heard()  # one for all that live at a time
         self._retiring: set[Spans] = set()
         self._exported = self._dropped = 0  # of those that have ended
 
     def open(self, said: Tracing) -> Spans | None:
-        """For a start or a reload; nothing goes there before it is adopted. The libraries take a third of a second."""
+        """For a start or a reload; nothing goes there before it is adopted. The libraries take a third of a second.
+
+        Raises DependencyFailed.
+        """
         if said.otlp is None:
             return None
-        sender = import_module("gateway.ops.tracing").Otlp(
+        try:
+            tracing = import_module("gateway.ops.tracing")
+        except ImportError as error:  # the extra was found, and is not whole
+            raise DependencyFailed("internal_error", f"what sends spans cannot be loaded: {error}") from error
+        sender = tracing.Otlp(
             said.otlp.url,
-            {name: secret.get_secret_value() for name, secret in said.headers.items()},
+            _headers(said),
             str(said.ca) if said.ca is not None else None,
             said.timeout,
             said.service,
             version("mycelium-gateway"),
+            self._heard,
         )
         return Spans(sender, self._told)
 
+    def reopen(self, old: Tracing, new: Tracing) -> Spans | None:
+        """As `open`; the current one where the settings mean the same. old: what that was opened with."""
+        return self.current if _same(old, new) else self.open(new)
+
     def adopt(self, spans: Spans | None) -> Spans | None:
-        """Records go there from now on. Gives back the one before it, which is to be retired."""
+        """Records go there from now on. Gives back the one before it, which is to be retired; None if it stays."""
+        if spans is self.current:
+            return None
         old, self.current = self.current, spans
         if old is not None:
             self._retiring.add(old)
@@ -67,6 +84,17 @@ class Recording:
             self._log.info("spans are exported again")
         else:
             self._log.warning("spans cannot be exported", reason=why)
+
+
+def _headers(said: Tracing) -> Mapping[str, str]:
+    return {name: secret.get_secret_value() for name, secret in said.headers.items()}
+
+
+def _same(old: Tracing, new: Tracing) -> bool:
+    """Certificates in a file of their own are read anew, which is how they are renewed."""
+    if new.ca is not None or _headers(old) != _headers(new):
+        return False
+    return (old.otlp, old.ca, old.timeout, old.service) == (new.otlp, new.ca, new.timeout, new.service)
 
 
 def tracing_faults(loaded: Loaded) -> Iterator[Fault]:

@@ -42,7 +42,7 @@ class Otherwise:
 
 @dataclass(slots=True)
 class Tally:
-    """lines: of the log that could be decided. skipped: built-in endpoints, and what is no line of an access log."""
+    """lines: of the log that could be decided. skipped: built-in endpoints, preflights, and what is no line."""
 
     lines: int = 0
     skipped: int = 0

@@ -164,6 +164,8 @@ def _lines(found: Fields) -> Iterator[str]:
 
 def _verdict(found: Fields) -> str:
     if found["code"] is None:
+        if found["decision"] == "unknown" and found["steps"][-1]["check"] == "cors":
+            return "it depends on what the preflight asked"
         return _YES[found["decision"]]
     problem = PROBLEMS[found["code"]]
     return f"refused: {problem.status} {found['code']}, {problem.title}"

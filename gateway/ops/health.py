@@ -22,6 +22,7 @@ FATAL: dict[str, bool] = {
     "state_unsubscribed": False,  # news come by polling, half a second later
     "upstream_degraded": False,  # some of its endpoints are out: the others take their requests
     "upstream_unresolved": False,  # a name of it was not found: the addresses that it had are used
+    "configuration_refused": False,  # the one before it runs whole, and what was written reaches every copy alike
     "upstream_unreachable": False,  # no live endpoint: its routes get 502, from every copy
 }
 

@@ -17,7 +17,8 @@ _CUT: Final = "..."  # where `ops.access_log` has shortened something
 class Logged:
     """What a line says. path: None for a built-in endpoint and a request that could not be read. host: "" if not told.
 
-    reason: the code that it was refused or ended with. account, grant: of a caller that was known.
+    reason: the code that it was refused or ended with. account, grant: of a caller that was known. endpoint: None where
+    no upstream had a part in it.
     """
 
     time: str
@@ -32,11 +33,18 @@ class Logged:
     reason: str | None
     account: str | None
     grant: str | None
+    endpoint: str | None = None
 
     @property
     def anonymous(self) -> bool:
         """Whether it came without a credential, as far as the line tells."""
         return self.account is None and self.grant is None and self.reason in (None, "no_credential")
+
+    @property
+    def preflight(self) -> bool:
+        """Whether it was a browser's, which the gateway answered itself: the line has not what it asked."""
+        answered = self.status == 204 and self.endpoint is None
+        return self.method == "OPTIONS" and (answered or self.reason == "cors_refused")
 
     def as_json(self) -> Mapping[str, object]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -59,7 +67,7 @@ def parse(line: bytes | str) -> Logged | None:
     host, path = _text(found.get("host")) or "", _text(found.get("path"))
     if path is not None and path.endswith(_CUT) and len(line) >= select.PIPE_BUF - len(_CUT) - 1:
         path = None  # nobody knows how it went on
-    rest = (_text(found.get(name)) for name in ("reason", "account", "grant"))
+    rest = (_text(found.get(name)) for name in ("reason", "account", "grant", "endpoint"))
     return Logged(time, id_, client, method, host, path, route, _text(found.get("upstream")), status, *rest)
 
 

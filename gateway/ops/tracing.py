@@ -4,7 +4,6 @@ They come with the extra `otel`; this module is loaded where `tracing.otlp` name
 are those of the semantic conventions for HTTP (https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
 """
 
-import logging
 import os
 import secrets
 import socket
@@ -21,6 +20,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from gateway.errors import UPSTREAM_FAULTS
+from gateway.ops.heard import Heard
 from gateway.ops.spans import Exchanged
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -31,28 +31,25 @@ _LIBRARY: Final = "opentelemetry"
 Attributes = dict[str, str | int]
 
 
-class _Heard(logging.Handler):
-    """What the library says of its failures, which it tells nobody else. Retries are its own business."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.last = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage().partition("\n")[0]
-
-
 class Otlp:
     """Sends to one collector. A `spans.Sender`."""
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], ca: str | None, timeout: float, service: str, version: str
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        ca: str | None,
+        timeout: float,
+        service: str,
+        version: str,
+        heard: Heard,
     ) -> None:
-        """url: of the collector's traces. ca: a PEM file, None for the system's. timeout: seconds, retries included."""
-        self._heard = _Heard()
-        logger = logging.getLogger(_LIBRARY)
-        logger.handlers = [self._heard]  # an outage is one line of ours, not some for each attempt
-        logger.propagate = False
+        """url: of the collector's traces. ca: a PEM file, None for the system's. timeout: seconds, retries included.
+
+        heard: of the library, which tells why it failed in no other way.
+        """
+        self._heard = heard
+        heard.attend(_LIBRARY)
         session = requests.Session()
         session.trust_env = False  # no proxy and no password that only the environment or a .netrc knows of
         self._exporter = OTLPSpanExporter(
@@ -69,7 +66,7 @@ class Otlp:
 
     def send(self, records: Sequence[Exchanged]) -> str | None:
         """Why they were not taken; None when they were."""
-        self._heard.last = ""
+        self._heard.forget()
         try:
             spans = [span for record in records for span in self._spans(record)]
             if self._exporter.export(spans) is SpanExportResult.SUCCESS:

@@ -368,7 +368,9 @@ class Fleet:
     # all as one (`control.admin.Operations`)
 
     async def readiness(self) -> Readiness:
-        return Readiness(("draining",)) if self.stopping else await whole.readiness(self.slots)
+        if self.stopping:
+            return Readiness(("draining",))
+        return await whole.readiness(self.slots, refused=not self.last_reload_ok)
 
     async def explain(self, question: Question) -> Mapping[str, object]:
         return await whole.explain(self.workers(), question)

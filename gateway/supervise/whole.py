@@ -18,13 +18,16 @@ GRACE_SECONDS: Final = 0.3  # for the others, once one has said that it is ready
 
 
 async def readiness(
-    slots: Sequence[Slot], seconds: float = READINESS_SECONDS, grace: float = GRACE_SECONDS
+    slots: Sequence[Slot], seconds: float = READINESS_SECONDS, grace: float = GRACE_SECONDS, refused: bool = False
 ) -> Readiness:
-    """Ready while one worker is. Connections of one that hangs wait on its socket until it is replaced."""
+    """Ready while one worker is. Connections of one that hangs wait on its socket until it is replaced.
+
+    refused: whether the configuration that was read last was, of which the workers may not even have heard.
+    """
     asking = [asyncio.ensure_future(_ready(slot)) for slot in slots]
     await _known(asking, seconds, grace)
     reasons: list[str] = []
-    warnings: dict[str, None] = {}
+    warnings: dict[str, None] = {"configuration_refused": None} if refused else {}
     ready = False
     for slot, asked in zip(slots, asking, strict=True):
         answer = asked.result() if not asked.cancelled() else _not("does not answer")

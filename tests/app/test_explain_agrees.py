@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from harness.people import MASTER_KEY, People
+from harness.people import MASTER_KEY, People, revoke
 from harness.site import Kept, Running, Site
 from harness.upstream import answering
 from identity.forge import ISSUER, jwk, jwks, private_key, token
 
 from gateway.app.checks import read
 from gateway.app.explain import Asked, Explanation, explain, offline
+from gateway.app.replay import replays
 from gateway.clock import Clock
+from gateway.ops.logged import Logged
 
 ROUTES = (
     {"path": "/public/**", "access": "public", "methods": ["GET", "POST"]},
@@ -46,12 +48,41 @@ ROUTES = (
         "cors": {"origins": ["https://app.example"], "methods": ["GET"]},
         "websocket": {"origins": ["https://app.example"]},
     },
+    {
+        "path": "/strict/**",
+        "methods": ["GET", "OPTIONS"],
+        "access": "authenticated",
+        "cors": {"origins": ["https://app.example"], "methods": ["GET"]},
+        "websocket": {"origins": ["https://app.example"]},
+        "limits": {"head": "2000B"},
+    },
+    {"path": "/tiny/**", "access": "authenticated", "limits": {"head": "64B"}},
 )
 
 UPGRADE = (
     "Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
 )  # fmt: skip
+
+OURS, FOREIGN = "Origin: https://app.example", "Origin: https://evil.example"
+LARGE = f"X-Fill: {'x' * 2000}"
+ASKING = "Access-Control-Request-Method: GET"
+GONE = "Authorization: Bearer {gone}"
+
+# Several checks would refuse these: which one does is the order. Target, fields but for the credential.
+COMBINED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("/strict/x", ()),
+    ("/strict/x", (LARGE,)),
+    ("/strict/x", (FOREIGN, *UPGRADE)),
+    ("/strict/x", (FOREIGN, *UPGRADE, LARGE)),
+    ("/strict/x", (OURS, *UPGRADE, LARGE)),
+    ("/strict/a%2Fb", ()),
+    ("/strict/a%2Fb", (LARGE,)),
+    ("/strict/a%2Fb", (FOREIGN, *UPGRADE)),
+    ("/public/x", (LARGE,)),
+    ("/nowhere", (LARGE,)),
+    ("/scoped/x", ()),
+)
 
 # method, target, fields
 TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -115,6 +146,12 @@ TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("OPTIONS", "/ruled/x", ("Origin: https://app.example", "Access-Control-Request-Method: POST")),
     ("OPTIONS", "/ruled/x", ("Origin: https://app.example", "Access-Control-Request-Method: GET")),
     ("OPTIONS", "/public/x", ("Origin: https://app.example", "Access-Control-Request-Method: GET")),
+    ("OPTIONS", "/strict/x", (FOREIGN, ASKING, LARGE)),
+    ("OPTIONS", "/strict/x", (OURS, ASKING, LARGE)),
+    ("OPTIONS", "/strict/x", (OURS, LARGE)),
+    ("OPTIONS", "/strict/a%2Fb", (OURS, ASKING)),
+    *(("GET", target, fields) for target, fields in COMBINED),
+    *(("GET", target, (*fields, GONE)) for target, fields in COMBINED),
 )
 
 
@@ -129,6 +166,7 @@ def presented(people: People) -> Mapping[str, str]:
     return {
         "ada": people.ada.token,
         "bob": people.bob.token,
+        "gone": people.bob.token,
         "string": people.string.decode(),
         "acme": external(),
         "stranger": external(iss="https://other.example"),
@@ -137,10 +175,12 @@ def presented(people: People) -> Mapping[str, str]:
     }
 
 
-async def explained(running: Running, method: str, target: str, fields: list[bytes]) -> Explanation:
+async def explained(
+    running: Running, method: str, target: str, fields: list[bytes], grant: str | None = None
+) -> Explanation:
     loaded = read(running.config, {})
     said = [(name, value) for name, _, value in (field.partition(b": ") for field in fields)]
-    asked = Asked(method.encode(), target.encode(), ((b"Host", b"gateway.test"), *said))
+    asked = Asked(method.encode(), target.encode(), ((b"Host", b"gateway.test"), *said), grant=grant)
     async with offline(loaded.settings, base64.b64decode(MASTER_KEY), Clock(), Kept()) as core:
         return await explain(core, asked, Clock())
 
@@ -167,6 +207,8 @@ async def test_explain_agrees_with_a_running_gateway(
         "algorithms": ["RS256"],
     }
     running = await site.gateway(f"{upstream.url}/base", routes=ROUTES, issuers=[issuer])
+    if GONE in fields:
+        await revoke(running.people, people.bob.grant_id)
     sent = [field.format(**presented(people)).encode() for field in fields]
     found = await explained(running, method, target, sent)
     answer = await (await site.client(running)).ask(target, *sent, method=method)
@@ -181,3 +223,41 @@ async def test_explain_agrees_with_a_running_gateway(
     got = [(name.decode().lower(), value.decode()) for name, value in upstream.requests[0].fields]
     assert comparable(found.sent.fields) == comparable(got)
     assert found.sent.target.partition("?")[0].encode() == upstream.requests[0].target.partition(b"?")[0]
+
+
+async def asked(site: Site, people: People, target: str, fields: list[bytes], caller: str) -> tuple[Running, str]:
+    """A gateway that has decided it, and how: `forwarded`, or the code."""
+    routes = [route for route in ROUTES if route["path"] != "/acme/**"]
+    running = await site.gateway(await site.upstream(), routes=routes)
+    if caller == "gone":
+        await revoke(running.people, people.bob.grant_id)
+    credential = f"Authorization: Bearer {presented(people)[caller]}".encode()
+    answer = await (await site.client(running)).ask(target, *fields, credential)
+    return running, "forwarded" if answer.status == 200 else json.loads(answer.body)["code"]
+
+
+@pytest.mark.parametrize("caller", ["ada", "gone"])
+@pytest.mark.parametrize(("target", "fields"), COMBINED, ids=range(len(COMBINED)))
+async def test_a_caller_of_the_log_is_explained_as_the_running_gateway_decides(
+    site: Site, people: People, target: str, fields: tuple[str, ...], caller: str
+) -> None:
+    """Known by the grant, without the credential: which check refuses first is the same."""
+    sent = [field.encode() for field in fields]
+    running, decided = await asked(site, people, target, sent, caller)
+    grant = people.ada.grant_id if caller == "ada" else people.bob.grant_id
+    found = await explained(running, "GET", target, sent, grant)
+    assert ("forwarded" if found.fault is None else found.fault.code) == decided
+
+
+@pytest.mark.parametrize("caller", ["ada", "bob", "gone"])
+@pytest.mark.parametrize("target", ["/auth/x", "/roles/x", "/public/x", "/nowhere", "/auth/a%2Fb", "/tiny/" + "x" * 64])
+async def test_a_line_of_the_log_is_replayed_as_the_running_gateway_decides(
+    site: Site, people: People, target: str, caller: str
+) -> None:
+    """As far as the line has the request: `gateway diff` says nothing else than `gateway explain`."""
+    running, decided = await asked(site, people, target, [], caller)
+    grant = people.ada.grant_id if caller == "ada" else people.bob.grant_id
+    line = Logged("", "", "127.0.0.1", "GET", "gateway.test", target, "", None, 0, None, None, grant)
+    keys = (base64.b64decode(MASTER_KEY), None)
+    async with replays([read(running.config, {}).settings], keys, Clock(), Kept()) as (replay,):
+        assert (await replay.decide(line)).outcome == decided

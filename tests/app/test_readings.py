@@ -213,3 +213,17 @@ async def test_cold_decisions_are_timed_and_warm_ones_are_not(site: Site) -> Non
         await client.ask("/auth/x", running.people.ada.field)
     text = (await asyncio.to_thread(running.gateway.metrics)).decode()
     assert "\ngateway_authentication_seconds_count 1.0\n" in text
+
+
+async def test_readiness_warns_of_a_reload_that_was_refused_until_one_is_accepted(site: Site) -> None:
+    """Ready all the same: what runs is whole."""
+    site.expected_errors = True
+    running = await site.gateway(await site.upstream())
+    good = running.config.read_text()
+    running.config.write_text("{")
+    assert await running.gateway.reload()
+    refused = await running.gateway.readiness()
+    running.config.write_text(good)
+    assert not await running.gateway.reload()
+    accepted = await running.gateway.readiness()
+    assert (refused.reasons, refused.warnings, accepted.warnings) == ((), ("configuration_refused",), ())

@@ -190,3 +190,20 @@ def test_a_password_in_a_url_that_changed_is_told_without_it(run: Run) -> None:
     result = run("diff", old, new)
     assert (result.exit_code, "what is not shown differs" in result.stdout) == (1, True)
     assert "of-this-test" not in result.stdout
+
+
+def test_a_head_that_is_too_large_is_found(run: Run) -> None:
+    """As much of it as the log has: the path alone may be too long for the new limit."""
+    new = OPEN.replace("public", "public, limits: { head: 64B }")
+    found = replayed(run, line("/open/1"), line("/open/" + "x" * 64), old=OPEN, new=new)
+    assert outcomes(found) == [("forwarded", "head_too_large", 1)]
+
+
+def test_preflights_are_skipped(run: Run) -> None:
+    """What the browser asked is not in the log; an OPTIONS that an upstream answered is a request like any other."""
+    shared = OPEN.replace("public", "public, methods: [GET, OPTIONS], cors: { origins: [https://app.example] }")
+    yes = line("/open/1", 204, method="OPTIONS", endpoint=None)
+    no = line("/open/1", 403, method="OPTIONS", endpoint=None, reason="cors_refused")
+    theirs = line("/open/1", 204, method="OPTIONS", endpoint="http://127.0.0.1:9001")
+    found = replayed(run, yes, no, theirs, old=shared, new=shared.replace("public", "protected"))
+    assert (found["skipped"], outcomes(found)) == (2, [("forwarded", "no_credential", 1)])

@@ -370,3 +370,18 @@ def test_a_line_that_no_gateway_wrote_is_told(shop: Run, path: str) -> None:
     Path("other.log").write_text(json.dumps({**line, "upstream": None, "status": 404, "reason": None}) + "\n")
     result = shop("explain", "--id", "7a9b0fae", "--log", "other.log")
     assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+
+
+@pytest.mark.parametrize("said", [{"status": 204, "reason": None}, {"status": 403, "reason": "cors_refused"}])
+def test_a_preflight_of_the_log_is_not_decided(shop: Run, said: dict[str, object]) -> None:
+    """What the browser asked is not in the log: taken for a plain OPTIONS, it would be refused."""
+    name = "7a9b0fae-1111-4000-8000-000000000000"
+    first = {"time": "2026-01-01T00:00:00.000Z", "id": name, "client": "192.0.2.1", "method": "OPTIONS"}
+    rest = {"route": "/ruled/**", "path": "/ruled/x", "upstream": "orders", "endpoint": None}
+    Path("access.jsonl").write_text(json.dumps({**first, **rest, **said}, separators=(",", ":")) + "\n")
+    found = told(shop, "--id", name, "--log", "access.jsonl")
+    assert (found["decision"], found["code"]) == ("unknown", None)
+    why = "a browser's preflight, whose headers the log does not have"
+    assert found["steps"][-1] == {"check": "cors", "outcome": "skipped", "detail": why}
+    lines = shop("explain", "--id", name, "--log", "access.jsonl").stdout.splitlines()
+    assert lines[1] == "it depends on what the preflight asked"

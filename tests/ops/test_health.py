@@ -29,6 +29,7 @@ async def test_nothing_found_is_ready() -> None:
         (Condition("keys_pending", "acme"), Readiness(reasons=("keys_pending: acme",))),
         (Condition("keys_unavailable", "acme"), Readiness(warnings=("keys_unavailable: acme",))),
         (Condition("upstream_unreachable", "orders"), Readiness(warnings=("upstream_unreachable: orders",))),
+        (Condition("configuration_refused"), Readiness(warnings=("configuration_refused",))),
         (Condition("something_new"), Readiness(reasons=("something_new",))),
     ],
 )

@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.clock import Clock
+from gateway.ops.health import Readiness
 from gateway.ops.logs import application_log
 from gateway.supervise.channel import Channel, Message, open_channel
 from gateway.supervise.children import Children
 from gateway.supervise.fleet import Fleet
-from gateway.supervise.reading import Reading
+from gateway.supervise.reading import Fault, Reading
 from gateway.supervise.slot import Slot
 from gateway.supervise.worker import Worker
 
@@ -44,11 +45,12 @@ class Stage:
         self.log = io.StringIO()
         self.played: list[Played] = []
         self.text = "first"
+        self.faults: list[Fault] = []
         self._children = children
         self._running: list[asyncio.Task[None]] = []
         slots = [Slot(number, socket.socket()) for number in (1, 2)]
         log = application_log(self.log, "info")
-        self.fleet = Fleet(slots, Reading("first"), self.launch, lambda: Reading(self.text), log, Clock())
+        self.fleet = Fleet(slots, Reading("first"), self.launch, lambda: Reading(self.text, self.faults), log, Clock())
 
     async def launch(self, slot: Slot, configuration: str, *, first: bool = False, migrate: bool = False) -> Worker:
         ours, theirs = socket.socketpair()
@@ -123,6 +125,19 @@ async def test_a_worker_starts_while_another_is_asked_to_reload() -> None:
         await on.end(hanging)
         assert await reloading == []
         await on.until(lambda: on.run() == ["second", "second"])
+
+
+async def test_a_configuration_that_was_refused_is_a_warning_until_one_is_taken() -> None:
+    """Also where the workers have not heard of it: the supervisor reads it first."""
+    async with stage() as on:
+        on.faults = [{"code": "unknown_key", "message": "there is no such key"}]
+        before = await on.fleet.readiness()
+        await on.fleet.reload()
+        refused = await on.fleet.readiness()
+        on.faults = []
+        await on.fleet.reload()
+        found = [before, refused, await on.fleet.readiness()]
+        assert found == [Readiness(), Readiness(warnings=("configuration_refused",)), Readiness()]
 
 
 async def test_a_fleet_that_stops_holds_no_socket_open() -> None:
