@@ -18,10 +18,11 @@ async def slamming(line: Line) -> None:
 
 
 async def retried(running: Running) -> dict[str, float]:
-    """By reason, as the metrics say it."""
+    """By reason, as the metrics say it, but for those that there were none for."""
     lines = (await asyncio.to_thread(running.gateway.metrics)).decode().splitlines()
     found = [line for line in lines if line.startswith("gateway_upstream_retries_total{")]
-    return {line.split('reason="')[1].split('"')[0]: float(line.split()[-1]) for line in found}
+    counts = {line.split('reason="')[1].split('"')[0]: float(line.split()[-1]) for line in found}
+    return {reason: count for reason, count in counts.items() if count}
 
 
 async def refused(running: Running) -> float:
