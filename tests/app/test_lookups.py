@@ -257,7 +257,7 @@ async def test_a_reload_that_fails_leaves_nothing_behind(site: Site) -> None:
     config = site.said(url, "http://other.test:1", upstream={"resolve": "1h"}, log={"access": "./folder.log"})
     running.write(config)
     assert [fault["code"] for fault in await running.gateway.reload()] == ["reload_failed"]
-    assert (await running.gateway.readiness()).warnings == ()
+    assert (await running.gateway.readiness()).warnings == ("configuration_refused",)
     await looked_again(running, names)
     await until(lambda: endpoints(running) == ["127.0.0.2"])
 

@@ -77,7 +77,7 @@ def test_a_wrong_credential_is_not_in_the_log(gateway: Gateway) -> None:
     answer = gateway.ask("/app/echo", headers={"Authorization": "Bearer nobody"})
     found = logged(gateway, answer.headers["x-mycelium-request-id"])
     assert (found["decision"], found["code"], found["logged"]["reason"]) == (UNKNOWN, None, "invalid_credential")
-    assert [step["check"] for step in found["steps"]] == ["request", "route", "path", "credential"]
+    assert [step["check"] for step in found["steps"]] == ["request", "route", "limits", "path", "credential"]
 
 
 def test_an_id_that_nobody_knows_is_not_found(gateway: Gateway) -> None:
