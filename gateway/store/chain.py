@@ -2,14 +2,15 @@
 
 Every hash is an HMAC under a key of the master key, so whoever can write the database and has no master key can make
 none. A row's *tag* is of its content, made with the row, in the transaction of what it tells. Its *link* is of the link
-before, its number and its tag, made when it is sealed (`store.audit_seal`). An *anchor* is a place in the chain that is
-written down beside it: `start`, the last row that retention removed, and `head`, the last row that was sealed.
+before, its number, its id and its tag, made when it is sealed (`store.audit_seal`). An *anchor* is a place in the
+chain that is written down beside it: `start`, the last row that retention removed, and `head`, the last row that was
+sealed.
 """
 
 import hmac
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -20,7 +21,7 @@ Mac = Callable[[str, bytes], bytes]  # purpose, value: `store.seal.Sealer.mac`
 GENESIS: Final = bytes(32)  # the link before the first row
 
 AnchorName = Literal["start", "head"]
-What = Literal["changed", "missing", "moved", "forged", "truncated", "other_head"]
+What = Literal["changed", "missing", "moved", "forged", "truncated", "unsealed", "other_head"]
 
 SAYS: Final[dict[What, str]] = {
     "changed": "the row's content is not what was written",
@@ -28,6 +29,7 @@ SAYS: Final[dict[What, str]] = {
     "moved": "the row was written by the gateway, but not at this place",
     "forged": "the row was not written by this gateway, or with another master key",
     "truncated": "rows at the end were removed, or the record of where it ends was",
+    "unsealed": "rows wait that cannot be sealed",
     "other_head": "the trail does not have this head: it was cut back and went on, or is another one",
 }
 
@@ -114,7 +116,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """seq: of the first row that is not as it must be."""
+    """seq: of the first row that is not as it must be; below 1, its id of one that was set aside."""
 
     seq: int
     what: What
@@ -130,8 +132,9 @@ class Chain:
     def is_ours(self, entry: Entry, tag: bytes) -> bool:
         return hmac.compare_digest(self.tag(entry), tag)
 
-    def link(self, before: bytes, seq: int, tag: bytes) -> bytes:
-        return self._mac("audit chain", before + seq.to_bytes(8) + tag)
+    def link(self, before: bytes, seq: int, row: int, tag: bytes) -> bytes:
+        """row: the row's id, by which lists are ordered; where it is another, the row has moved."""
+        return self._mac("audit chain", before + seq.to_bytes(8) + row.to_bytes(8, signed=True) + tag)
 
     def is_anchor(self, anchor: Anchor, tag: object) -> bool:
         return hmac.compare_digest(self.anchor_tag(anchor), _bytes(tag))
@@ -155,13 +158,17 @@ class Walk:
         if link.seq != wanted:
             return Broken(wanted, "missing")
         ours = self._chain.is_ours(link.entry, link.tag)
-        linked = hmac.compare_digest(self._chain.link(self.mac, wanted, link.tag), link.mac)
+        linked = hmac.compare_digest(self._chain.link(self.mac, wanted, link.id, link.tag), link.mac)
         if not ours:
             return Broken(wanted, "changed" if linked else "forged")
         if not linked:
             return Broken(wanted, "moved")
         self.seq, self.mac = wanted, link.mac
         return None
+
+    def steps(self, links: Sequence[Link]) -> Broken | None:
+        """Several, up to the first that is wrong."""
+        return next(filter(None, map(self.step, links)), None)
 
     def end(self, head: Anchor) -> Broken | None:
         """After the last row."""
