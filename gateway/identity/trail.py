@@ -46,5 +46,5 @@ class Trail(Protocol):
         """Newest first. A mark is one whole number: the id of the last entry that was shown."""
 
     async def verify(self) -> Verdict:
-        """Whether nothing was changed, removed or put between. Raises DependencyFailed("overloaded") while it is being
+        """Whether nothing was changed, removed or put between. Raises RequestRejected("overloaded") while it is being
         answered to somebody else, or where it takes too long."""

@@ -38,8 +38,9 @@ class Anchors:
         return found
 
     async def put(self, connection: AsyncConnection, anchor: Anchor) -> None:
+        anchor = self._chain.renewed(anchor)
         await connection.execute(delete(audit_anchor).where(audit_anchor.c.name == anchor.name))
-        row = {"name": anchor.name, "seq": anchor.seq, "mac": anchor.mac, "at": anchor.at}
+        row = {"name": anchor.name, "seq": anchor.seq, "mac": anchor.mac, "at": anchor.at, "version": anchor.version}
         await connection.execute(insert(audit_anchor).values(row | {"tag": self._chain.anchor_tag(anchor)}))
 
     async def begin(self, connection: AsyncConnection) -> None:

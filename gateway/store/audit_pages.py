@@ -5,7 +5,7 @@ import json
 
 from sqlalchemy import select
 
-from gateway.errors import DependencyFailed
+from gateway.errors import RequestRejected
 from gateway.identity.model import Mark, Page
 from gateway.identity.trail import Entry, Verdict
 from gateway.store.audit_read import Trail, Wanted, matching
@@ -13,7 +13,7 @@ from gateway.store.chain import Link
 from gateway.store.database import Database
 from gateway.store.tables import audit_event
 
-LONGEST = 20.0  # seconds of a walk: a million rows on a machine that does nothing else; and no client waits for longer
+LONGEST = 20.0  # seconds: half a million rows where nothing else is done; and no client waits for longer
 END = 253402300800.0  # of the year 9999, after which no time can be written
 AGAIN = 5  # seconds until the walk that is under way may be over
 
@@ -40,15 +40,16 @@ class AuditPages:
         return Page(found[:limit], (found[limit - 1].id,) if len(found) > limit else None)
 
     async def verify(self) -> Verdict:
-        """One walk at a time: each reads the whole trail. Raises DependencyFailed, also "overloaded"."""
+        """One walk at a time: each reads the whole trail. Raises RequestRejected("overloaded"), and
+        DependencyFailed."""
         if self._walking:
-            raise DependencyFailed("overloaded", BUSY, AGAIN)
+            raise RequestRejected("overloaded", BUSY, AGAIN)
         self._walking = True
         try:
             async with asyncio.timeout(self._longest):
                 return await self._verified()
         except TimeoutError as error:
-            raise DependencyFailed("overloaded", LATE, 60) from error
+            raise RequestRejected("overloaded", LATE, 60) from error
         finally:
             self._walking = False
 

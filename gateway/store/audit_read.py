@@ -60,7 +60,7 @@ class Trail:
     def __init__(self, database: Database, seals: Seals, sealer: Sealer, clock: Clock) -> None:
         self._database = database
         self._seals = seals
-        self._chain = Chain(sealer.mac)
+        self._chain = Chain(sealer)
         self._clock = clock
 
     async def list(self, wanted: Wanted) -> AsyncIterator[Link]:

@@ -37,7 +37,7 @@ REFUSED = "the audit trail cannot be sealed: the database refuses its numbers"
 class Seals:
     def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
         self._database = database
-        self._chain = Chain(sealer.mac)
+        self._chain = Chain(sealer)
         self._clock = clock
         self.anchors = Anchors(self._chain)
 
@@ -93,7 +93,7 @@ class Seals:
             await connection.execute(place.values(seq=bindparam("number"), mac=bindparam("link")), changes)
         if seq == head.seq:
             return head
-        sealed = Anchor("head", seq, mac, self._clock.now())
+        sealed = Anchor("head", seq, mac, self._clock.now(), head.version)
         await self.anchors.put(connection, sealed)
         return sealed
 
@@ -119,7 +119,7 @@ class Seals:
         mac = await self._walked(connection, start, last)
         newest = (await connection.execute(select(func.max(audit_event.c.at)).where(old))).scalar()
         count = (await connection.execute(delete(audit_event).where(old))).rowcount
-        await self.anchors.put(connection, Anchor("start", last, mac, max(start.at, newest or 0.0)))
+        await self.anchors.put(connection, Anchor("start", last, mac, max(start.at, newest or 0.0), start.version))
         noted(connection, Event("trail_trimmed", detail={"first": start.seq + 1, "last": last}))
         return count
 

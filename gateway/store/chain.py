@@ -10,13 +10,22 @@ sealed.
 import hmac
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Protocol, Self
 
 from sqlalchemy import Row
 
-Mac = Callable[[str, bytes], bytes]  # purpose, value: `store.seal.Sealer.mac`
+
+class Macs(Protocol):
+    """`store.seal.Sealer`."""
+
+    @property
+    def active(self) -> int: ...
+
+    def mac(self, purpose: str, value: bytes, version: int = ...) -> bytes:
+        """version: of the data key; the first by default."""
+
 
 GENESIS: Final = bytes(32)  # the link before the first row
 
@@ -97,17 +106,18 @@ class Link:
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """seq, mac: of the row it stands for; 0 and GENESIS before the first. at: seconds since the epoch; of start: the
-    latest time in what is gone, which no row to come can have."""
+    latest time in what is gone, which no row to come can have. version: of the data key that it is tagged with."""
 
     name: AnchorName
     seq: int
     mac: bytes
     at: float
+    version: int = 1
 
     @classmethod
     def of(cls, name: AnchorName, row: Row[Any]) -> Self:
         """A row of the table."""
-        return cls(name, row.seq, _bytes(row.mac), row.at)
+        return cls(name, row.seq, _bytes(row.mac), row.at, row.version)
 
     def __str__(self) -> str:
         """As people write it down, and `verify --head` reads it."""
@@ -123,8 +133,12 @@ class Broken:
 
 
 class Chain:
-    def __init__(self, mac: Mac) -> None:
-        self._mac = mac
+    """Rows are tagged and linked under the first data key for ever, as each link rests on the one before. Anchors are
+    tagged under the active one: whoever knows an old master key can make rows, but no trail that ends at our head."""
+
+    def __init__(self, macs: Macs) -> None:
+        self._mac = macs.mac
+        self._macs = macs
 
     def tag(self, entry: Entry) -> bytes:
         return self._mac("audit row", entry.canonical())
@@ -137,11 +151,19 @@ class Chain:
         return self._mac("audit chain", before + seq.to_bytes(8) + row.to_bytes(8, signed=True) + tag)
 
     def is_anchor(self, anchor: Anchor, tag: object) -> bool:
+        """Raises KeyUnknown (`store.seal`) for a version that this process has not read yet."""
+        if not isinstance(anchor.version, int) or anchor.version < self._macs.active:
+            return False
         return hmac.compare_digest(self.anchor_tag(anchor), _bytes(tag))
 
+    def renewed(self, anchor: Anchor) -> Anchor:
+        """To be tagged under the active key; by a process that has not read yet which one it is, under the last one."""
+        return replace(anchor, version=max(anchor.version, self._macs.active))
+
     def anchor_tag(self, anchor: Anchor) -> bytes:
-        said = json.dumps((anchor.name, anchor.seq, anchor.mac.hex(), anchor.at), separators=(",", ":"), default=repr)
-        return self._mac("audit anchor", said.encode())
+        content = (anchor.name, anchor.seq, anchor.mac.hex(), anchor.at, anchor.version)
+        said = json.dumps(content, separators=(",", ":"), default=repr)
+        return self._mac("audit anchor", said.encode(), anchor.version)
 
 
 class Walk:

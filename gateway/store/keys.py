@@ -73,7 +73,7 @@ class KeyChanges:
             row = {"version": key.version, "secret_enc": sealed, "created_at": at}
             await connection.execute(insert(mac_key).values(row))
             if not versions:
-                await Anchors(Chain(self._sealer.mac)).begin_with_keys(connection)
+                await Anchors(Chain(self._sealer)).begin_with_keys(connection)
             await revoked(connection, at, "keys", "mac")
             noted(connection, Event("mac_key_rotated", subject=str(key.version), detail={"forced": force}))
             return True

@@ -76,10 +76,10 @@ def told(desk: Desk, kind: str, actor: str) -> list[dict[str, Any]]:
 def test_a_change_that_is_refused_is_told(desk: Desk) -> None:
     """With who asked for it, about whom, what it was and why not; reading in vain is in the access log alone."""
     person, victim = desk.person(), desk.person()
-    assert desk.code("POST", f"/accounts/{victim.id}/disable", person) == (403, "forbidden")
+    assert desk.code("POST", f"/accounts/{victim.id}/disable", person) == (404, "not_found")
     assert desk.code("GET", "/audit", person) == (403, "forbidden")
     [row] = told(desk, "admin_refused", f"account:{person.id}")
-    assert (row["accountId"], row["outcome"], row["reason"]) == (victim.id, "refused", "forbidden")
+    assert (row["accountId"], row["outcome"], row["reason"]) == (victim.id, "refused", "not_found")
     assert (row["detail"], row["dialect"]) == ({"operation": "disableAccount"}, "admin")
 
 

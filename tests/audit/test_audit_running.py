@@ -165,7 +165,7 @@ async def test_a_trail_that_was_cut_back_is_told_to_the_log(people: People, tmp_
             "DELETE FROM audit_event WHERE seq > ?", (anchors[1][1] if anchors[1][0] == "head" else anchors[0][1],)
         )
         old.execute("DELETE FROM audit_anchor")
-        old.executemany("INSERT INTO audit_anchor VALUES (?, ?, ?, ?, ?)", anchors)
+        old.executemany("INSERT INTO audit_anchor VALUES (?, ?, ?, ?, ?, ?)", anchors)
         old.commit()
         old.close()
         await auditing.record(Event("cache_purged"))

@@ -353,7 +353,7 @@ async def test_one_walk_at_a_time_is_made_for_the_api(book: Book) -> None:
     """Eight at once would be the whole trail eight times."""
     pages = book.world.store.changes().audit_pages
     found = await asyncio.gather(*(pages.verify() for _ in range(8)), return_exceptions=True)
-    busy = [one for one in found if isinstance(one, DependencyFailed)]
+    busy = [one for one in found if isinstance(one, RequestRejected)]
     assert [(one.code, one.retry_after) for one in busy] == [("overloaded", 5)] * 7
     assert (await pages.verify()).intact
 
@@ -363,7 +363,7 @@ async def test_a_walk_for_the_api_ends_in_time(book: Book) -> None:
     changes = book.world.store.changes()
     pages = AuditPages(changes.database, changes.trail, 0.0)
     for _ in range(2):
-        with pytest.raises(DependencyFailed, match="gateway audit verify"):
+        with pytest.raises(RequestRejected, match="gateway audit verify"):
             await pages.verify()
 
 
