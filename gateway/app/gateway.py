@@ -45,7 +45,8 @@ class Gateway(Opening):
             self.setup_token = setup_token(self._store.pepper)
 
     async def _open_admin(self, address: Address) -> None:
-        self._admin = Listener(admin.build(self, self._admin_access, self._log), address.host, address.port)
+        application = admin.build(self, self._admin_access, self._log, refusals=self.auditing.refusals)
+        self._admin = Listener(application, address.host, address.port)
         try:
             await self._admin.start()
         except OSError as error:

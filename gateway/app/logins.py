@@ -161,6 +161,7 @@ def _admin(settings: Settings, store: Store, lasting: Lasting) -> Dialect:
     parts = Parts(
         administration, _writer(store, "listings"), _invitations(settings, store, lasting), core.sessions, core.logins,
         core.passwords, core.notices, core.clock.now, _writer(store, "audit_pages"),
+        lasting.throttle.refusals,
     )  # fmt: skip
     return Api(parts, said.mount, said.totp_issuer)
 

@@ -2,23 +2,20 @@
 
 import json
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from gateway.cli.arguments import IDENTIFIER, MOMENT
+from gateway.cli.progress import progress
 from gateway.cli.shared import Failure, Fields, Session, emit, operate, shared, shown, wants_json
 from gateway.identity.audit import KINDS
 from gateway.login.rfc3339 import moment
 
 if TYPE_CHECKING:
-    from gateway.store.audit_read import Place, Progress, Verdict
+    from gateway.store.audit_read import Place, Verdict
     from gateway.store.chain import Link
 
-LINES: Final = 100_000  # rows between two words about the progress, where there is no terminal
 _PLACE = re.compile("([0-9]{1,18}):([0-9a-f]{64})")
 
 # of a table whose rows are not all known when the first is printed
@@ -130,11 +127,8 @@ def list_(
 def verify(head: "Place | None", since: "Place | None") -> None:
     """Walk the whole chain. Exit code 0: it is whole; 1: it is not, and where; 3: the store is down."""
 
-    async def work(session: Session) -> "Verdict":
-        with progress() as told:
-            return await session.store.changes().trail.verify(told, head, since)
-
-    verdict = operate(work)
+    with progress("run it again") as told:
+        verdict = operate(lambda session: session.store.changes().trail.verify(head, since, told))
     emit(_report(verdict))
     if verdict.broken is not None:
         raise Failure(f"row {verdict.broken.seq}: {verdict.broken.what}: {verdict.says}")
@@ -182,27 +176,3 @@ def _report(verdict: "Verdict") -> Fields:
         "brokenRow": None if verdict.broken is None else verdict.broken.seq,
         "fault": None if verdict.broken is None else verdict.broken.what,
     }
-
-
-@contextmanager
-def progress() -> "Iterator[Progress]":
-    """A bar on a terminal, else a line now and then; on stderr."""
-    bar: Any = None
-    walked = 0
-
-    def told(more: int, total: int) -> None:
-        nonlocal bar, walked
-        walked += more
-        if sys.stderr.isatty():
-            if bar is None:
-                bar = click.progressbar(length=total, label="verifying", file=sys.stderr, update_min_steps=500)
-                bar.__enter__()
-            bar.update(more)
-        elif walked % LINES == 0:
-            click.echo(f"{walked} of {total} rows are right", err=True)
-
-    try:
-        yield told
-    finally:
-        if bar is not None:
-            bar.__exit__(None, None, None)

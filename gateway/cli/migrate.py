@@ -11,6 +11,8 @@ from gateway.clock import Clock
 from gateway.settings.model import Settings
 from gateway.store.told import Told, silent
 
+TRAIL = "0003"  # the revision that brings the audit trail
+
 
 async def prepare(found: Settings, told: Told = silent) -> Fields:
     """The tables brought up to date, and the keys that are missing made. `from` is None for a new database."""
@@ -18,6 +20,8 @@ async def prepare(found: Settings, told: Told = silent) -> Fields:
 
     before, after = await schema.migrate(found.store.url, found.store.secret, told)
     async with opened(found, Clock()) as session:
+        if before is not None and before < TRAIL:
+            await session.store.changes().seals.begin()
         if before != after:
             await session.store.changes().audit.record(migration(before, after))
         made = await session.keys.ensure(found.tokens.algorithm, mployr=found.login.mployr is not None)

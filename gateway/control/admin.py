@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.control.answers import BODY_LIMIT, answer, conceal_server, frame, read_bounded, template
 from gateway.errors import RequestRejected
-from gateway.identity.audit import Scope, acting, asked_by
+from gateway.identity.audit import Event, Refusals, Scope, Unrecorded, acting, asked_by
 from gateway.identity.origin import Origin
 from gateway.ops import metrics
 from gateway.ops.health import Readiness
@@ -68,11 +68,17 @@ Upgrade = Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
 
 
 def build(
-    operations: Operations, access: Callable[[], AdminAccess], log: Log, upgrade: Upgrade | None = None
+    operations: Operations,
+    access: Callable[[], AdminAccess],
+    log: Log,
+    upgrade: Upgrade | None = None,
+    refusals: Refusals | None = None,
 ) -> web.Application:
-    """access: asked on every request, so that a reload changes it. upgrade: None where there is none."""
+    """access: asked on every request, so that a reload changes it. upgrade: None where there is none. refusals: told of
+    calls without the right token; None where there is no audit trail."""
     application = web.Application(
-        middlewares=[frame(log, _fresh_request_id), _guard(access)], client_max_size=BODY_LIMIT
+        middlewares=[frame(log, _fresh_request_id), _guard(access, Unrecorded() if refusals is None else refusals)],
+        client_max_size=BODY_LIMIT,
     )
     application.on_response_prepare.append(conceal_server)
 
@@ -142,14 +148,19 @@ def host_allowed(host: str, names: frozenset[str]) -> bool:
     return name == "localhost" or name in names or _is_address(name)
 
 
-def _guard(access: Callable[[], AdminAccess]) -> Middleware:
+def _guard(access: Callable[[], AdminAccess], refusals: Refusals) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         allowed = access()
         _check_host(request, allowed.hosts)
         needs = _OPEN.get(template(request))  # a path that no endpoint has wants the token as well
         if needs is None or (needs == "loopback" and not _from_loopback(request)):
-            _check_token(request, allowed.token)
+            try:
+                _check_token(request, allowed.token)
+            except RequestRejected as fault:
+                with acting(_scope(request, "anonymous")):
+                    refusals.refused(Event("admin_refused", outcome="refused", reason=fault.code))
+                raise
         await read_bounded(request)
         with acting(_scope(request)):
             return await handler(request)
@@ -157,10 +168,10 @@ def _guard(access: Callable[[], AdminAccess]) -> Middleware:
     return guarded
 
 
-def _scope(request: web.Request) -> Scope:
-    """Of the audit trail: whoever has the token; those without it change nothing."""
+def _scope(request: web.Request, actor: str = "admin") -> Scope:
+    """Of the audit trail: by default whoever has the token; those without it change nothing."""
     origin = Origin(request.remote or "", request.headers.get(hdrs.USER_AGENT, ""))
-    return asked_by(origin, "admin", "")
+    return asked_by(origin, actor, "")
 
 
 def _check_host(request: web.Request, names: frozenset[str]) -> None:

@@ -26,9 +26,9 @@ Kind = Literal[
     "account_created", "account_imported", "account_enabled", "account_disabled", "account_deleted",
     "mfa_required", "mfa_not_required",
     "rank_set", "tenant_created", "tenant_renamed", "tenant_deleted", "owner_added", "owner_removed",
-    "invited", "invitation_revoked", "invitation_accepted", "role_assigned", "role_removed",
+    "invited", "invitation_revoked", "invitation_accepted", "invitation_refused", "role_assigned", "role_removed",
     "key_rotated", "mac_key_rotated", "master_key_changed", "store_migrated", "configuration_reloaded", "cache_purged",
-    "trail_trimmed", "refusals_dropped",
+    "admin_refused", "trail_trimmed", "refusals_dropped",
 ]  # fmt: skip
 
 # Every kind, for people; the docs have this very table. What a row's `subject` is the id of stands in brackets.
@@ -88,6 +88,7 @@ KINDS: Final[Mapping[Kind, str]] = {
     "invited": "somebody was invited into a tenant by mail [invitation]",
     "invitation_revoked": "an invitation is void [invitation]",
     "invitation_accepted": "an invitation was taken up [invitation]",
+    "invitation_refused": "an invitation was opened, or was to be taken up, in vain",
     "role_assigned": "an account holds a role in a tenant [tenant]",
     "role_removed": "an account holds a role no longer [tenant]",
     "key_rotated": "a new key signs tokens or assertions [key]",
@@ -96,6 +97,7 @@ KINDS: Final[Mapping[Kind, str]] = {
     "store_migrated": "the tables were made, or brought up to date",
     "configuration_reloaded": "a gateway was asked to read its configuration again",
     "cache_purged": "a gateway was asked to forget every verified credential",
+    "admin_refused": "whoever may not do so called the admin API to change something, or the admin listener",
     "trail_trimmed": "rows older than audit.keep were removed from the beginning of this trail",
     "refusals_dropped": "refusals that were counted together, as there were too many of too many sorts",
 }

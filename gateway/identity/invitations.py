@@ -105,16 +105,17 @@ class Invitations:
 
     async def seen(self, token: str, origin: Origin) -> tuple[Invitation, Tenant] | None:
         """The same for its page, with the tenant. Raises RequestRejected("too_many_attempts"): openings of links that
-        are of no use count as any vain attempt of their network."""
+        are of no use are counted by network."""
         found = await self.view(token)
         if found is None:
-            await self._throttle.guess(origin, None)
+            await self._throttle.opened(origin, "invitation_refused")
             return None
         return found, await self._tenants.tenant(found.tenant_id)
 
     async def accept(self, account: Account, token: str, origin: Origin) -> Invitation:
         """Raises RequestRejected: "not_found" (not open, or another's), "forbidden", "too_many_attempts"."""
-        async with await self._throttle.guess(origin, None) as ticket:
+        guess = self._throttle.guess(origin, None, kind="invitation_refused", about=account.id)
+        async with await guess as ticket:
             found = await self.view(token)
             if found is not None and found.invited_by == account.id and not account.is_staff:
                 raise RequestRejected("forbidden", "Nobody gives a role to themselves.")

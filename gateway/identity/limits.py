@@ -63,6 +63,10 @@ REGISTRATION_SITE = Rule("registration-site", (Window(20, HOUR),))
 MADE = Rule("made", (Window(30, MINUTE), Window(200, HOUR)))
 # Accounts are rows that stay; a household needs a few.
 REGISTRATION = Rule("registration", (Window(5, HOUR),))
+# Links that are of no use any more: each asks the store. They have 256 bits, so to guess one is hopeless, and it is not
+# counted with guesses at passwords: a mail program that opens an old link over and over keeps nobody from logging in.
+OPENED = Rule("opened", (Window(30, MINUTE),))
+OPENED_SITE = Rule("opened-site", (Window(300, MINUTE),))
 # A client that waits for somebody to read a mail.
 POLL = Rule("poll", (Window(1, 1.0),))
 

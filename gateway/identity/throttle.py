@@ -31,6 +31,8 @@ from gateway.identity.limits import (
     MAIL_SITE,
     MAX_KEYS,
     NETWORK,
+    OPENED,
+    OPENED_SITE,
     PAIR,
     POLL,
     REGISTRATION,
@@ -108,6 +110,11 @@ class Throttle:
         self._counters = MemoryCounters(clock) if counters is None else counters
         self._refusals: Refusals = Unrecorded() if refusals is None else refusals
 
+    @property
+    def refusals(self) -> Refusals:
+        """Who is told."""
+        return self._refusals
+
     def refused(self, kind: Kind, code: str, account_id: str | None = None) -> None:
         """Tells the audit trail of what needs no ticket."""
         self._refusals.refused(Event(kind, account_id, outcome="refused", reason=code))
@@ -122,11 +129,18 @@ class Throttle:
             raise
 
     async def guess(
-        self, origin: Origin, account_id: str | None, handle: str = "", *, kind: Kind = "login_refused"
+        self,
+        origin: Origin,
+        account_id: str | None,
+        handle: str = "",
+        *,
+        kind: Kind = "login_refused",
+        about: str | None = None,
     ) -> "Ticket":
         """Reserves one attempt at a password or code; call it before anything is checked.
 
-        kind: what the audit trail calls a vain one.
+        kind: what the audit trail calls a vain one. about: whom it says that it is about, where that account's attempts
+        are not counted.
 
         handle: what the caller named the account by (casefolded); counted by where there is no such account, so that
         both answer alike. Raises RequestRejected("too_many_attempts"), and then has counted nothing.
@@ -139,9 +153,9 @@ class Throttle:
         if account and not known:  # whoever fails elsewhere must not slow down the account's own people
             own += (Count(ACCOUNT, account),)
         counts = (*_places(origin), *own)
-        with self.watching(kind, account_id):
+        with self.watching(kind, account_id or about):
             stamp = await self._reserve(counts, "too many attempts; wait before the next one", known)
-        vain, named = Event(kind, account_id, outcome="refused"), account if account_id is not None else ""
+        vain, named = Event(kind, account_id or about, outcome="refused"), account if account_id is not None else ""
         return Ticket(self._counters, counts, own, stamp, named, origin.network, vain, self._refusals)
 
     async def entered(self, origin: Origin, account_id: str) -> None:
@@ -185,6 +199,16 @@ class Throttle:
             counts.append(Count(REGISTRATION_SITE, origin.site))
         with self.watching("registration_refused"):
             await self._reserve(counts, "too many registrations; wait before the next one")
+
+    async def opened(self, origin: Origin, kind: Kind) -> None:
+        """Counts the opening of a link that is of no use, and tells of it. Raises RequestRejected
+        ("too_many_attempts")."""
+        counts = [Count(OPENED, origin.network)]
+        if origin.site:
+            counts.append(Count(OPENED_SITE, origin.site))
+        with self.watching(kind):
+            await self._reserve(counts, "too many links of no use were opened; wait before the next one")
+        self.refused(kind, "not_found")
 
     async def poll(self, client: bytes) -> None:
         """Counts one look at a login under way. client: digest of its token. Raises RequestRejected

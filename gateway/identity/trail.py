@@ -27,12 +27,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """head: digest of the newest entry, in hex. detail: where it is broken, "" if intact."""
+    """head: digest of the newest entry, in hex. detail: where it is broken, "" if intact. waiting: entries that are not
+    in the chain yet."""
 
     intact: bool
     entries: int
     head: str
     detail: str = ""
+    waiting: int = 0
 
 
 class Trail(Protocol):
@@ -44,4 +46,5 @@ class Trail(Protocol):
         """Newest first. A mark is one whole number: the id of the last entry that was shown."""
 
     async def verify(self) -> Verdict:
-        """Whether nothing was changed, removed or put between."""
+        """Whether nothing was changed, removed or put between. Raises RequestRejected("overloaded") while it is being
+        answered to somebody else, or where it takes too long."""

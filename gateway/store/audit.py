@@ -27,7 +27,7 @@ class Scribe:
     """Makes rows of events, and puts them down."""
 
     def __init__(self, sealer: Sealer, clock: Clock) -> None:
-        self._chain = Chain(sealer.mac)
+        self._chain = Chain(sealer)
         self._clock = clock
 
     async def write(self, connection: AsyncConnection, events: Sequence[tuple[Event, Scope]], blank: bool) -> None:

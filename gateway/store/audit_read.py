@@ -1,10 +1,10 @@
 """The audit trail read: listed by filters, and walked from its beginning to its head; in pages, never all at once."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
@@ -14,6 +14,7 @@ from gateway.store.chain import SAYS, Anchor, Broken, Chain, Link, Walk, What
 from gateway.store.database import Database
 from gateway.store.seal import Sealer
 from gateway.store.tables import audit_event
+from gateway.store.told import Told, silent
 
 PAGE = 500
 
@@ -52,7 +53,6 @@ class Verdict:
         return "" if self.broken is None else SAYS[self.broken.what]
 
 
-Progress = Callable[[int, int], None]  # rows walked more, of so many
 Place = tuple[int, str]  # number and link (hex) of a row, as `Anchor` is written
 
 
@@ -60,22 +60,22 @@ class Trail:
     def __init__(self, database: Database, seals: Seals, sealer: Sealer, clock: Clock) -> None:
         self._database = database
         self._seals = seals
-        self._chain = Chain(sealer.mac)
+        self._chain = Chain(sealer)
         self._clock = clock
 
     async def list(self, wanted: Wanted) -> AsyncIterator[Link]:
         """Newest last, in one snapshot."""
         which = matching(wanted)
         async with self._database.reading() as connection:
-            after = await self._skipped(connection, which, wanted.limit)
+            rest = await self._skipped(connection, which, wanted.limit)
             while True:
-                page = select(audit_event).where(which, audit_event.c.id > after).order_by(audit_event.c.id).limit(PAGE)
+                page = select(audit_event).where(which, rest).order_by(audit_event.c.id).limit(PAGE)
                 rows = [Link.of(row) for row in await connection.execute(page)]
                 for row in rows:
                     yield row
                 if len(rows) < PAGE:
                     return
-                after = rows[-1].id
+                rest = audit_event.c.id > rows[-1].id
 
     async def head(self) -> Anchor:
         """Seals what waits, and says where the trail ends. Raises DependencyFailed."""
@@ -83,13 +83,14 @@ class Trail:
         assert sealed is not None
         return sealed
 
-    async def verify(self, progress: Progress, known: Place | None = None, since: Place | None = None) -> Verdict:
+    async def verify(self, known: Place | None = None, since: Place | None = None, told: Told = silent) -> Verdict:
         """known: a head that was written down elsewhere, which the trail must go through. since: one that was verified
         before; only what came after it is walked.
 
-        What waits is sealed first, if it can be. Raises DependencyFailed for a store that is away.
+        What waits is sealed first; a trail is not whole where that cannot be done. The loop goes on meanwhile: what
+        takes long is done in threads. Raises DependencyFailed for a store that is away.
         """
-        waiting = await self._sealed()
+        waiting, stuck = await self._sealed()
         async with self._database.reading() as connection:
             ends = await self._ends(connection)
             if isinstance(ends, Broken):
@@ -98,32 +99,37 @@ class Trail:
             if since is not None and start.seq <= since[0]:
                 start = Anchor("start", since[0], bytes.fromhex(since[1]), start.at)
             walk, first, found = Walk(self._chain, start), None, None
-            async for link in self._links(connection, start.seq):
-                first = link.entry.at if first is None else first
-                found = walk.step(link) or _differs(link, known)
+            async for links in self._pages(connection, start.seq):
+                first = links[0].entry.at if first is None else first
+                found = await asyncio.to_thread(_walked, walk, links, known)
                 if found is not None:
                     break
-                progress(1, head.seq - start.seq)
+                told("verifying", walk.seq - start.seq, head.seq - start.seq)
             found = found or walk.end(head) or _unseen(known, start, head) or await self._set_aside(connection)
+            if found is None and waiting and stuck:
+                found = Broken(head.seq + 1, "unsealed")
             return Verdict(start, head, walk.seq - start.seq, waiting, first, found)
 
-    async def _sealed(self) -> int:
-        """How many rows wait all the same."""
-        with suppress(DependencyFailed):  # its anchors, or the store: whoever reads next finds out which
+    async def _sealed(self) -> tuple[int, bool]:
+        """How many rows wait all the same, and whether they must go on waiting; else they are of just now."""
+        stuck = False
+        try:
             await self._seals.seal(patient=True)
+        except DependencyFailed:  # its anchors, or the store: whoever reads next finds out which
+            stuck = True
         waiting = select(func.count()).select_from(audit_event).where(audit_event.c.seq.is_(None))
         async with self._database.reading() as connection:
-            return (await connection.execute(waiting)).scalar_one()
+            return (await connection.execute(waiting)).scalar_one(), stuck
 
     async def _ends(self, connection: AsyncConnection) -> tuple[Anchor, Anchor] | Broken:
         try:
-            start = await self._seals.anchor(connection, "start")
+            start = await self._seals.anchors.read(connection, "start")
         except DependencyFailed:
             return Broken(1, "forged")
         if start is None:
             return Broken(1, "truncated")
         try:
-            head = await self._seals.anchor(connection, "head")
+            head = await self._seals.anchors.read(connection, "head")
         except DependencyFailed:
             return await self._last(connection, "forged")
         return await self._last(connection, "truncated") if head is None else (start, head)
@@ -132,33 +138,35 @@ class Trail:
         last = (await connection.execute(select(func.max(audit_event.c.seq)))).scalar() or 0
         return Broken(max(last, 0) + 1, what)
 
-    async def _links(self, connection: AsyncConnection, after: int) -> AsyncIterator[Link]:
+    async def _pages(self, connection: AsyncConnection, after: int) -> AsyncIterator[Sequence[Link]]:
         while True:
             statement = select(audit_event).where(audit_event.c.seq > after).order_by(audit_event.c.seq).limit(PAGE)
             rows = [Link.of(row) for row in await connection.execute(statement)]
-            for row in rows:
-                yield row
+            if rows:
+                yield rows
             if len(rows) < PAGE:
                 return
             after = rows[-1].seq or 0
 
     async def _set_aside(self, connection: AsyncConnection) -> Broken | None:
         """Rows that the sealer would not seal."""
-        aside = select(func.max(audit_event.c.seq)).where(audit_event.c.seq < 0)
-        seq = (await connection.execute(aside)).scalar()
-        return None if seq is None else Broken(seq, "forged")
+        aside = select(audit_event.c.id).where(audit_event.c.seq <= 0).order_by(audit_event.c.id).limit(1)
+        row = (await connection.execute(aside)).scalar()
+        return None if row is None else Broken(-abs(row), "forged")
 
-    async def _skipped(self, connection: AsyncConnection, which: ColumnElement[bool], limit: int | None) -> int:
-        """The id before the first of the `limit` newest."""
+    async def _skipped(
+        self, connection: AsyncConnection, which: ColumnElement[bool], limit: int | None
+    ) -> ColumnElement[bool]:
+        """The `limit` newest."""
         if limit is None:
-            return 0
+            return true()
         newest = select(audit_event.c.id).where(which).order_by(audit_event.c.id.desc())
         first = (await connection.execute(newest.offset(limit).limit(1))).scalar()
-        return first if isinstance(first, int) else 0
+        return true() if first is None else audit_event.c.id > first
 
 
 def matching(wanted: Wanted) -> ColumnElement[bool]:
-    column, found = audit_event.c, [audit_event.c.id > 0]
+    column, found = audit_event.c, list[ColumnElement[bool]]()
     if wanted.account is not None:
         found.append(or_(column.account_id == wanted.account, column.actor == f"account:{wanted.account}"))
     if wanted.kind is not None:
@@ -169,7 +177,15 @@ def matching(wanted: Wanted) -> ColumnElement[bool]:
         found.append(column.at < wanted.until)
     if wanted.before is not None:
         found.append(column.id < wanted.before)
-    return and_(*found)
+    return and_(true(), *found)  # whatever id somebody has given it: what a list leaves out is hidden
+
+
+def _walked(walk: Walk, links: Sequence[Link], known: Place | None) -> Broken | None:
+    for link in links:
+        found = walk.step(link) or _differs(link, known)
+        if found is not None:
+            return found
+    return None
 
 
 def _differs(link: Link, known: Place | None) -> Broken | None:

@@ -2,25 +2,35 @@
 
 Every hash is an HMAC under a key of the master key, so whoever can write the database and has no master key can make
 none. A row's *tag* is of its content, made with the row, in the transaction of what it tells. Its *link* is of the link
-before, its number and its tag, made when it is sealed (`store.audit_seal`). An *anchor* is a place in the chain that is
-written down beside it: `start`, the last row that retention removed, and `head`, the last row that was sealed.
+before, its number, its id and its tag, made when it is sealed (`store.audit_seal`). An *anchor* is a place in the
+chain that is written down beside it: `start`, the last row that retention removed, and `head`, the last row that was
+sealed.
 """
 
 import hmac
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Protocol, Self
 
 from sqlalchemy import Row
 
-Mac = Callable[[str, bytes], bytes]  # purpose, value: `store.seal.Sealer.mac`
+
+class Macs(Protocol):
+    """`store.seal.Sealer`."""
+
+    @property
+    def active(self) -> int: ...
+
+    def mac(self, purpose: str, value: bytes, version: int = ...) -> bytes:
+        """version: of the data key; the first by default."""
+
 
 GENESIS: Final = bytes(32)  # the link before the first row
 
 AnchorName = Literal["start", "head"]
-What = Literal["changed", "missing", "moved", "forged", "truncated", "other_head"]
+What = Literal["changed", "missing", "moved", "forged", "truncated", "unsealed", "other_head"]
 
 SAYS: Final[dict[What, str]] = {
     "changed": "the row's content is not what was written",
@@ -28,6 +38,7 @@ SAYS: Final[dict[What, str]] = {
     "moved": "the row was written by the gateway, but not at this place",
     "forged": "the row was not written by this gateway, or with another master key",
     "truncated": "rows at the end were removed, or the record of where it ends was",
+    "unsealed": "rows wait that cannot be sealed",
     "other_head": "the trail does not have this head: it was cut back and went on, or is another one",
 }
 
@@ -95,17 +106,18 @@ class Link:
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """seq, mac: of the row it stands for; 0 and GENESIS before the first. at: seconds since the epoch; of start: the
-    latest time in what is gone, which no row to come can have."""
+    latest time in what is gone, which no row to come can have. version: of the data key that it is tagged with."""
 
     name: AnchorName
     seq: int
     mac: bytes
     at: float
+    version: int = 1
 
     @classmethod
     def of(cls, name: AnchorName, row: Row[Any]) -> Self:
         """A row of the table."""
-        return cls(name, row.seq, _bytes(row.mac), row.at)
+        return cls(name, row.seq, _bytes(row.mac), row.at, row.version)
 
     def __str__(self) -> str:
         """As people write it down, and `verify --head` reads it."""
@@ -114,15 +126,19 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """seq: of the first row that is not as it must be."""
+    """seq: of the first row that is not as it must be; below 1, its id of one that was set aside."""
 
     seq: int
     what: What
 
 
 class Chain:
-    def __init__(self, mac: Mac) -> None:
-        self._mac = mac
+    """Rows are tagged and linked under the first data key for ever, as each link rests on the one before. Anchors are
+    tagged under the active one: whoever knows an old master key can make rows, but no trail that ends at our head."""
+
+    def __init__(self, macs: Macs) -> None:
+        self._mac = macs.mac
+        self._macs = macs
 
     def tag(self, entry: Entry) -> bytes:
         return self._mac("audit row", entry.canonical())
@@ -130,15 +146,24 @@ class Chain:
     def is_ours(self, entry: Entry, tag: bytes) -> bool:
         return hmac.compare_digest(self.tag(entry), tag)
 
-    def link(self, before: bytes, seq: int, tag: bytes) -> bytes:
-        return self._mac("audit chain", before + seq.to_bytes(8) + tag)
+    def link(self, before: bytes, seq: int, row: int, tag: bytes) -> bytes:
+        """row: the row's id, by which lists are ordered; where it is another, the row has moved."""
+        return self._mac("audit chain", before + seq.to_bytes(8) + row.to_bytes(8, signed=True) + tag)
 
     def is_anchor(self, anchor: Anchor, tag: object) -> bool:
+        """Raises KeyUnknown (`store.seal`) for a version that this process has not read yet."""
+        if not isinstance(anchor.version, int) or anchor.version < self._macs.active:
+            return False
         return hmac.compare_digest(self.anchor_tag(anchor), _bytes(tag))
 
+    def renewed(self, anchor: Anchor) -> Anchor:
+        """To be tagged under the active key; by a process that has not read yet which one it is, under the last one."""
+        return replace(anchor, version=max(anchor.version, self._macs.active))
+
     def anchor_tag(self, anchor: Anchor) -> bytes:
-        said = json.dumps((anchor.name, anchor.seq, anchor.mac.hex(), anchor.at), separators=(",", ":"), default=repr)
-        return self._mac("audit anchor", said.encode())
+        content = (anchor.name, anchor.seq, anchor.mac.hex(), anchor.at, anchor.version)
+        said = json.dumps(content, separators=(",", ":"), default=repr)
+        return self._mac("audit anchor", said.encode(), anchor.version)
 
 
 class Walk:
@@ -155,13 +180,17 @@ class Walk:
         if link.seq != wanted:
             return Broken(wanted, "missing")
         ours = self._chain.is_ours(link.entry, link.tag)
-        linked = hmac.compare_digest(self._chain.link(self.mac, wanted, link.tag), link.mac)
+        linked = hmac.compare_digest(self._chain.link(self.mac, wanted, link.id, link.tag), link.mac)
         if not ours:
             return Broken(wanted, "changed" if linked else "forged")
         if not linked:
             return Broken(wanted, "moved")
         self.seq, self.mac = wanted, link.mac
         return None
+
+    def steps(self, links: Sequence[Link]) -> Broken | None:
+        """Several, up to the first that is wrong."""
+        return next(filter(None, map(self.step, links)), None)
 
     def end(self, head: Anchor) -> Broken | None:
         """After the last row."""

@@ -10,6 +10,8 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.audit import Detail, Event
 from gateway.identity.model import KeyRecord, MacKey, SigningKey
+from gateway.store.anchors import Anchors
+from gateway.store.chain import Chain
 from gateway.store.database import Database
 from gateway.store.grants import end_grants
 from gateway.store.locks import hold
@@ -70,6 +72,8 @@ class KeyChanges:
                 await retire_mac_key(connection, versions[0], force, at)
             row = {"version": key.version, "secret_enc": sealed, "created_at": at}
             await connection.execute(insert(mac_key).values(row))
+            if not versions:
+                await Anchors(Chain(self._sealer)).begin_with_keys(connection)
             await revoked(connection, at, "keys", "mac")
             noted(connection, Event("mac_key_rotated", subject=str(key.version), detail={"forced": force}))
             return True

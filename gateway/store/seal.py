@@ -110,12 +110,17 @@ class Sealer:
         self._keys = dict(keys)
         self._ciphers = {version: AESGCM(key) for version, key in keys.items()}
         self._active = active
-        # RFC 5869: one key for one purpose, though one is configured. It stays: of a MAC no other MAC can be made
-        self._pepper = derived(keys[FIRST], "short secrets")
+        # RFC 5869: one key for one purpose, though one is configured
+        self._peppers = {version: derived(key, "short secrets") for version, key in keys.items()}
 
     @property
     def keys(self) -> Mapping[int, bytes]:
         return self._keys
+
+    @property
+    def active(self) -> int:
+        """Version of the data key that is used from now on."""
+        return self._active
 
     @property
     def root(self) -> bytes:
@@ -155,9 +160,14 @@ class Sealer:
         """The MAC. Raises as `open`."""
         return stored if len(stored) == MAC else self.open(stored, place)
 
-    def mac(self, purpose: str, value: bytes) -> bytes:
-        """HMAC-SHA-256 of a short secret, which a stolen database does not give away (`identity.codes.Pepper`)."""
-        return hmac.digest(self._pepper, purpose.encode() + b"\0" + value, "sha256")
+    def mac(self, purpose: str, value: bytes, version: int = FIRST) -> bytes:
+        """HMAC-SHA-256 of a short secret, which a stolen database does not give away (`identity.codes.Pepper`).
+
+        version: of the data key. By default the first, for ever: of a MAC no other MAC can be made. Raises KeyUnknown.
+        """
+        if version not in self._peppers:
+            raise KeyUnknown("store_unavailable", f"data key {version} is not read yet", 1)
+        return hmac.digest(self._peppers[version], purpose.encode() + b"\0" + value, "sha256")
 
     def __repr__(self) -> str:
         return "Sealer()"

@@ -376,5 +376,6 @@ audit_anchor = Table(
     Column("seq", BigInteger, nullable=False),
     Column("mac", LargeBinary, nullable=False),
     Column("at", Double, nullable=False),
+    Column("version", Integer, nullable=False),  # of the data key that the tag is made with
     Column("tag", LargeBinary, nullable=False),
 )

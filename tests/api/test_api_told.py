@@ -1,6 +1,10 @@
 """Every change that is made through the API is told in the audit trail, by whom and about whom."""
 
+from typing import Any
+
 import pytest
+
+from gateway.identity.limits import OPENED
 
 from .desk import Desk
 from .operations import GOOD, Scene, call
@@ -60,3 +64,48 @@ def test_a_change_is_told(desk: Desk, name: str) -> None:
 def test_a_trail_of_changes_is_whole(desk: Desk) -> None:
     """As the command line would say."""
     assert desk.done("GET", "/audit/verify", desk.staff)["intact"]
+
+
+def told(desk: Desk, kind: str, actor: str) -> list[dict[str, Any]]:
+    """What was refused to this one, once a worker has written it."""
+    desk.host.do(desk.host.running.gateway.auditing.work())
+    rows = desk.done("GET", "/audit", desk.staff, kind=kind, limit=50)["items"]
+    return [row for row in rows if row["actor"] == actor]
+
+
+def test_a_change_that_is_refused_is_told(desk: Desk) -> None:
+    """With who asked for it, about whom, what it was and why not; reading in vain is in the access log alone."""
+    person, victim = desk.person(), desk.person()
+    assert desk.code("POST", f"/accounts/{victim.id}/disable", person) == (404, "not_found")
+    assert desk.code("GET", "/audit", person) == (403, "forbidden")
+    [row] = told(desk, "admin_refused", f"account:{person.id}")
+    assert (row["accountId"], row["outcome"], row["reason"]) == (victim.id, "refused", "not_found")
+    assert (row["detail"], row["dialect"]) == ({"operation": "disableAccount"}, "admin")
+
+
+def test_a_change_that_only_its_body_forbids_is_told(desk: Desk) -> None:
+    """Whoever hands a tenant's roles out may not hand out every one."""
+    tenant = desk.tenant()
+    said = {"email": "guest@example.org", "role": "tenant-manager", "permission": "write"}
+    path = f"/tenants/{tenant.id}/invitations"
+    assert desk.code("POST", path, tenant.delegate, said) == (403, "forbidden")
+    [row] = told(desk, "admin_refused", f"account:{tenant.delegate.id}")
+    assert row["detail"] == {"operation": "invite"}
+
+
+def test_an_invitation_taken_in_vain_is_told(desk: Desk) -> None:
+    """With whose session it was."""
+    person = desk.person()
+    assert desk.code("POST", "/invitations/accept", person, {"token": "x" * 43}) == (404, "not_found")
+    [row] = told(desk, "invitation_refused", f"account:{person.id}")
+    assert (row["accountId"], row["reason"]) == (person.id, "not_found")
+
+
+def test_vain_openings_of_invitations_are_told_and_lock_no_login(desk: Desk) -> None:
+    """They have a limit of their own: whoever opens an old mail over and over keeps nobody of the office out."""
+    path, most = "/_adm/invitations/" + "x" * 43, OPENED.windows[0].limit
+    assert [desk.ask("GET", path).status for _ in range(most + 1)] == [404] * most + [429]
+    reasons = {row["reason"] for row in told(desk, "invitation_refused", "anonymous")}
+    assert reasons == {"not_found", "too_many_attempts"}
+    person = desk.person()
+    assert desk.code("POST", "/invitations/accept", person, {"token": "x" * 43}) == (404, "not_found")

@@ -34,7 +34,7 @@ class Kept:
         return Page(found[:limit], (found[limit - 1].id,) if len(found) > limit else None)
 
     async def verify(self) -> Verdict:
-        return Verdict(True, 10, "ab" * 32)
+        return Verdict(False, 10, "ab" * 32, "row 11: rows wait that cannot be sealed", 2)
 
 
 def principal(account: Account, **more: Any) -> Principal:
@@ -67,8 +67,10 @@ async def test_one_kind_is_asked_for() -> None:
 
 
 async def test_it_says_whether_it_is_whole() -> None:
-    """As its model says."""
-    checked(answers.AuditVerdict, cast(dict[str, Any], await AuditTrail(Kept()).verify(asked())), "answer")
+    """As its model says, with what waits."""
+    said = cast(dict[str, Any], await AuditTrail(Kept()).verify(asked()))
+    checked(answers.AuditVerdict, said, "answer")
+    assert (said["intact"], said["waiting"]) == (False, 2)
 
 
 def test_the_document_has_it_where_it_is_kept() -> None:

@@ -17,7 +17,7 @@ from .operations import BOT, CAUSES
 ELSEWHERE = {
     "account_imported", "master_key_changed", "store_migrated", "configuration_reloaded", "cache_purged", "rank_set",
     "tenant_renamed", "tenant_deleted", "owner_added", "owner_removed", "invited", "invitation_revoked",
-    "invitation_accepted",
+    "invitation_accepted", "invitation_refused", "admin_refused",
 }  # fmt: skip
 
 # What is about nobody in particular, or about somebody who is not known
@@ -65,7 +65,7 @@ async def test_a_chain_of_every_kind_is_whole(office: Office) -> None:
         office.hand.at += 7200
         await CAUSES[kind](office)
     await office.flush()
-    verdict = await office.store.changes().trail.verify(lambda _more, _total: None)
+    verdict = await office.store.changes().trail.verify()
     assert (verdict.broken, verdict.waiting) == (None, 0)
     assert set(TOGETHER) <= set(await office.kinds())
 

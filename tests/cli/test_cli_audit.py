@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
-from gateway.cli.audit import LINES, progress
 from gateway.identity.audit import KINDS
 
 from .conftest import Ask, Run
@@ -216,26 +215,6 @@ def test_a_head_out_of_form_is_misuse(run: Run) -> None:
 def test_the_kinds_are_listed(ask: Ask) -> None:
     """All of them."""
     assert [row["kind"] for row in ask("audit", "kinds")] == list(KINDS)
-
-
-def test_progress_is_told_in_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a long trail, now and then, on the error stream."""
-    with progress() as told:
-        told(LINES - 1, 3 * LINES)
-        told(1, 3 * LINES)
-        told(1, 3 * LINES)
-    assert capsys.readouterr() == ("", f"{LINES} of {3 * LINES} rows are right\n")
-
-
-def test_progress_is_a_bar_on_a_terminal(run: Run) -> None:
-    """And standard output has the verdict alone."""
-    master, terminal = os.openpty()
-    program = [sys.executable, "-m", "gateway", "audit", "verify", "--json"]
-    done = subprocess.run(program, stdout=subprocess.PIPE, stderr=terminal, check=False)
-    os.close(terminal)
-    assert b"verifying" in os.read(master, 4096)
-    os.close(master)
-    assert json.loads(done.stdout)["whole"] is True
 
 
 def test_it_is_a_process_like_any_other(run: Run, ask: Ask) -> None:

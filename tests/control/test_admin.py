@@ -12,6 +12,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from control.callers import Kept
 from gateway.control import admin
 from gateway.control.admin import AdminAccess, host_allowed
+from gateway.identity.audit import Event, Scope, scope
 from gateway.ops.health import Readiness
 from gateway.ops.question import Question
 
@@ -49,6 +50,21 @@ def operated() -> Operated:
     return Operated()
 
 
+class Refused:
+    """What the audit trail is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Event, Scope]] = []
+
+    def refused(self, event: Event) -> None:
+        self.events.append((event, scope()))
+
+
+@pytest.fixture
+def refused() -> Refused:
+    return Refused()
+
+
 @pytest.fixture
 def access() -> list[AdminAccess]:
     """One element, which a test may replace while the listener runs."""
@@ -56,8 +72,10 @@ def access() -> list[AdminAccess]:
 
 
 @pytest.fixture
-async def client(aiohttp_client: AiohttpClient, operated: Operated, access: list[AdminAccess]) -> TestClient:  # type: ignore[type-arg]
-    return await aiohttp_client(admin.build(operated, lambda: access[0], Kept()))
+async def client(
+    aiohttp_client: AiohttpClient, operated: Operated, access: list[AdminAccess], refused: Refused
+) -> TestClient:  # type: ignore[type-arg]
+    return await aiohttp_client(admin.build(operated, lambda: access[0], Kept(), refusals=refused))
 
 
 async def ask(client, method: str, path: str, token: str | None = TOKEN, host: str | None = None) -> ClientResponse:
@@ -213,3 +231,19 @@ async def test_only_http_1_0_may_leave_the_host_out(client, head: bytes, status:
 def test_the_token_is_not_in_a_repr() -> None:
     """A settings object in a log line is how tokens leak."""
     assert TOKEN not in repr(AdminAccess(TOKEN.encode()))
+
+
+@pytest.mark.parametrize(("token", "reason"), [(None, "no_credential"), ("guessed", "invalid_credential")])
+async def test_a_call_without_the_token_is_told(client, refused: Refused, token: str | None, reason: str) -> None:
+    """Whoever guesses it is found in the audit trail."""
+    assert (await ask(client, "POST", "/purge", token)).status == 401
+    [(event, by)] = refused.events
+    assert (event.kind, event.outcome, event.reason) == ("admin_refused", "refused", reason)
+    assert (by.actor, by.address) == ("anonymous", "127.0.0.1")
+
+
+async def test_a_call_with_the_token_is_not_told_as_refused(client, refused: Refused) -> None:
+    """Nor one that wants none."""
+    await ask(client, "POST", "/purge")
+    await ask(client, "GET", "/healthz", None)
+    assert refused.events == []

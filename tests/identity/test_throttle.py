@@ -51,6 +51,8 @@ def uses(world: World) -> dict[str, tuple[int, float, Use]]:
         "mails of a network": (10, HOUR, lambda n: throttle.mail(HOME, f"{n}@example.com")),
         "mails of all": (100, HOUR, lambda n: throttle.mail(world.elsewhere(), f"{n}@example.com")),
         "registrations of a network": (5, HOUR, lambda n: throttle.registration(HOME)),
+        "vain openings of a network": (30, MINUTE, lambda n: throttle.opened(HOME, "invitation_refused")),
+        "vain openings of a site": (300, MINUTE, lambda n: throttle.opened(of_site(n), "invitation_refused")),
         "guesses of a site": (300, MINUTE, lambda n: throttle.guess(of_site(n), None)),
         "mails of a site": (30, HOUR, lambda n: throttle.mail(of_site(n), f"{n}@example.com")),
         "registrations of a site": (20, HOUR, lambda n: throttle.registration(of_site(n))),
@@ -90,6 +92,14 @@ async def test_a_refused_guess_is_not_counted(world: World) -> None:
     for _ in range(50):
         await wait(world.guess())
     world.now += 30
+    await world.guess()
+
+
+async def test_vain_openings_of_links_are_no_guesses(world: World) -> None:
+    """Nobody is kept from logging in by them."""
+    for _ in range(30):
+        await world.throttle.opened(HOME, "invitation_refused")
+    await wait(world.throttle.opened(HOME, "invitation_refused"))
     await world.guess()
 
 

@@ -29,6 +29,13 @@ async def test_a_list_has_the_newest_last(book: Book) -> None:
     assert await book.rows(Wanted(limit=100)) == rows
 
 
+async def test_a_list_shows_what_has_no_right_id(book: Book) -> None:
+    """Whoever writes the database hides nothing from it so."""
+    await book.tamper("UPDATE audit_event SET id = -id WHERE kind = 'cache_purged'")
+    assert len(await book.rows()) == len(await book.rows(Wanted(limit=100))) == 10
+    assert len((await book.world.store.changes().audit_pages.page(50, None)).items) == 10
+
+
 async def test_a_list_goes_back_by_pages(book: Book) -> None:
     """Each ends before the one that is known."""
     rows = await book.rows()

@@ -5,23 +5,27 @@ import itertools
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity import codes
+from gateway.identity.audit import Event
 from gateway.identity.challenge import Challenge
 from gateway.identity.grants import Terms
 from gateway.identity.letters import Letter
 from gateway.identity.model import Factor, MacKey, SigningKey, TelegramBot
 from gateway.store import masterkey, sealed
+from gateway.store.anchors import Anchors
 from gateway.store.audit_read import Wanted
+from gateway.store.chain import GENESIS, Anchor, Chain
+from gateway.store.seal import Sealer
 from gateway.store.sealed import SEALED
 from gateway.store.sql import Store, open_store
 from gateway.store.tables import audit_anchor, audit_event, data_key, metadata
@@ -144,7 +148,47 @@ async def test_the_trail_has_the_change(world: World) -> None:
     store = await open_store(world.url, NEW, world.clock)
     rows = [row async for row in store.changes().trail.list(Wanted(kind="master_key_changed"))]
     assert [row.entry.subject for row in rows] == ["2"]
-    assert (await store.changes().trail.verify(lambda done, total: None)).broken is None
+    assert (await store.changes().trail.verify()).broken is None
+    await store.aclose()
+
+
+@pytest.mark.parametrize("head", [False, True])
+async def test_the_old_key_chains_no_other_trail(world: World, head: bool) -> None:
+    """Who has it makes rows and links of ours, but not the record of where they end. head: writes that one too."""
+    await fill(world)
+    await changed(world, NEW, MASTER_KEY)
+    store = await open_store(world.url, NEW, world.clock)
+    assert (await store.changes().trail.verify()).broken is None
+    chain = Chain(Sealer(MASTER_KEY, world.clock.token_bytes))
+    links = [link async for link in store.changes().trail.list(Wanted())]
+    seq, mac = 0, GENESIS
+    async with store.changes().database.writing() as connection:
+        for link in sorted(links, key=lambda link: link.seq or 0):
+            entry = replace(link.entry, actor="cli:mallory")
+            seq, tag = seq + 1, chain.tag(entry)
+            mac = chain.link(mac, seq, link.id, tag)
+            forged = {"actor": entry.actor, "tag": tag, "mac": mac}
+            await connection.execute(update(audit_event).where(audit_event.c.id == link.id).values(forged))
+        if head:
+            await Anchors(chain).put(connection, Anchor("head", seq, mac, world.hand.at))
+    broken = (await store.changes().trail.verify()).broken
+    assert broken is not None
+    assert broken.what == ("forged" if head else "truncated")
+    await store.aclose()
+
+
+async def test_a_gateway_that_has_not_read_the_new_key_leaves_sealing_to_others(world: World) -> None:
+    """Its rows are sealed by those that have; the record of the ends never goes back to the old key."""
+    await fill(world)
+    late = await open_store(world.url, MASTER_KEY, world.clock)
+    await changed(world, NEW, MASTER_KEY)
+    await late.changes().audit.record(Event("cache_purged"))
+    with pytest.raises(DependencyFailed, match="not read yet"):
+        await late.changes().seals.seal()
+    await late.aclose()
+    store = await open_store(world.url, NEW, world.clock)
+    assert (await store.changes().trail.verify()).broken is None
+    assert await rows(world.url, "SELECT DISTINCT version FROM audit_anchor") == [(2,)]
     await store.aclose()
 
 

@@ -188,6 +188,9 @@ class AuditEntries(Model):
 class AuditVerdict(Model):
     intact: bool
     entries: int
+    waiting: int = Field(
+        description="Entries of this moment, or that cannot be put into the chain; then it is not intact."
+    )
     head: str = Field(description="Digest of the newest entry; keep it elsewhere, and compare.")
     detail: str = Field(description="Where it is broken; empty if intact.")
 

@@ -15,6 +15,7 @@ from gateway.control.api.parts import Parts
 from gateway.control.api.tenants import Tenants
 from gateway.control.api.trail import AuditTrail
 from gateway.errors import GatewayError, RequestRejected
+from gateway.identity.audit import Detail, Event
 from gateway.identity.authority import FRESH, Authority, admit
 from gateway.identity.model import Principal
 from gateway.identity.origin import Origin
@@ -72,7 +73,12 @@ class Api:
     def _served(self, operation: Operation) -> Handler:
         async def served(call: Call) -> Reply:
             asked = await self._asked(operation, call)
-            answer = await _discreetly(operation, asked)
+            try:
+                answer = await _discreetly(operation, asked)
+            except RequestRejected as fault:
+                if fault.code == "forbidden":  # what only the body tells that they may not
+                    self._tell(operation, fault, asked.params.get("accountId"))
+                raise
             if operation.changes:
                 await self._parts.notices.changed(None)
                 self._parts.notices.posted()
@@ -84,11 +90,21 @@ class Api:
         """Who may not make the call learns nothing of what would be wrong with it."""
         params = {name: id_param(call, name) if name in PARAMETERS else value for name, value in call.params.items()}
         about = {PARAMETERS[name]: value for name, value in params.items() if PARAMETERS.get(name)}
-        authority = admit(call.caller, operation.name, **about)
-        await self._require_fresh(authority)
+        try:
+            authority = admit(call.caller, operation.name, **about)
+            await self._require_fresh(authority)
+        except RequestRejected as fault:
+            self._tell(operation, fault, params.get("accountId"))
+            raise
         body = None if operation.body is None else checked(operation.body, call.body, "body")
         query = None if operation.query is None else checked(operation.query, call.query, "query")
         return Asked(authority, call.origin, params, body, query)
+
+    def _tell(self, operation: Operation, fault: RequestRejected, account_id: str | None) -> None:
+        """Of changes: reading in vain is in the access log, as any request that is refused."""
+        if operation.changes:
+            what: Detail = {"operation": operation.name}
+            self._parts.refusals.refused(Event("admin_refused", account_id, "", "refused", fault.code, what))
 
     async def _require_fresh(self, authority: Authority) -> None:
         if authority.rule.fresh and await self._parts.sessions.since_login(authority.principal) > FRESH:

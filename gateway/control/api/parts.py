@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.identity.administration import Administration
+from gateway.identity.audit import Refusals
 from gateway.identity.invitations import Invitations
 from gateway.identity.listing import Listings
 from gateway.identity.logins import Logins
@@ -26,3 +27,4 @@ class Parts:
     notices: Notices
     now: Callable[[], float]
     trail: Trail
+    refusals: Refusals

@@ -31,7 +31,8 @@ class AuditTrail:
 
     async def verify(self, asked: Asked) -> object:
         found = await self._trail.verify()
-        return {"intact": found.intact, "entries": found.entries, "head": found.head, "detail": found.detail}
+        said = {"intact": found.intact, "entries": found.entries, "waiting": found.waiting}
+        return {**said, "head": found.head, "detail": found.detail}
 
 
 def _shown(entry: Entry) -> dict[str, object]:

@@ -34,6 +34,8 @@ def make_engine(path: Path, patience: float) -> AsyncEngine:
 
     @event.listens_for(sync, "connect")
     def prepare(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+        # bytes that are no UTF-8 are somebody else's, and must not keep the rows beside them from being read
+        connection.driver_connection.text_factory = _text
         connection.isolation_level = None  # the driver must not begin transactions of its own
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
@@ -55,6 +57,10 @@ def make_engine(path: Path, patience: float) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if snapshot else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
 
 
 def _log_ahead(cursor: DBAPICursor) -> None:

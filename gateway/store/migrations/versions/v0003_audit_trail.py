@@ -58,6 +58,7 @@ def create_audit_anchor() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("mac", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("tag", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_audit_anchor")),
     )
