@@ -11,7 +11,7 @@ from typing import Final, Literal
 from gateway.errors import RequestRejected
 from gateway.identity.addresses import address
 from gateway.identity.links import session_account
-from gateway.identity.model import Account, Member, MemberGuard, Principal, Rank
+from gateway.identity.model import Account, Member, MemberGuard, Principal
 
 Who = Literal["staff", "manager", "owner", "delegate", "self", "person"]
 """staff, manager: of the whole gateway. owner: of the tenant. delegate: holds one of `DELEGATES` in the tenant, with
@@ -211,7 +211,3 @@ def _knows(principal: Principal, who: set[Who], tenant_id: str | None, account_i
     if tenant_id is not None:
         return "owner" in who or any(held.tenant_id == tenant_id for held in principal.licences)
     return "self" in who
-
-
-def rank_of(account: Account) -> Rank:
-    return "staff" if account.is_staff else "manager" if account.is_manager else "user"

@@ -12,7 +12,7 @@ from gateway.identity.accounts import require_slug
 from gateway.identity.authority import Authority
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account, Invitation, Permission, Tenant
-from gateway.identity.notices import Notices, moment
+from gateway.identity.notices import Notices, minute
 from gateway.identity.origin import Origin
 from gateway.identity.ports import TenantStore
 from gateway.identity.throttle import Throttle
@@ -86,13 +86,13 @@ class Invitations:
         )  # fmt: skip
         # of whoever invites no more than the tenant: their network is no matter of the address's
         told = {
-            "when": moment(now),
+            "when": minute(now),
             "ip": "",
             "platform": "",
             "link": self._link.replace("{token}", token),
             "tenant": tenant.name,
         }
-        letter = Letter("invitation", address.text, {**told, "role": role, "expires": moment(until)})
+        letter = Letter("invitation", address.text, {**told, "role": role, "expires": minute(until)})
         await self._store.invite(value, letter, known_role=not authority.is_platform)
         self._notices.posted()
         return value

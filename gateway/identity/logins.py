@@ -18,7 +18,7 @@ from gateway.identity.codes import Pepper
 from gateway.identity.factors import Factors
 from gateway.identity.letters import Letter, LetterKind
 from gateway.identity.model import Account, Grant, Issue, Owner, Principal
-from gateway.identity.notices import Notices, moment, stamp, written
+from gateway.identity.notices import Notices, minute, stamp, written
 from gateway.identity.origin import Origin, platform
 from gateway.identity.passwords import Passwords
 from gateway.identity.people import NOBODY, People, check_password, require_factor
@@ -279,7 +279,7 @@ class Logins:
         left = max(1, round((challenge.expires_at - self._clock.now()) / 60))
         agent = challenge.user_agent or ""
         where = challenge.ip or ""
-        return LinkView(challenge.address or "", moment(challenge.created_at), platform(agent), where, left)
+        return LinkView(challenge.address or "", minute(challenge.created_at), platform(agent), where, left)
 
     async def _guessed(self, purpose: Purpose, typed: str, code: str, origin: Origin) -> Challenge:
         """The live challenge whose code this is. A try is spent before it is compared."""
