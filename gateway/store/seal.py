@@ -118,6 +118,10 @@ class Sealer:
         return self._keys
 
     @property
+    def active(self) -> int:
+        return self._active
+
+    @property
     def root(self) -> bytes:
         """What keys for other places are derived from."""
         return self._keys[self._active]
@@ -190,6 +194,11 @@ class Masters:
             with suppress(DependencyFailed):
                 return sealer.open(sealed, place)
         return known if known is not None else self.now.open(sealed, place)  # raises
+
+
+def sealed_with(sealed: bytes, place: str) -> int:
+    """The version of the data key. Raises DependencyFailed."""
+    return _version(sealed, place)[0]
 
 
 def _version(sealed: bytes, place: str) -> tuple[int, int]:
