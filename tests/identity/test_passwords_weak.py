@@ -189,5 +189,5 @@ def test_what_takes_half_a_second_is_affordable(cost: str) -> None:
     """Up to the limit of both together; beyond it, memory and passes are not."""
     require_affordable(ARGON2.replace("m=1024,t=1", cost))
     memory, passes = cost.split(",t=")
-    with pytest.raises(RequestRejected, match="m times t|too much time"):
+    with pytest.raises(RequestRejected, match="too much time"):
         require_affordable(ARGON2.replace("m=1024,t=1", f"{memory},t={int(passes) + 1}"))
