@@ -16,7 +16,7 @@ from gateway.errors import DependencyFailed, GatewayError, RequestRejected
 from gateway.identity.audit import account, acting, asked_by
 from gateway.identity.model import Principal
 from gateway.identity.origin import Origin
-from gateway.login.dialect import Call, Dialect, Endpoint, Reply
+from gateway.login.dialect import Body, Call, Dialect, Endpoint, Reply
 from gateway.ops.logs import Log
 from gateway.ops.outages import Outages
 
@@ -94,6 +94,8 @@ class _Served:
             return await self._endpoint.handler(call)
 
     def _call(self, request: web.Request, caller: Principal | None, data: bytes) -> Call:
+        if self._endpoint.exact:
+            _require_exact(request, data, self._endpoint.body)
         return Call(
             origin=_origin(request),
             params=dict(request.match_info),
@@ -126,6 +128,16 @@ class _Served:
                 return read_json(request.content_type, data)
             case _:
                 assert_never(self._endpoint.body)
+
+
+def _require_exact(request: web.Request, data: bytes, body: Body) -> None:
+    """Raises RequestRejected: "bad_parameter", "unsupported_media"."""
+    if len(set(request.query)) < len(request.query):  # which of the two counts is a guess
+        raise RequestRejected("bad_parameter", "A parameter of the query comes twice.")
+    if body == "none" and data:
+        raise RequestRejected("bad_parameter", "This call takes no body.")
+    if body == "json" and (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise RequestRejected("unsupported_media", "JSON is UTF-8; send Content-Type: application/json.")
 
 
 def read_json(content_type: str, data: bytes) -> Mapping[str, object]:

@@ -8,7 +8,7 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.accounts import Accounts, NewAccount
 from gateway.identity.addresses import display_name
-from gateway.identity.grants import Grants, session_claims
+from gateway.identity.grants import ISSUED, Grants, session_claims
 from gateway.identity.grants import Terms as GrantTerms
 from gateway.identity.keys import Algorithm, Keys, active
 from gateway.identity.letters import Letter
@@ -151,11 +151,12 @@ class Administration:
     async def issue_token(
         self, account_id: str, lifetime: float | None, name: str, guard: AccountGuard = unguarded
     ) -> tuple[str, Grant]:
-        """A session without a login, and its JWT. lifetime: seconds; as the configuration says by default."""
+        """A session without a login, and its JWT. It never counts as a login of just now: whoever may issue one could
+        issue the next with it, for ever. lifetime: seconds; as the configuration says by default."""
         key = active(await self._keyring.signing_keys(), "token")
         account = await self.accounts.account(account_id)
         guard(account)
-        terms = GrantTerms(self._terms.lifetime if lifetime is None else lifetime, name=name)
+        terms = GrantTerms(self._terms.lifetime if lifetime is None else lifetime, ISSUED, name)
         grant = await self.grants.issue_session(account_id, terms)
         return mint(session_claims(grant, account, self._terms.issuer, self._terms.audience), key), grant
 

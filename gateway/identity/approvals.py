@@ -15,7 +15,7 @@ from gateway.identity.challenge import Challenge, Purpose
 from gateway.identity.letters import Letter
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
-from gateway.identity.notices import moment, stamp, written
+from gateway.identity.notices import minute, stamp, written
 from gateway.identity.origin import Origin
 from gateway.identity.people import NOBODY
 from gateway.identity.services import Services
@@ -118,7 +118,7 @@ class Approvals:
         asked = Origin(challenge.ip or "")
         return Asked(
             challenge.purpose, account.owner.username or account.name, challenge.address or "",
-            moment(challenge.created_at), challenge.platform, asked.address, left, challenge.needs_code,
+            minute(challenge.created_at), challenge.platform, asked.address, left, challenge.needs_code,
             asked.network != origin.network,
         )  # fmt: skip
 

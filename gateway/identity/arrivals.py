@@ -6,14 +6,13 @@ What a line says is checked here, alone; what is there already is the store's to
 import base64
 import binascii
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
 from gateway.errors import RequestRejected
+from gateway.identity.accounts import require_slug
 from gateway.identity.addresses import Address, address, display_name, username
-from gateway.identity.connection_string import SLUG
 from gateway.identity.model import Permission
 from gateway.identity.passwords import require_known
 
@@ -33,7 +32,6 @@ FIELDS: Mapping[str, type] = {
 ROLE = ("tenant", "role", "permission")
 MAX_ROLES = 1000  # of one account
 SECRET = range(10, 129)  # bytes; Google's app began with 10, SHA-1 makes no use of more than 64, some have 128
-_SLUG = re.compile(SLUG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +148,7 @@ def _role(said: object, tenant: Callable[[str], str]) -> Held:
         raise _wrong('each of "roles" must have the texts "tenant", "role" and "permission"')
     if said["permission"] not in get_args(Permission):
         raise _wrong('"permission" is read or write')
-    if not _SLUG.fullmatch(said["role"]):
-        raise _wrong("a role is 1 to 64 of a-z, 0-9, _ and -, not beginning with _ or -")
+    require_slug(said["role"])
     return Held(tenant(said["tenant"]), said["role"], said["permission"])
 
 

@@ -4,14 +4,14 @@ A caller is first judged by who they are (`Authority.admits`), then, where someb
 that is: the guards here are asked within the change's own transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.errors import RequestRejected
 from gateway.identity.addresses import address
 from gateway.identity.links import session_account
-from gateway.identity.model import Account, Member, MemberGuard, Principal, Rank
+from gateway.identity.model import Account, Invitation, Member, MemberGuard, Permission, Principal
 
 Who = Literal["staff", "manager", "owner", "delegate", "self", "person"]
 """staff, manager: of the whole gateway. owner: of the tenant. delegate: holds one of `DELEGATES` in the tenant, with
@@ -115,14 +115,14 @@ class Authority:
         if member.account.id == self.account.id and not self.is_staff:
             raise RequestRejected("forbidden", "Somebody else must change what is yours.")
 
-    def giving(self, role: str) -> MemberGuard:
+    def giving(self, role: str, permission: Permission) -> MemberGuard:
         """Of the assignment of a role in a tenant."""
 
         def guard(member: Member) -> None:
             if member.account.id == self.account.id and not self.is_staff:
                 raise RequestRejected("forbidden", "Nobody gives a role to themselves.")
             self._manages(member)
-            self._hands_out(role, member.tenant_id)
+            self._hands_out(role, permission, member.tenant_id)
 
         return guard
 
@@ -133,15 +133,19 @@ class Authority:
             if member.account.id == self.account.id:
                 return
             self._manages(member)
-            self._hands_out(role, member.tenant_id)
+            self._speaks_of(role, member.tenant_id)
 
         return guard
 
-    def inviting(self, role: str, tenant_id: str, address_key: str) -> None:
+    def inviting(self, role: str, permission: Permission, tenant_id: str, address_key: str) -> None:
         """Whether the caller may hand this role out there. Raises RequestRejected("forbidden")."""
-        self._hands_out(role, tenant_id)
+        self._hands_out(role, permission, tenant_id)
         if not self.is_staff and self.account.owner.email and address(self.account.owner.email).key == address_key:
             raise RequestRejected("forbidden", "Nobody gives a role to themselves.")
+
+    def revoking(self, invitation: Invitation) -> None:
+        """Refuses to take back what the caller may not hand out. An InvitationGuard."""
+        self._hands_out(invitation.role, invitation.permission, invitation.tenant_id)
 
     def _manages(self, member: Member) -> None:
         """Whoever is not of the platform manages those who are in the tenant, and sees nobody else."""
@@ -158,12 +162,32 @@ class Authority:
         if member.owner_since is not None or is_delegate:
             raise RequestRejected("forbidden", "Only an owner of the tenant may do that.")
 
-    def _hands_out(self, role: str, tenant_id: str) -> None:
+    def _hands_out(self, role: str, permission: Permission, tenant_id: str) -> None:
+        self._speaks_of(role, tenant_id)
+        if self.is_platform or self._owns(tenant_id):
+            return
+        held = [
+            (one.role, one.permission) for one in self.principal.licences if one.tenant_id == tenant_id and one.verified
+        ]
+        if not _covers(held, role, permission):
+            raise RequestRejected("forbidden", "A tenant-manager gives only roles that they hold, and no more of them.")
+
+    def _speaks_of(self, role: str, tenant_id: str) -> None:
         if role in DELEGATES and not self.is_platform and not self._owns(tenant_id):
             raise RequestRejected("forbidden", "Only an owner of the tenant may do that.")
 
     def _owns(self, tenant_id: str) -> bool:
         return any(owned.tenant_id == tenant_id for owned in self.principal.ownerships)
+
+
+def entitled(inviter: Member, value: Invitation) -> bool:
+    """Whether who invited somebody to that might still do so: an invitation is worth what they are worth."""
+    if not inviter.account.is_live:
+        return False
+    if inviter.account.is_staff or inviter.account.is_manager or inviter.owner_since is not None:
+        return True
+    is_delegate = any(held in DELEGATES and permission == "write" for held, permission in inviter.roles)
+    return is_delegate and value.role not in DELEGATES and _covers(inviter.roles, value.role, value.permission)
 
 
 def admit(
@@ -184,6 +208,11 @@ def admit(
     if rule.others and "self" in who:
         raise RequestRejected("forbidden", "Nobody does that to their own account here.")
     return Authority(account, principal, rule)
+
+
+def _covers(held: Iterable[tuple[str, Permission]], role: str, permission: Permission) -> bool:
+    """Whether whoever holds these gives no more than that. Else a second mailbox of theirs would raise them."""
+    return any(one == role and might in ("write", permission) for one, might in held)
 
 
 def _who(principal: Principal, account: Account, tenant_id: str | None, account_id: str | None) -> set[Who]:
@@ -211,7 +240,3 @@ def _knows(principal: Principal, who: set[Who], tenant_id: str | None, account_i
     if tenant_id is not None:
         return "owner" in who or any(held.tenant_id == tenant_id for held in principal.licences)
     return "self" in who
-
-
-def rank_of(account: Account) -> Rank:
-    return "staff" if account.is_staff else "manager" if account.is_manager else "user"

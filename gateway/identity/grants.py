@@ -18,6 +18,7 @@ from gateway.identity.throttle import Throttle
 
 OPAQUE_PREFIX = "myc_"  # lets a secret scanner recognise one of ours
 OPAQUE_BYTES = 32
+ISSUED = "issued"  # the dialect of a session that no login began
 SHOWN = 8  # characters of an opaque token that a list shows: the prefix and 24 bits
 MAX_LIFETIME = 3650 * 86400.0  # seconds; ten years
 COLLISIONS = 3600  # how far an expiry may be lowered, in seconds

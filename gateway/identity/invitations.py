@@ -3,16 +3,17 @@
 The mail's token alone lets nobody in: it is taken by a session of an account that has the address.
 """
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import addresses, codes
 from gateway.identity.accounts import require_slug
-from gateway.identity.authority import Authority
+from gateway.identity.authority import Authority, entitled
 from gateway.identity.letters import Letter
-from gateway.identity.model import Account, Invitation, Permission, Tenant
-from gateway.identity.notices import Notices, moment
+from gateway.identity.model import Account, Invitation, InvitationGuard, Member, Permission, Tenant
+from gateway.identity.notices import Notices, minute
 from gateway.identity.origin import Origin
 from gateway.identity.ports import TenantStore
 from gateway.identity.throttle import Throttle
@@ -28,17 +29,21 @@ class InvitationStore(Protocol):
         """Store it, and its mail. "not_found" (the tenant), "conflict" where the address has an open one for the same,
         and with known_role "invalid_value" for a role that nobody has made yet."""
 
-    async def revoke(self, tenant_id: str, invitation_id: str) -> bool:
+    async def revoke(self, tenant_id: str, invitation_id: str, guard: InvitationGuard) -> bool:
         """False when it was revoked before. "not_found", or "conflict" once it is accepted."""
 
     async def invitation(self, digest: bytes) -> Invitation | None: ...
 
-    async def invited(self, address_key: str) -> bool:
-        """Whether an open one waits for this address."""
+    async def invited(self, address_key: str, entitled: Callable[[Member, Invitation], bool]) -> bool:
+        """Whether an open one waits for this address, whose inviter still may."""
 
-    async def accept(self, digest: bytes, account_id: str) -> Invitation | None:
+    async def accept(
+        self, digest: bytes, account_id: str, entitled: Callable[[Member, Invitation], bool]
+    ) -> Invitation | None:
         """Give the role, and close the invitation: exactly one of parallel calls wins. None unless it is open and the
-        account has proved its address. The account must be live."""
+        account has proved its address. The account must be live.
+
+        entitled: asked about who has invited, held; where it says no, the invitation is revoked instead."""
 
 
 class Invitations:
@@ -68,15 +73,18 @@ class Invitations:
         role: str,
         permission: Permission,
         expires_at: float | None,
+        origin: Origin,
     ) -> Invitation:
         """Raises RequestRejected: "invalid_value", "forbidden", "too_many_attempts", and as InvitationStore."""
         require_slug(role)
         address, now = addresses.address(email), self._clock.now()
-        authority.inviting(role, tenant.id, address.key)
+        authority.inviting(role, permission, tenant.id, address.key)
         until = now + LIFETIME if expires_at is None else expires_at
         if not 1 <= until - now <= LONGEST:
             raise RequestRejected("invalid_value", f"expiresAt is from now to {LONGEST / 86400:g} days from now")
-        await self._throttle.made(authority.account.id)  # each is a mail to somebody who may not have asked for it
+        await self._throttle.made(authority.account.id)
+        # to somebody who may not have asked for it: taken back and sent again, they would flood a mailbox
+        await self._throttle.mail(origin, address.key)
         token = codes.link_token(self._clock)
         digest = codes.link_digest(token)
         assert digest is not None
@@ -86,13 +94,13 @@ class Invitations:
         )  # fmt: skip
         # of whoever invites no more than the tenant: their network is no matter of the address's
         told = {
-            "when": moment(now),
+            "when": minute(now),
             "ip": "",
             "platform": "",
             "link": self._link.replace("{token}", token),
             "tenant": tenant.name,
         }
-        letter = Letter("invitation", address.text, {**told, "role": role, "expires": moment(until)})
+        letter = Letter("invitation", address.text, {**told, "role": role, "expires": minute(until)})
         await self._store.invite(value, letter, known_role=not authority.is_platform)
         self._notices.posted()
         return value
@@ -120,11 +128,12 @@ class Invitations:
             if found is not None and found.invited_by == account.id and not account.is_staff:
                 raise RequestRejected("forbidden", "Nobody gives a role to themselves.")
             digest = codes.link_digest(token)
-            taken = None if digest is None else await self._store.accept(digest, account.id)
+            taken = None if digest is None else await self._store.accept(digest, account.id, entitled)
             if taken is None:
                 raise RequestRejected("not_found", "there is no open invitation with this token for your address")
             await ticket.passed()
             return taken
 
-    async def revoke(self, tenant_id: str, invitation_id: str) -> bool:
-        return await self._store.revoke(tenant_id, invitation_id)
+    async def revoke(self, authority: Authority, tenant_id: str, invitation_id: str) -> bool:
+        """Raises as InvitationStore, and RequestRejected("forbidden") for what the caller may not give."""
+        return await self._store.revoke(tenant_id, invitation_id, authority.revoking)

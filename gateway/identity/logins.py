@@ -5,7 +5,7 @@ Every way in ends in `_enter`: with a second factor on, the grant it makes is re
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,12 +13,13 @@ from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity import addresses, codes
 from gateway.identity.audit import Kind
+from gateway.identity.authority import entitled
 from gateway.identity.challenge import TRIES, Challenge, ChallengeStore, Purpose
 from gateway.identity.codes import Pepper
 from gateway.identity.factors import Factors
 from gateway.identity.letters import Letter, LetterKind
-from gateway.identity.model import Account, Grant, Issue, Owner, Principal
-from gateway.identity.notices import Notices, moment, stamp, written
+from gateway.identity.model import Account, Grant, Invitation, Issue, Member, Owner, Principal
+from gateway.identity.notices import Notices, minute, stamp, written
 from gateway.identity.origin import Origin, platform
 from gateway.identity.passwords import Passwords
 from gateway.identity.people import NOBODY, People, check_password, require_factor
@@ -44,7 +45,7 @@ class Policy:
 class Guests(Protocol):
     """Who is invited (`identity.invitations`)."""
 
-    async def invited(self, address_key: str) -> bool:
+    async def invited(self, address_key: str, entitled: Callable[[Member, Invitation], bool]) -> bool:
         """Whether an invitation waits for the address. Raises DependencyFailed."""
 
 
@@ -279,7 +280,7 @@ class Logins:
         left = max(1, round((challenge.expires_at - self._clock.now()) / 60))
         agent = challenge.user_agent or ""
         where = challenge.ip or ""
-        return LinkView(challenge.address or "", moment(challenge.created_at), platform(agent), where, left)
+        return LinkView(challenge.address or "", minute(challenge.created_at), platform(agent), where, left)
 
     async def _guessed(self, purpose: Purpose, typed: str, code: str, origin: Origin) -> Challenge:
         """The live challenge whose code this is. A try is spent before it is compared."""
@@ -332,7 +333,9 @@ class Logins:
 
     async def _welcomes(self, address_key: str) -> bool:
         """Whether an account comes with the first login of this address: everybody's, or that of who is invited."""
-        return self._policy.provision or (self._guests is not None and await self._guests.invited(address_key))
+        if self._policy.provision:
+            return True
+        return self._guests is not None and await self._guests.invited(address_key, entitled)
 
     async def _enter(self, challenge: Challenge, account: Account, method: str, origin: Origin) -> Session:
         """One grant, restricted where a second factor is on. Raises RequestRejected("code_wrong") for the second

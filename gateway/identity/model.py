@@ -364,6 +364,7 @@ class Password:
 # Asked about what a change is about as it stands in the change's own transaction. They refuse by RequestRejected.
 AccountGuard = Callable[[Account], None]
 MemberGuard = Callable[[Member], None]
+InvitationGuard = Callable[[Invitation], None]
 
 
 def unguarded(_: object) -> None:

@@ -29,14 +29,14 @@ class Unheard:
         return
 
 
-def moment(at: float) -> str:
+def minute(at: float) -> str:
     """For people: minutes, UTC."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def stamp(origin: Origin, at: float) -> Mapping[str, str]:
     """What every letter tells of where it comes from."""
-    return {"when": moment(at), "ip": origin.address, "platform": origin.platform}
+    return {"when": minute(at), "ip": origin.address, "platform": origin.platform}
 
 
 def written(kind: LetterKind, account: Account, origin: Origin, at: float, **values: str) -> Letter | None:

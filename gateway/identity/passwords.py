@@ -41,9 +41,11 @@ _ARGON2 = re.compile(
 )
 MAX_PART = 64  # bytes of a salt or digest; everybody has 8 to 32
 BCRYPT_BYTES = 72  # of a password: bcrypt never read more
-# of an import: what takes longer than a second, or more than 256 MiB, would let few logins keep all threads busy
+# of another system's hash: what takes longer than a second (bcrypt's 14 does just not), or more than 256 MiB, would let
+# few logins keep all threads busy
 MAX_BCRYPT_COST = 14
 MAX_MEMORY, MAX_PASSES, MAX_LANES = 256 * 1024, 16, 16  # KiB; of argon2
+MAX_WORK = 512 * 1024  # KiB times passes, which is what argon2's time grows with: half a second
 
 
 class Passwords:
@@ -226,6 +228,9 @@ def _require_argon2(text: str) -> None:
         raise RequestRejected("invalid_value", UNREADABLE) from error
     if said.memory_cost > MAX_MEMORY or said.time_cost > MAX_PASSES or said.parallelism > MAX_LANES:
         raise RequestRejected("invalid_value", "this hash takes too much time or memory to be checked at each login")
+    if said.memory_cost * said.time_cost > MAX_WORK:
+        why = f"m times t is more than {MAX_WORK}: this hash takes too much time to be checked at each login"
+        raise RequestRejected("invalid_value", why)
 
 
 def encode(normal: str) -> bytes:

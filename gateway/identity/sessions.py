@@ -1,12 +1,13 @@
 """Sessions: the tokens of grants, and what their holder may see and end of them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
-from gateway.identity.grants import session_claims
+from gateway.identity.grants import ISSUED, session_claims
 from gateway.identity.keys import signing_key
 from gateway.identity.model import Account, Grant, GrantKind, HeldGrant, Issue, Principal
 from gateway.identity.notices import Notices
@@ -85,8 +86,12 @@ class Sessions:
         return await self._store.held(account_id, "session", live=True)
 
     async def since_login(self, caller: Principal) -> float:
-        """Seconds; a renewed session counts from its login. Raises RequestRejected("revoked_credential")."""
-        return self._clock.now() - (await self._own(caller)).created_at
+        """Seconds; a renewed session counts from its login, and to one that was issued without there was none.
+
+        Raises RequestRejected("revoked_credential").
+        """
+        own = await self._own(caller)
+        return math.inf if own.dialect == ISSUED else self._clock.now() - own.created_at
 
     async def renew(self, caller: Principal, dialect: str, lifetime: float, longest: float, origin: Origin) -> Grant:
         """A new grant in the place of the presented one, which ends. Its token is still to be minted.

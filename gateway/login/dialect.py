@@ -83,6 +83,7 @@ class Endpoint:
     body: Body = "none"
     safe: bool = True
     page: bool = False  # answers with HTML, its faults too
+    exact: bool = False  # refuses what it would not look at, or could read in two ways
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ A guard is asked with what the change is about, held: nobody changes it between 
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
@@ -26,6 +26,7 @@ from gateway.store.tables import (
     external_identity,
     factor,
     grant_,
+    invitation,
     password,
     recovery_code,
     role_assignment,
@@ -160,6 +161,9 @@ async def _forget(connection: AsyncConnection, account_id: str, at: float) -> No
     blank = {"username": None, "username_key": None, "first_name": None, "last_name": None, "name": "deleted"}
     flags = {"status": "deleted", "deleted": True, "is_staff": False, "is_manager": False, "updated_at": at}
     await connection.execute(update(account).where(account.c.id == account_id).values(**blank, **flags))
+    keys = select(email.c.key).where(email.c.account_id == account_id, email.c.verified_at.is_not(None))
+    invited = or_(invitation.c.address_key.in_(keys), invitation.c.accepted_by == account_id)
+    await connection.execute(delete(invitation).where(invited))
     for table in (email, password, factor, recovery_code, external_identity):
         await connection.execute(delete(table).where(table.c.account_id == account_id))
     live = and_(challenge.c.account_id == account_id, challenge.c.state.in_(("open", "shown", "approved")))

@@ -6,9 +6,10 @@ They are read here, as the request path reads; what lists and changes them (`sto
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from gateway.errors import DependencyFailed
 from gateway.identity.model import KeyRecord, MacKey, SigningKey
 from gateway.store.reading import Reader
-from gateway.store.seal import FIRST, KeyUnknown, Masters, Sealer, data_place, mac_place, signing_place
+from gateway.store.seal import FIRST, KeyUnknown, Masters, Sealer, data_place, mac_place, sealed_with, signing_place
 
 if TYPE_CHECKING:
     from gateway.store.keys import KeyChanges
@@ -16,6 +17,27 @@ if TYPE_CHECKING:
 SIGNING = "SELECT kid, alg, private_enc, state, purpose FROM signing_key ORDER BY created_at DESC"
 MAC = "SELECT version, secret_enc FROM mac_key ORDER BY version DESC"
 DATA = "SELECT version, key_enc, state FROM data_key ORDER BY version"
+
+
+ALTERED = (
+    "the states of the data keys (table data_key) were altered: the newest that is not next must be the active one"
+)
+
+
+def require_order(states: Sequence[tuple[int, str]], before: int = FIRST) -> int:
+    """The data key that is active, of versions and states in order.
+
+    States are no secrets and carry no tag: whoever writes to the database could bring a key back that may be known to
+    them. So no state is believed but in the one order that changes of the master key make. before: what was active
+    when this process looked last.
+
+    Raises DependencyFailed.
+    """
+    active = [version for version, state in states if state == "active"]
+    used = [version for version, state in states if state != "next"]
+    if len(active) != 1 or active != used[-1:] or active[0] < before:
+        raise DependencyFailed("store_unavailable", ALTERED)
+    return active[0]
 
 
 class Keys:
@@ -42,6 +64,8 @@ class Keys:
     async def mac_keys(self) -> Sequence[MacKey]:
         rows = await self._reader.rows(MAC)
         await self.read_data_keys()  # after the rows: what they are sealed with is among them
+        if any(sealed_with(sealed, mac_place(version)) > self._sealer.active for version, sealed in rows):
+            raise DependencyFailed("store_unavailable", ALTERED)
         return [MacKey(version, self._sealer.open(sealed, mac_place(version))) for version, sealed in rows]
 
     async def key_records(self) -> Sequence[KeyRecord]:
@@ -69,11 +93,11 @@ class Keys:
                 version, sealed = macs[-1]
                 self._sealer.take({FIRST: self._masters.first(sealed, mac_place(version))}, FIRST)
             return
-        known, found, active = self._sealer.keys, {}, FIRST
-        for version, sealed, state in rows:
+        known, found = self._sealer.keys, {}
+        active = require_order([(version, state) for version, _, state in rows], self._sealer.active)
+        for version, sealed, _ in rows:
             if version in known and version != FIRST:
                 found[version] = known[version]
             else:
                 found[version] = self._masters.open(sealed, data_place(version), known.get(version))
-            active = version if state == "active" else active
         self._sealer.take(found, active)

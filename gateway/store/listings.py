@@ -1,4 +1,4 @@
-"""Lists a page at a time: the Listings port of `identity.administration`.
+"""Lists a page at a time: the Listings port of `identity.listing`.
 
 A page goes on behind the values of the last item that was shown, in an order that nothing changes later: an item that
 is added or removed meanwhile neither repeats another nor hides one.

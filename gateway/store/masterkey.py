@@ -18,6 +18,7 @@ from gateway.identity.audit import Event
 from gateway.store.anchors import Anchors
 from gateway.store.chain import Chain
 from gateway.store.database import Database
+from gateway.store.keyring import require_order
 from gateway.store.locks import hold
 from gateway.store.notes import noted
 from gateway.store.revocations import revoked
@@ -80,10 +81,7 @@ class MasterKey:
                 sealed = self._masters.now.seal(keys[row.version], data_place(row.version))
                 same = update(data_key).where(data_key.c.version == row.version, data_key.c.key_enc == row.key_enc)
                 await connection.execute(same.values(key_enc=sealed))
-            # of a change that was begun and not ended, to a key that is the old one by now
-            await connection.execute(
-                update(data_key).where(data_key.c.state == "next").values(state="retiring", since=at)
-            )
+            # what is next already, of a change that was begun and not ended, stays so: nothing was sealed with it
             await self._put(connection, max(keys) + 1, self._clock.token_bytes(KEY), "next", at)
             await revoked(connection, at, "keys", "data")
 
@@ -126,6 +124,8 @@ class MasterKey:
                 mine = update(data_key).where(data_key.c.version == version, data_key.c.state == "next")
                 await connection.execute(mine.values(state="active", since=at))
                 await self._renew_anchors(connection, rows, version)
+                passed = update(data_key).where(data_key.c.version < version, data_key.c.state == "next")
+                await connection.execute(passed.values(state="retiring", since=at))
                 noted(connection, Event("master_key_changed", subject=str(version)))
                 await revoked(connection, at, "keys", "data")
         return version
@@ -189,4 +189,8 @@ class MasterKey:
 
 
 async def _data_keys(connection: AsyncConnection) -> Sequence[Row[Any]]:
-    return (await connection.execute(select(data_key).order_by(data_key.c.version))).all()
+    """In order. Raises DependencyFailed where their states are in another."""
+    rows = (await connection.execute(select(data_key).order_by(data_key.c.version))).all()
+    if rows:
+        require_order([(row.version, row.state) for row in rows])
+    return rows

@@ -202,6 +202,11 @@ class Masters:
         return known if known is not None else self.now.open(sealed, place)  # raises
 
 
+def sealed_with(sealed: bytes, place: str) -> int:
+    """The version of the data key. Raises DependencyFailed."""
+    return _version(sealed, place)[0]
+
+
 def _version(sealed: bytes, place: str) -> tuple[int, int]:
     """Of the data key, and where the nonce begins."""
     if sealed[:1] == b"\x01":

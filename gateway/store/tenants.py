@@ -13,7 +13,7 @@ from gateway.store.database import Database
 from gateway.store.locks import hold, hold_account
 from gateway.store.notes import noted
 from gateway.store.revocations import revoked
-from gateway.store.rows import from_account, require_account, require_kept
+from gateway.store.rows import from_account, require_account, require_kept, select_accounts, to_account
 from gateway.store.tables import account, role, role_assignment, tenant, tenant_owner
 
 
@@ -130,13 +130,23 @@ async def guarded_member(connection: AsyncConnection, tenant_id: str, account_id
     found = await require_account(connection, account_id)
     await hold(connection, "tenant", tenant_id)
     await require_tenant(connection, tenant_id)
-    owns = select(tenant_owner.c.since).filter_by(tenant_id=tenant_id, account_id=account_id)
-    mine = role_assignment.c.tenant_id == tenant_id, role_assignment.c.account_id == account_id
+    guard(await _member(connection, tenant_id, found))
+    require_kept(found)  # after the guard: not everybody may know that it was there
+
+
+async def find_member(connection: AsyncConnection, tenant_id: str, account_id: str) -> Member | None:
+    """What an account holds in a tenant, both of them held. None where there is no such account."""
+    row = (await connection.execute(select_accounts().where(account.c.id == account_id))).first()
+    return None if row is None else await _member(connection, tenant_id, to_account(row))
+
+
+async def _member(connection: AsyncConnection, tenant_id: str, found: Account) -> Member:
+    owns = select(tenant_owner.c.since).filter_by(tenant_id=tenant_id, account_id=found.id)
+    mine = role_assignment.c.tenant_id == tenant_id, role_assignment.c.account_id == found.id
     held = select(role.c.slug, role_assignment.c.permission).join(role, role.c.id == role_assignment.c.role_id)
     rows = await connection.execute(held.where(*mine).order_by(role.c.slug, role_assignment.c.permission))
     roles = tuple((row.slug, row.permission) for row in rows)
-    guard(Member(found, tenant_id, roles, (await connection.execute(owns)).scalar()))
-    require_kept(found)  # after the guard: not everybody may know that it was there
+    return Member(found, tenant_id, roles, (await connection.execute(owns)).scalar())
 
 
 async def put_assignment(

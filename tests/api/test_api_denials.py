@@ -181,6 +181,48 @@ def test_only_an_owner_makes_and_unmakes_tenant_managers(desk: Desk) -> None:
     desk.done("DELETE", raising[0], tenant.owner)
 
 
+def test_a_tenant_manager_gives_no_more_than_they_hold(desk: Desk) -> None:
+    """Else a second mailbox of theirs would hold it. Neither by invitation nor by assignment; an owner may."""
+    tenant = desk.tenant()
+    for role, permission in (("writer", "read"), ("reader", "write")):
+        desk.host.do(desk.accounts.assign_role(desk.staff.id, tenant.id, role, permission))
+    desk.done("DELETE", f"/tenants/{tenant.id}/members/{tenant.delegate.id}/roles/reader", tenant.owner)
+    held = f"/tenants/{tenant.id}/members/{tenant.delegate.id}/roles/reader"
+    desk.done("PUT", held, desk.staff, {"permission": "read"})
+    invitations, members = f"/tenants/{tenant.id}/invitations", f"/tenants/{tenant.id}/members/{tenant.member.id}/roles"
+    for role, permission, may in (("writer", "read", False), ("reader", "write", False), ("reader", "read", True)):
+        said = {"email": "second-mailbox@example.org", "role": role, "permission": permission}
+        invited = desk.ask("POST", invitations, tenant.delegate, said)
+        given = desk.ask("PUT", f"{members}/{role}", tenant.delegate, {"permission": permission})
+        assert (invited.status, given.status) == ((201, 200) if may else (403, 403))
+    desk.done("PUT", f"{members}/writer", tenant.owner, {"permission": "read"})
+
+
+def test_a_tenant_manager_holds_a_role_in_this_tenant_or_not_at_all(desk: Desk) -> None:
+    """What they hold elsewhere gives nothing here."""
+    tenant, other = desk.tenant(), desk.tenant()
+    desk.host.do(desk.accounts.assign_role(tenant.delegate.id, other.id, "writer", "write"))
+    held = f"/tenants/{tenant.id}/members/{tenant.member.id}/roles/writer"
+    assert desk.code("PUT", held, tenant.delegate, {"permission": "read"}) == (403, "forbidden")
+
+
+def test_only_who_may_give_it_takes_an_invitation_back(desk: Desk) -> None:
+    """A tenant-manager keeps nobody from becoming their equal."""
+    tenant, path = (found := desk.tenant()), f"/tenants/{found.id}/invitations"
+    said = {"email": "equal@example.org", "role": "tenant-manager", "permission": "write"}
+    made = desk.done("POST", path, tenant.owner, said)
+    assert desk.code("DELETE", f"{path}/{made['id']}", tenant.delegate) == (403, "forbidden")
+    desk.done("DELETE", f"{path}/{made['id']}", tenant.owner)
+
+
+def test_an_issued_session_is_no_login_of_just_now(desk: Desk) -> None:
+    """Else a stolen session of the staff would issue itself the next one, for ever."""
+    issued = desk.done("POST", f"/accounts/{desk.staff.id}/tokens", desk.staff, {"lifetime": 3600})["token"]
+    answer = desk.ask("POST", f"/accounts/{desk.staff.id}/tokens", token=issued, body={"lifetime": 3600})
+    assert (answer.status, answer.code) == (401, "login_too_old")
+    assert desk.ask("GET", "/accounts", token=issued).status == 200
+
+
 def test_whoever_is_not_in_the_tenant_cannot_be_told_from_nobody(desk: Desk) -> None:
     """An owner gives roles to members; others are invited, and an id of theirs says nothing."""
     tenant, outsider = desk.tenant(), desk.person()
@@ -249,12 +291,12 @@ def test_what_proves_who_somebody_is_they_change_elsewhere(desk: Desk, method: s
 
 
 def test_rights_end_with_the_role(desk: Desk) -> None:
-    """At once: the next call of who was a tenant-manager is a stranger's."""
+    """At once: the next call of who was a tenant-manager is a reader's."""
     tenant = desk.tenant()
     path = f"/tenants/{tenant.id}/members"
     desk.done("GET", path, tenant.delegate)
     desk.done("DELETE", f"{path}/{tenant.delegate.id}/roles/tenant-manager", tenant.owner)
-    assert desk.code("GET", path, tenant.delegate) == (404, "not_found")
+    assert desk.code("GET", path, tenant.delegate) == (403, "forbidden")
 
 
 def test_a_tenant_manager_that_may_only_read_manages_nothing(desk: Desk) -> None:

@@ -6,10 +6,10 @@ import pytest
 from harness.hosted import LINK
 
 from gateway.identity.invitations import LIFETIME, LONGEST
-from gateway.identity.limits import MADE
+from gateway.identity.limits import MAIL_ADDRESS, MAIL_NETWORK
 from gateway.login.rfc3339 import moment
 
-from .desk import Desk, Person, Tenant
+from .desk import INVITED, Desk, Person, Tenant
 
 ACCEPT = "/invitations/accept"
 
@@ -95,9 +95,9 @@ def test_the_same_is_asked_once_at_a_time(desk: Desk) -> None:
 
 
 def test_who_may_invite_has_a_limit(desk: Desk) -> None:
-    """Each is a mail to somebody who did not ask for it."""
+    """Each is a mail to somebody who did not ask for it: their network has the limit of all mails."""
     tenant = desk.tenant()
-    path, most = f"/tenants/{tenant.id}/invitations", MADE.windows[0].limit
+    path, most = f"/tenants/{tenant.id}/invitations", MAIL_NETWORK.windows[0].limit
     said = {"role": "reader", "permission": "read"}
     found = [
         desk.ask("POST", path, tenant.owner, {**said, "email": f"guest-{number}@example.org"})
@@ -105,6 +105,39 @@ def test_who_may_invite_has_a_limit(desk: Desk) -> None:
     ]
     assert [answer.status for answer in found] == [201] * most + [429]
     assert found[-1].headers["Retry-After"]
+
+
+def test_a_mailbox_is_not_flooded_by_taking_back_and_sending_again(desk: Desk) -> None:
+    """The limit is the address's, whoever invites it, and to whatever; logins by mail count in it."""
+    tenant, other, guest = desk.tenant(), desk.tenant(), desk.person()
+    said = {"email": guest.email, "role": "reader", "permission": "read"}
+    for _ in range(MAIL_ADDRESS.windows[0].limit):
+        path = f"/tenants/{tenant.id}/invitations"
+        made = desk.done("POST", path, tenant.owner, said)
+        desk.done("DELETE", f"{path}/{made['id']}", tenant.owner)
+        tenant, other = other, tenant
+    answer = desk.ask("POST", f"/tenants/{tenant.id}/invitations", tenant.owner, said)
+    assert (answer.status, answer.code) == (429, "too_many_attempts")
+    assert answer.headers["Retry-After"]
+
+
+def test_what_an_owner_offered_ends_with_them(desk: Desk) -> None:
+    """The address neither takes the role, nor makes an account for itself."""
+    tenant, address = desk.tenant(), "late@example.org"
+    said = {"email": address, "role": "reader", "permission": "read"}
+    desk.done("POST", f"/tenants/{tenant.id}/invitations", tenant.owner, said)
+    guest = desk.person()
+    other = desk.done("POST", f"/tenants/{tenant.id}/invitations", tenant.owner, {**said, "email": guest.email})
+    taken = desk.host.mailed(guest.email, INVITED)
+    desk.done("DELETE", f"/tenants/{tenant.id}/owners/{tenant.owner.id}", desk.staff)
+    assert desk.code("POST", ACCEPT, guest, {"token": taken}) == (404, "not_found")
+    found = desk.done("GET", f"/tenants/{tenant.id}/invitations", desk.staff, state="revoked")
+    assert [one["id"] for one in found["items"]] == [other["id"]]
+    links = "/_adm/beginners/users/magic-link"
+    for one in (address, guest.email):
+        assert desk.ask("POST", f"{links}/request", body={"email": one}).status == 200
+    assert desk.host.mailed(guest.email, LINK)
+    assert len(desk.host.mails(address)) == 1  # the invitation
 
 
 def test_what_somebody_else_has_given_meanwhile_is_no_fault(desk: Desk) -> None:

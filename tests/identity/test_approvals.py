@@ -23,7 +23,7 @@ from gateway.identity.letters import Letter
 from gateway.identity.logins import Logins
 from gateway.identity.model import Account
 from gateway.identity.new_emails import NewEmails
-from gateway.identity.notices import moment
+from gateway.identity.notices import minute
 from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 from gateway.identity.services import Services
@@ -176,7 +176,7 @@ async def test_a_denied_login_is_told_once(office: Office) -> None:
     (letter,) = await office.letters()
     assert sorted(outcomes) == ["denied"] + ["gone"] * 19
     assert (letter.kind, letter.to) == ("login_denied", "ada@example.org")
-    assert letter.values == {"when": moment(office.hand.at - 300), "ip": DESK.address, "platform": "cURL"}
+    assert letter.values == {"when": minute(office.hand.at - 300), "ip": DESK.address, "platform": "cURL"}
 
 
 async def test_an_approved_login_is_not_told_as_denied(office: Office) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import RequestRejected
-from gateway.identity.authority import DELEGATES, RULES, admit
-from gateway.identity.model import Account, Licence, Owner, Ownership, Principal
+from gateway.identity.authority import DELEGATES, RULES, admit, entitled
+from gateway.identity.model import Account, Invitation, Licence, Member, Owner, Ownership, Principal
 
 TENANT = "00000000-0000-4000-8000-00000000000a"
 STAFF = Account("staff", "Root", Owner("owner", "root@example.org"), is_staff=True, is_manager=True)
@@ -73,6 +73,38 @@ def test_an_owner_manages_and_does_not_reach_further() -> None:
         admit(caller, "renameTenant", tenant_id=TENANT)
     with pytest.raises(RequestRejected, match="not_found"):
         admit(caller, "disableAccount", account_id="other")
+
+
+def invitation(role: str, permission: str = "read") -> Invitation:
+    return Invitation("id", TENANT, "b@b.org", "b@b.org", role, permission, b"", "inviter", 0, 1)  # type: ignore[arg-type]
+
+
+MANAGER = (("tenant-manager", "write"), ("reader", "write"), ("writer", "read"))
+
+
+@pytest.mark.parametrize(
+    ("inviter", "value", "good"),
+    [
+        (Member(STAFF, TENANT), invitation("tenant-manager", "write"), True),
+        (Member(replace(PLAIN, is_manager=True), TENANT), invitation("any", "write"), True),
+        (Member(PLAIN, TENANT, (), 1.0), invitation("tenant-manager", "write"), True),
+        (Member(PLAIN, TENANT), invitation("reader"), False),
+        (Member(replace(STAFF, status="disabled"), TENANT), invitation("reader"), False),
+        (Member(replace(STAFF, deleted=True), TENANT), invitation("reader"), False),
+        (Member(replace(PLAIN, status="disabled"), TENANT, (), 1.0), invitation("reader"), False),
+        (Member(PLAIN, TENANT, MANAGER), invitation("reader", "write"), True),
+        (Member(PLAIN, TENANT, MANAGER), invitation("reader", "read"), True),
+        (Member(PLAIN, TENANT, MANAGER), invitation("writer", "read"), True),
+        (Member(PLAIN, TENANT, MANAGER), invitation("writer", "write"), False),
+        (Member(PLAIN, TENANT, MANAGER), invitation("other"), False),
+        (Member(PLAIN, TENANT, MANAGER), invitation("tenant-manager"), False),
+        (Member(PLAIN, TENANT, MANAGER[1:]), invitation("reader"), False),
+        (Member(PLAIN, TENANT, (("tenant-manager", "read"), ("reader", "write"))), invitation("reader"), False),
+    ],
+)
+def test_an_invitation_is_worth_what_its_inviter_may(inviter: Member, value: Invitation, good: bool) -> None:
+    """By now, not when they sent it."""
+    assert entitled(inviter, value) is good
 
 
 def test_whatever_cannot_be_undone_is_the_staffs_and_fresh() -> None:

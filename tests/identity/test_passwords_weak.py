@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import RequestRejected
 from gateway.identity import weak
 from gateway.identity.model import Account, Owner
-from gateway.identity.passwords import MAX_BCRYPT_COST, Passwords
+from gateway.identity.passwords import MAX_BCRYPT_COST, MAX_MEMORY, MAX_WORK, Passwords, require_affordable
 
 # https://www.openwall.com/crypt: a test vector of crypt_blowfish's wrapper.c, whose password is U*U
 VECTOR: Final = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
@@ -169,6 +169,8 @@ async def test_a_readable_hash_is_imported(passwords: Passwords, phc: str) -> No
         VECTOR.replace("$2a$", "$2x$"),
         ARGON2.replace("m=1024", "m=1048576"),
         ARGON2.replace("t=1", "t=17"),
+        ARGON2.replace("m=1024,t=1", f"m={MAX_MEMORY},t=3"),  # each of the two alone would be good
+        ARGON2.replace("m=1024,t=1", f"m={MAX_WORK // 16 + 1},t=16"),
         ARGON2.replace("m=1024", "m=1"),
         ARGON2.replace("c29t", "????"),
         "$argon2id$v=19$m=1024,t=1",
@@ -180,3 +182,12 @@ async def test_another_text_is_not_imported(passwords: Passwords, text: str) -> 
     with pytest.raises(RequestRejected) as refused:
         await passwords.imported(text)
     assert text == "" or text not in str(refused.value)
+
+
+@pytest.mark.parametrize("cost", ["m=65536,t=8", f"m={MAX_WORK // 16},t=16", f"m={MAX_MEMORY},t=2"])
+def test_what_takes_half_a_second_is_affordable(cost: str) -> None:
+    """Up to the limit of both together; beyond it, memory and passes are not."""
+    require_affordable(ARGON2.replace("m=1024,t=1", cost))
+    memory, passes = cost.split(",t=")
+    with pytest.raises(RequestRejected, match="too much time"):
+        require_affordable(ARGON2.replace("m=1024,t=1", f"{memory},t={int(passes) + 1}"))

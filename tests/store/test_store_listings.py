@@ -138,8 +138,8 @@ async def test_invitations_come_by_state(world: World) -> None:
             base, id=world.clock.uuid4(), address=address, address_key=address, digest=state.encode(), expires_at=until
         )
         await changes.invitations.invite(made[state], letter, known_role=False)
-    assert await changes.invitations.accept(b"accepted", ada.id)
-    assert await changes.invitations.revoke(tenant.id, made["revoked"].id)
+    assert await changes.invitations.accept(b"accepted", ada.id, lambda *_: True)
+    assert await changes.invitations.revoke(tenant.id, made["revoked"].id, unguarded)
     world.hand.at += 11
     for state, one in made.items():
         page = await changes.listings.invitations(tenant.id, 10, None, state)  # type: ignore[arg-type]

@@ -251,6 +251,54 @@ async def test_a_repeated_change_has_nothing_left_to_do(world: World) -> None:
     assert await world.rows("SELECT version, state FROM data_key ORDER BY version") == [(1, "retiring"), (2, "active")]
 
 
+async def test_a_change_that_was_given_up_is_none(world: World) -> None:
+    """Its data key was never used; the next change, of the master key that it began with, makes another."""
+    await fill(world)
+    before = await held(world.store, world.url)
+    store = await open_store(world.url, NEW, world.clock, previous=MASTER_KEY)
+
+    async def gives_up(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await store.changes().master_key(store.masters, gives_up, 15.0).change()
+    assert await held(store, world.url) == before
+    assert (await changed(world, NEWER, NEW)).version == 3
+    states = await world.rows("SELECT version, state FROM data_key ORDER BY version")
+    assert states == [(1, "retiring"), (2, "retiring"), (3, "active")]
+    later = await open_store(world.url, NEWER, world.clock)
+    assert await held(later, world.url) == before
+    await store.aclose()
+    await later.aclose()
+
+
+ALTERED = {
+    "back": "CASE version WHEN 1 THEN 'active' ELSE 'retiring' END",
+    "not yet": "CASE version WHEN 1 THEN 'active' ELSE 'next' END",
+    "both": "'active'",
+    "none": "'retiring'",
+}
+
+
+@pytest.mark.parametrize("how", ALTERED)
+async def test_a_data_key_that_was_replaced_is_not_brought_back(world: World, how: str) -> None:
+    """Whoever has the old master key, and writes to the database, would have all that is sealed from then on."""
+    await fill(world)
+    running = await open_store(world.url, NEW, world.clock, previous=MASTER_KEY)
+    await changed(world, NEW, MASTER_KEY)
+    await running.keys.read_data_keys()
+    root = running.root
+    await change(world.url, f"UPDATE data_key SET state = {ALTERED[how]}")
+    with pytest.raises(DependencyFailed, match="states of the data keys"):
+        await running.keys.read_data_keys()
+    assert running.root == root
+    with pytest.raises(DependencyFailed, match="states of the data keys"):
+        await open_store(world.url, NEW, world.clock)
+    with pytest.raises(DependencyFailed, match="states of the data keys"):
+        await changed(world, NEWER, NEW)
+    await running.aclose()
+
+
 @pytest.mark.parametrize(("new", "old"), [(NEW, WRONG), (MASTER_KEY, NEW), (NEW, None)])
 async def test_a_wrong_key_is_refused_before_anything_changes(world: World, new: bytes, old: bytes | None) -> None:
     """An old one that is another database's; the two the wrong way round; none."""

@@ -46,7 +46,9 @@ class Api:
         self._invitation = InvitationPage(parts, mount, product)
         base = f"{mount}{VERSION}"
         own = [
-            Endpoint(one.method, base + one.path, self._served(one), body="none" if one.body is None else "json")
+            Endpoint(
+                one.method, base + one.path, self._served(one), body="none" if one.body is None else "json", exact=True
+            )
             for one in self.operations
         ]
         self._endpoints = (*own, *self._documentation.endpoints(), *self._invitation.endpoints())

@@ -42,7 +42,7 @@ class Invitations:
         tenant = await self._parts.administration.accounts.tenant(asked.params["tenantId"])
         until = None if said.expires_at is None else instant(said.expires_at, "expiresAt")
         made = await self._parts.invitations.invite(
-            asked.authority, tenant, said.email, said.role, said.permission, until
+            asked.authority, tenant, said.email, said.role, said.permission, until, asked.origin
         )
         return shown.invitation(made, self._now())
 
@@ -54,7 +54,8 @@ class Invitations:
         return marked(page, lambda found: shown.invitation(found, self._now()))
 
     async def revoke(self, asked: Asked) -> object:
-        await self._parts.invitations.revoke(asked.params["tenantId"], asked.params["invitationId"])
+        params = asked.params
+        await self._parts.invitations.revoke(asked.authority, params["tenantId"], params["invitationId"])
         return None
 
     async def accept(self, asked: Asked) -> object:

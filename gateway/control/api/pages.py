@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from gateway.control.api.operation import Operation
 from gateway.control.api.parts import Parts
 from gateway.errors import GatewayError
-from gateway.identity.notices import moment
+from gateway.identity.notices import minute
 from gateway.login.dialect import Call, Endpoint, Reply
 from gateway.login.pages.render import HEADERS, HTML, Pages, masked
 from gateway.wire.problems import PROBLEMS, told
@@ -107,7 +107,7 @@ class InvitationPage:
             why = "It was taken already, taken back, or its time is over. Ask whoever invited you for another."
             return self._pages.refused(404, "This invitation does not work", why, None)
         invitation, tenant = found
-        values = {"tenant": tenant.name, "role": invitation.role, "until": moment(invitation.expires_at)}
+        values = {"tenant": tenant.name, "role": invitation.role, "until": minute(invitation.expires_at)}
         return self._pages.shown("invited", address=masked(invitation.address), **values)
 
     def fault(self, fault: GatewayError) -> Reply:

@@ -107,7 +107,7 @@ class Tenants:
             params["tenantId"],
             params["role"],
             permission,
-            asked.authority.giving(params["role"]),
+            asked.authority.giving(params["role"], permission),
             known_role=not asked.authority.is_platform,  # roles are the whole gateway's: routes name them
         )
         return shown.assignment(held)
