@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, and_, insert, select, true, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -147,7 +147,12 @@ async def revoke_where(
 ) -> int:
     """The account's live grants of these, but `keep`, within a transaction that holds the account. How many."""
     live = and_(grant_.c.account_id == account_id, which, is_live(at))
-    return await end_grants(connection, live if keep is None else and_(live, grant_.c.id != keep), reason, at)
+    if keep is None:
+        return await end_grants(connection, live, reason, at)
+    # the one that is kept may be written afterwards: it is locked in its turn, as others lock by id
+    together = select(grant_.c.id).where(or_(live, grant_.c.id == keep)).order_by(grant_.c.id)
+    await connection.execute(together.with_for_update(key_share=True))
+    return await end_grants(connection, and_(live, grant_.c.id != keep), reason, at)
 
 
 async def end_grants(connection: AsyncConnection, which: ColumnElement[bool], reason: str, at: float) -> int:
