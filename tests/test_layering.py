@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         "control": "errors wire identity access login ops",
         "store": "errors clock identity.model identity.ports identity.challenge identity.letters identity.arrivals"
         " identity.audit identity.trail",
-        "state": "errors clock identity.limits identity.meter identity.throttle access.jwks",
+        "state": "errors clock identity.counting identity.limits identity.meter access.jwks",
         "mail": "errors clock identity.model identity.ports identity.letters",
     }.items()
 }

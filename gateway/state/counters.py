@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from gateway.clock import Clock
+from gateway.identity.counting import Count, Held, Over
 from gateway.identity.limits import FULL_WAIT, KNOWN_FOR, KNOWN_NETWORKS, MAX_KEYS, SPARE_KEYS, SWEEP, Rule
-from gateway.identity.throttle import Count, Held, Over
 from gateway.state.connection import Script
 from gateway.state.link import Link
 from gateway.state.names import Names

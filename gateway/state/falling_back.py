@@ -10,8 +10,8 @@ from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
+from gateway.identity.counting import Count, Held, MemoryCounters, Over
 from gateway.identity.limits import LONGEST_LIFE
-from gateway.identity.throttle import Count, Held, MemoryCounters, Over
 from gateway.state.counters import new_stamp
 
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gateway.clock import Clock
+from gateway.identity.counting import MemoryCounters
 from gateway.identity.meter import MemoryMeter
-from gateway.identity.throttle import MemoryCounters
 from gateway.state.channel import Channel
 from gateway.state.connection import Said, connect
 from gateway.state.counters import RedisCounters

@@ -6,8 +6,8 @@ import pytest
 from harness.redis import Server, Way
 
 from gateway.clock import Clock
+from gateway.identity.counting import Count, Counters, Held, MemoryCounters, Over
 from gateway.identity.limits import ACCOUNT, KNOWN_NETWORKS, NETWORK, PAIR
-from gateway.identity.throttle import Count, Counters, Held, MemoryCounters, Over
 from gateway.state.counters import RedisCounters
 
 

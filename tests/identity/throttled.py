@@ -7,8 +7,9 @@ from harness.redis import Way
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
+from gateway.identity.counting import MemoryCounters
 from gateway.identity.origin import Origin
-from gateway.identity.throttle import MemoryCounters, Throttle, Ticket
+from gateway.identity.throttle import Throttle, Ticket
 from gateway.state.counters import RedisCounters
 
 HOME = Origin("192.0.2.1")

@@ -13,9 +13,9 @@ from harness.site import Site
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.identity import limits
+from gateway.identity.counting import Count, Held, MemoryCounters, Over
 from gateway.identity.limits import ACCOUNT, HOUR, NETWORK, PAIR
 from gateway.identity.meter import MemoryMeter, Quota
-from gateway.identity.throttle import Count, Held, MemoryCounters, Over
 from gateway.state.counters import RedisCounters
 from gateway.state.falling_back import FallingBackCounters
 from gateway.state.link import CALLS as AT_ONCE

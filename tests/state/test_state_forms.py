@@ -11,9 +11,9 @@ from harness.redis import LOOPBACK, SERVICE, Server, Servers, Way, until_async
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
+from gateway.identity.counting import Count, Held, Over
 from gateway.identity.limits import ACCOUNT, NETWORK, PAIR
 from gateway.identity.meter import Quota
-from gateway.identity.throttle import Count, Held, Over
 from gateway.state.channel import Channel
 from gateway.state.counters import RedisCounters
 from gateway.state.meter import RedisMeter

@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.store.schema import migrate
 from gateway.store.sql import Store, open_store
 
+from .trail import Book
 from .world import MASTER_KEY, Hand, World
 
 ENGINES = ("sqlite", "postgresql")
@@ -46,3 +47,12 @@ async def gateways(world: World) -> AsyncIterator[list[Store]]:
     yield found
     for store in found:
         await store.aclose()
+
+
+@pytest.fixture
+async def book(world: World) -> Book:
+    """Ten sealed rows, of which the fresh world wrote three."""
+    found = Book(world)
+    await found.write(7)
+    await found.seal()
+    return found

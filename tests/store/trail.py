@@ -43,3 +43,18 @@ class Book:
     async def tamper(self, *statements: str) -> None:
         for statement in statements:
             await change(self.world.url, statement)
+
+
+FORGED = (
+    "INSERT INTO audit_event (uid, seq, at, kind, outcome, reason, actor, credential, account_id, subject, dialect, ip,"
+    " agent, request_id, detail, tag, mac) SELECT 'forged', {seq}, at, kind, outcome, reason, actor, credential,"
+    " account_id, subject, dialect, ip, agent, request_id, detail, tag, mac FROM audit_event WHERE seq = 5"
+)
+
+
+def literal(value: object, url: str) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return f"X'{value.hex()}'" if url.startswith("sqlite") else f"'\\x{value.hex()}'::bytea"
+    return repr(value) if isinstance(value, int | float) else f"'{value}'".replace(":", "\\:")

@@ -16,6 +16,7 @@ from gateway.access.verifiers import OwnTokens, Verifiers
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.accounts import Accounts, NewAccount
+from gateway.identity.counting import Count, Held, Over
 from gateway.identity.factors import Factors, FactorStore
 from gateway.identity.keys import Keys
 from gateway.identity.letters import Letter, LetterKind
@@ -27,7 +28,7 @@ from gateway.identity.passwords import Passwords
 from gateway.identity.people import People
 from gateway.identity.ports import Keyring
 from gateway.identity.sessions import Session, Sessions, Terms
-from gateway.identity.throttle import Count, Held, Over, Throttle
+from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import VerifyingKey
 from gateway.store.schema import migrate
 from gateway.store.sql import Store, open_store
