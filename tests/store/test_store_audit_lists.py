@@ -3,22 +3,11 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from gateway.identity.audit import Event, Scope
 from gateway.store.audit_read import Wanted
 
 from .trail import PLAIN, Book
 from .world import World
-
-
-@pytest.fixture
-async def book(world: World) -> Book:
-    """Ten sealed rows, of which the fresh world wrote three."""
-    found = Book(world)
-    await found.write(7)
-    await found.seal()
-    return found
 
 
 async def test_a_list_has_the_newest_last(book: Book) -> None:
