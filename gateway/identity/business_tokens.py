@@ -37,8 +37,9 @@ class BusinessTokens:
         return lambda grant: mint(self._claims(grant, account, held), key)
 
     def _claims(self, grant: Grant, account: Account, held: Iterable[Assignment]) -> Claims:
-        """sub: the account's number as text, as RFC 7519 wants it. iat: now, which for a renewed grant is not when it
-        began. business_id: the id of the one tenant that the roles are held in; absent for none or several.
+        """sub: the account's number as text, as RFC 7519 wants it. iat: the moment that `exp` counts from, which for
+        a renewed grant is its renewal, not the login. business_id: the id of the one tenant that the roles are held
+        in; absent for none or several.
         """
         businesses = {role.tenant_id for role in held}
         claims: dict[str, object] = {
@@ -47,7 +48,7 @@ class BusinessTokens:
             "sub": str(account.num),
             "sid": grant.id,
             "jti": self._clock.uuid4(),
-            "iat": int(self._clock.now()),
+            "iat": int(grant.last_used_at or grant.created_at),
             "exp": int(grant.expires_at),
             "scopes": scopes(held),
         }
