@@ -1,0 +1,56 @@
+"""S-1 to S-55 as anybody can try them on any gateway: the suite of `tests/adversary` on a real `gateway serve`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from adversary.cases import FAMILIES
+from adversary.issuer import AUDIENCE, Issuer
+from e2e import seeding, world
+from e2e.parts import Process, free_port
+
+TESTS = Path(__file__).resolve().parents[1]
+IDENTITIES = ("profile", "email", "assertion", "tenant-id", "request-id")
+PATIENCE = 20  # seconds; the gateway gives a head 10
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> Iterator[list[str]]:
+    """What the suite is told of a gateway that is running."""
+    log = tmp_path / "requests.jsonl"
+    upstream = [sys.executable, "-m", "adversary.upstream", "--log", log]
+    home = seeding.founded(tmp_path)
+    with Issuer() as issuer, Process(upstream, TESTS, str(tmp_path / "upstream")) as recording:
+        port = int(recording.first_line())
+        with world.running(home, said(port, issuer)) as gateway:
+            names = [word for name in IDENTITIES for word in ("--identity", f"x-mycelium-{name}")]
+            known = ["--target", gateway.url, "--upstream-log", str(log), "--patience", str(PATIENCE), *names]
+            yield [*known, *issuer.arguments(tmp_path)]
+
+
+def said(upstream: int, issuer: Issuer) -> dict[str, object]:
+    external = {"name": "adversary", "issuer": issuer.url, "jwks_url": f"{issuer.url}/jwks", "audiences": [AUDIENCE]}
+    base = world.configuration({"app": upstream})
+    return base | {
+        "listen": {"address": f"127.0.0.1:{free_port()}"},
+        "issuers": [external | {"algorithms": ["RS256"], "provision": True, "email": "verified"}],
+        "routes": [
+            {"path": "/public/**", "upstream": "app", "access": "public"},
+            {"path": "/secure/**", "upstream": "app", "access": "protected"},
+        ],
+    }
+
+
+@pytest.mark.timeout(180)
+def test_every_attack_of_the_suite_fails(arguments: list[str], tmp_path: Path) -> None:
+    """Each case of each family applies here, and is passed."""
+    told = tmp_path / "results.json"
+    command = [sys.executable, "-m", "adversary", *arguments, "--json", str(told)]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(told.read_text())
+    assert {result["verdict"] for result in results} == {"passed"}
+    assert {result["rule"] for result in results} == set(FAMILIES)
