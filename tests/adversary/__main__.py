@@ -72,7 +72,7 @@ def options(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
     ), given
 
 
-async def tested(known: Options, only: Sequence[str] = ()) -> list[Result]:
+async def results_of(known: Options, only: Sequence[str]) -> list[Result]:
     """Raises CannotBeTriedError."""
     ground = Ground(known, await tried(known))
     return await run([case for case in generated(ground) if not only or case.rule in only], known)
@@ -81,7 +81,7 @@ async def tested(known: Options, only: Sequence[str] = ()) -> list[Result]:
 def main(arguments: Sequence[str]) -> int:
     known, given = options(arguments)
     try:
-        results = asyncio.run(tested(known, given.only or ()))
+        results = asyncio.run(results_of(known, given.only or ()))
     except (CannotBeTriedError, OSError) as error:
         print(f"cannot be tried: {error}", file=sys.stderr)
         return 2

@@ -184,8 +184,9 @@ def held(case: Case, outcome: Outcome, options: Options) -> str | None:
         chunked = record.all(b"transfer-encoding")
         if len(framing) > 1 or [value for value in chunked if value.lower() != b"chunked"]:
             return f"ambiguous framing arrived: {framing!r}"
-        if odd := [name for name, _ in record.fields if fold(name) in _FRAMING and name.lower() not in _FRAMING]:
-            return f"ambiguous framing arrived: {odd[0]!r}"
+        spelt = [name for name, _ in record.fields if name.lower().replace(b"_", b"-") in _FRAMING and b"_" in name]
+        if spelt:  # CGI and WSGI make CONTENT_LENGTH of it
+            return f"ambiguous framing arrived: {spelt[0]!r}"
     known = {record.number for record in outcome.records}
     answered = [answer.record for answer in outcome.answers if answer.record is not None]
     if strange := [number for number in answered if number not in known]:

@@ -105,8 +105,8 @@ def _attribute(lines: Sequence[dict[str, Any]], outcomes: dict[bytes, Outcome | 
             stray.append(str(line.get("target", line.get("raw", "")))[:80])
             continue
         last[line["connection"]] = outcome
-        if "tunnelled" in line or "raw" in line:
-            outcome.raw.append(line.get("tunnelled", line.get("raw")))
+        if "raw" in line:
+            outcome.raw.append(line["raw"])
         elif record := _record(line):
             outcome.records.append(record)
     return stray

@@ -74,7 +74,7 @@ class Recorder:
             return False
         whole = {"complete": True, "malformed": malformed, "body": size, "trailers": [_text(line) for line in trailers]}
         names = {name.strip().lower(): value.lower() for name, value in fields}
-        if b"switch-101" in target and b"upgrade" in names:
+        if b"switch-101" in target and b"upgrade" in names and b"upgrade" in names.get(b"connection", b""):
             return await self._tunnel(record | whole, names[b"upgrade"], reader, writer)
         self._write(record | whole)
         persistent = version == b"HTTP/1.1" and b"close" not in names.get(b"connection", b"") and not malformed

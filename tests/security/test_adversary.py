@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from adversary.cases import FAMILIES
-from adversary.issuer import AUDIENCE, Issuer
+from adversary.issuer import Issuer
+from adversary.peers.systems import IDENTITIES, Place, configuration
 from e2e import seeding, world
 from e2e.parts import Process, free_port
 
 TESTS = Path(__file__).resolve().parents[1]
-IDENTITIES = ("profile", "email", "assertion", "tenant-id", "request-id")
 PATIENCE = 20  # seconds; the gateway gives a head 10
 
 
@@ -24,24 +24,11 @@ def arguments(tmp_path: Path) -> Iterator[list[str]]:
     upstream = [sys.executable, "-m", "adversary.upstream", "--log", log]
     home = seeding.founded(tmp_path)
     with Issuer() as issuer, Process(upstream, TESTS, str(tmp_path / "upstream")) as recording:
-        port = int(recording.first_line())
-        with world.running(home, said(port, issuer)) as gateway:
-            names = [word for name in IDENTITIES for word in ("--identity", f"x-mycelium-{name}")]
+        place = Place(tmp_path, free_port(), free_port(), int(recording.first_line()), 0, issuer)
+        with world.running(home, configuration(place)) as gateway:
+            names = [word for name in IDENTITIES for word in ("--identity", name)]
             known = ["--target", gateway.url, "--upstream-log", str(log), "--patience", str(PATIENCE), *names]
             yield [*known, *issuer.arguments(tmp_path)]
-
-
-def said(upstream: int, issuer: Issuer) -> dict[str, object]:
-    external = {"name": "adversary", "issuer": issuer.url, "jwks_url": f"{issuer.url}/jwks", "audiences": [AUDIENCE]}
-    base = world.configuration({"app": upstream})
-    return base | {
-        "listen": {"address": f"127.0.0.1:{free_port()}"},
-        "issuers": [external | {"algorithms": ["RS256"], "provision": True, "email": "verified"}],
-        "routes": [
-            {"path": "/public/**", "upstream": "app", "access": "public"},
-            {"path": "/secure/**", "upstream": "app", "access": "protected"},
-        ],
-    }
 
 
 @pytest.mark.timeout(180)

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ..model import Case, Ground, refused
+from ..model import Case, Ground, Outcome, passable, refused
 from ..tokens import Signer, b64, joined
 
 BAD = b"Bearer not-a-credential-of-anybody"
@@ -19,14 +20,18 @@ def cases(ground: Ground) -> Iterator[Case]:
         return
     signer = Signer(options.key, options.jose, options.claims)
     control = _case(ground, "S-28", "a token that is good (all others differ from it in one thing)", signer.token())
-    yield Case(control.rule, control.name, control.mark, control.segments, _arrived, authorized=True)
+    yield replace(control, judge=_arrived, authorized=True)
     for name, token in _forged(signer):
         yield _case(ground, "S-28", name, token)
+    for kid in ("nobody", "../../../../dev/null", "' OR 1=1 --", "k" * 4000):
+        # Who has but one key need not look at the name (RFC 7515 section 4.1.4); nothing else may come of it.
+        case = _case(ground, "S-28", f"a kid of {kid[:20]!r}, ignored or refused", signer.token(jose={"kid": kid}))
+        yield replace(case, judge=passable, authorized=True)
     for name, token in _claims(signer):
         yield _case(ground, "S-31", name, token)
 
 
-def _arrived(outcome) -> str | None:
+def _arrived(outcome: Outcome) -> str | None:
     return None if outcome.arrived else "it was refused"
 
 
@@ -59,7 +64,6 @@ def _two(ground: Ground) -> Iterator[Case]:
         "a good one and one byte": (good + b"A",),
         "a good one and a NUL": (good + b"\0",),
         "a good one in another field": (b"X-Authorization: " + value, b"Proxy-Authorization: " + value),
-        "a good one behind a fold": (b"Authorization: Bearer\r\n " + value.partition(b" ")[2],),
         "a good one by an underscore": (good.replace(b"Authorization", b"Authorization_", 1),),
     }.items():
         mark = ground.mark()
@@ -109,10 +113,7 @@ def _forged(signer: Signer) -> Iterator[tuple[str, bytes]]:
     yield "an empty crit", signer.token(jose={"crit": []})
     yield "crit of a registered name", signer.token(jose={"crit": ["alg"]})
     yield "b64 false (RFC 7797)", signer.token(jose={"b64": False, "crit": ["b64"]})
-    yield "a kid nobody has", signer.token(jose={"kid": "nobody"})
-    yield "a kid that is a path", signer.token(jose={"kid": "../../../../dev/null"})
     yield "a kid that is a list", signer.token(jose={"kid": ["x"]})
-    yield "a kid of 4 kB", signer.token(jose={"kid": "k" * 4000})
     yield "a head that is a list", joined(b64(b"[]"), claims, signature)
     yield "a head that is not JSON", joined(b64(b"{"), claims, signature)
     yield "another algorithm of the same key", signer.other_algorithm()
@@ -148,4 +149,4 @@ def _claims(signer: Signer) -> Iterator[tuple[str, bytes]]:
     yield "an end twice, the second in time", signer.raw_claims(b'"exp":1,"exp":%d' % (now + 3600))
     yield "claims that are a list", signer.raw(b"[]")
     yield "claims that are no JSON", signer.raw(b"foo")
-    yield "claims nested 50,000 deep", signer.raw_claims(b'"x":' + b"[" * 3000)
+    yield "claims nested 3,000 deep, without an end", signer.raw_claims(b'"x":' + b"[" * 3000)

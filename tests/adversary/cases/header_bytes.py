@@ -40,11 +40,12 @@ def _values(ground: Ground) -> Iterator[Case]:
 
 
 def _as_sent(value: bytes):
-    """As it was, less white space around it, or not at all; and never as a second line."""
+    """As it was, less white space around it, or not at all; never as a second line. LF may end it (RFC 9112 2.2)."""
+    kept = value.partition(b"\n")[0].strip(b" \t")
 
     def judge(outcome: Outcome) -> str | None:
         for record in outcome.records:
-            if found := [got for got in record.all(_NAME) if got != value.strip(b" \t")]:
+            if found := [got for got in record.all(_NAME) if got != kept]:
                 return f"it arrived as {found[0]!r}"
             if record.all(b"x-second"):
                 return "it arrived as two lines"

@@ -21,13 +21,13 @@ def cases(ground: Ground) -> Iterator[Case]:
         "a field of 2 MiB": (b"X-Big: " + b"a" * (2 * _MEGABYTE),),
         "2,000 fields of 1 KiB": tuple(b"X-Big-%d: " % number + b"a" * 1000 for number in range(2000)),
         "20,000 small fields": tuple(b"X-%d: a" % number for number in range(20_000)),
-        "a field name of 1 MiB": (b"a" * _MEGABYTE + b": a",),
+        "a field name of 2 MiB": (b"a" * (2 * _MEGABYTE) + b": a",),
     }.items():
         mark = ground.mark()
         yield Case("S-55", what, mark, [ground.request(ground.public(mark), *fields)], refused)
     mark = ground.mark()
-    sent_whole = [ground.request(ground.public(mark) + b"?" + b"a" * _MEGABYTE)]
-    yield Case("S-55", "a target of 1 MiB", mark, sent_whole, refused)
+    sent_whole = [ground.request(ground.public(mark) + b"?" + b"a" * (2 * _MEGABYTE))]
+    yield Case("S-55", "a target of 2 MiB", mark, sent_whole, refused)
     mark = ground.mark()
     chunks = b"1;" + b"a" * (2 * _MEGABYTE) + b"\r\na\r\n0\r\n\r\n"
     sent_whole = [ground.request(ground.public(mark), b"Transfer-Encoding: chunked", method=b"POST", body=chunks)]

@@ -4,26 +4,26 @@ import random
 from collections.abc import Callable, Iterator
 
 from ..model import Case, Ground, Outcome, passable, refused
-from ..readings import is_under, path_of, reading_under
+from ..readings import is_under, path_of, reading_under, rfc_reading
 
 DOTS = (
-    b"..", b"%2e%2e", b".%2e", b"%2E.", b"..;", b"..;x=1", b"..%3b", b"..%3Bx", b"%252e%252e", b".%252e", b"..%00",
-    b"..%09", b"..%20", b".%00.", b"%c0%ae%c0%ae", b"%e0%80%ae%e0%80%ae", b"%u002e%u002e", b"..#", b"..%23", b"..?",
-    b"..%3f", b"..\\", b"..%5c", b"..%2f", b"..%252f", b"..%255c", b"..%c0%af", b"%2e%2e%2f", b"%2e%2e%5c", b"..//",
-    b".//..", b"./..", b"x/../..", b";/..", b"%2e;/%2e%2e",
+    b"..", b"%2e%2e", b".%2e", b"%2E.", b"..;", b"..;x=1", b"..%3b", b"..%3Bx", b"%252e%252e", b".%252e",
+    b"..%00", b"..%09", b"..%20", b".%00.", b"%c0%ae%c0%ae", b"%e0%80%ae%e0%80%ae", b"%u002e%u002e", b"..#",
+    b"..%23", b"..?", b"..%3f", b"..\\", b"..%5c", b"..%2f", b"..%252f", b"..%255c", b"..%c0%af", b"%2e%2e%2f",
+    b"%2e%2e%5c", b"..//", b".//..", b"./..", b"x/../..", b";/..", b"%2e;/%2e%2e",
 )  # fmt: skip
 BEFORE = (
-    b"/", b"/.", b"/;", b"/.;x", b"/%2e", b"/%2f", b"/%5c", b"/\\", b"/x/..", b"/x/%2e%2e", b"/x/..;", b"/%09", b"/%00",
-    b"//x", b"/%20", b"\\", b"/./.", b"/%ef%bc%8f",
+    b"/", b"/.", b"/;", b"/.;x", b"/%2e", b"/%2f", b"/%5c", b"/\\", b"/x/..", b"/x/%2e%2e", b"/x/..;", b"/%09",
+    b"/%00", b"//x", b"/%20", b"\\", b"/./.", b"/%ef%bc%8f",
 )  # fmt: skip
 AFTER = (
-    b"/", b"//", b"/.", b"/./", b"/%2e", b";", b";x=1", b";/", b"%2f", b"%5c", b"\\", b"%00", b"%20", b"%09", b"?", b"??",
-    b"%3f", b".", b"/..;/", b"%23", b"%0a", b"%0d%0a",
+    b"/", b"//", b"/.", b"/./", b"/%2e", b";", b";x=1", b";/", b"%2f", b"%5c", b"\\", b"%00", b"%20", b"%09",
+    b"?", b"??", b"%3f", b".", b"/..;/", b"%23", b"%0a", b"%0d%0a",
 )  # fmt: skip
 PIECES = (
-    b"..", b".", b"%2e", b"%2E%2e", b"%2f", b"%5c", b"\\", b";", b";x", b"%00", b"%252e", b"//", b"/", b"/", b"/",
-    b"#", b"?", b"%", b"%zz", b"~", b"%7e", b"*", b"@", b":", b"a", b"B", b"%41", b"|", b"[", b"\"", b"<", b"^", b"{",
-    b"%c0%ae", b"%ff", b"%e2%80%a5", b"&", b"=", b"+", b"%20", b"!",
+    b"..", b".", b"%2e", b"%2E%2e", b"%2f", b"%5c", b"\\", b";", b";x", b"%00", b"%252e", b"//", b"/", b"/",
+    b"/", b"#", b"?", b"%", b"%zz", b"~", b"%7e", b"*", b"@", b":", b"a", b"B", b"%41", b"|", b"[", b"\"",
+    b"<", b"^", b"{", b"%c0%ae", b"%ff", b"%e2%80%a5", b"&", b"=", b"+", b"%20", b"!",
 )  # fmt: skip
 GENERATED = 300
 SEED = 20260613
@@ -113,7 +113,9 @@ def _queries(ground: Ground) -> Iterator[Case]:
         yield _case(ground, "S-15", protected + b"/" + mark + mark_at + public + b"/x", mark, refused)
         mark = ground.mark()
         target = protected + mark_at + b"/.." + public + b"/" + mark
-        yield _case(ground, "S-15", target, mark, refused)
+        # Where the query is none, the dots lead to the public path: then only another reading may not lead elsewhere.
+        judge = refused if is_under(rfc_reading(target), protected) else _unambiguous(ground)
+        yield _case(ground, "S-15", target, mark, judge)
 
 
 def _one_host(outcome: Outcome) -> str | None:
@@ -130,7 +132,7 @@ def _hosts(ground: Ground) -> Iterator[Case]:
     name = ground.options.name
     for value in (
         b"", b"a b", name + b", evil.test", name + b"@evil.test", b"evil.test/..", name + b"/x", name + b":80:80",
-        name + b":x", name + b"#", name + b"?", b"[::1", name + b"\\evil.test", name + b"\t" + b"evil.test", b"\xff.test",
+        name + b":x", name + b"#", name + b"?", b"[::1", name + b"\\evil.test", name + b"\tevil.test", b"\xff.test",
     ):  # fmt: skip
         mark = ground.mark()
         sent = [ground.request(ground.public(mark), b"Host: " + value, host=False)]
@@ -156,11 +158,11 @@ def _hosts(ground: Ground) -> Iterator[Case]:
 
 
 def _authority(authority: bytes) -> Callable[[Outcome], str | None]:
-    """RFC 9112 section 3.2.2: the authority takes the place of `Host`; RFC 9110 section 4.2.4: no user information."""
+    """RFC 9112 section 3.2.2: the authority takes the place of `Host`, without what names a user."""
 
     def judge(outcome: Outcome) -> str | None:
         for record in outcome.records:
-            if record.all(b"host") != [authority] or b"@" in authority:
+            if record.all(b"host") != [authority.rpartition(b"@")[2]] or b"@" in record.target:
                 return f"{record.target!r} with {record.all(b'host')!r} arrived"
         return None
 

@@ -6,27 +6,29 @@ from ..model import Case, Ground, Outcome, passable
 
 CHUNKED = b"Transfer-Encoding: chunked"
 ODD = (
-    b"\x00", b"\x01", b"\x07", b"\x08", b"\t", b"\x0b", b"\x0c", b"\x0e", b"\x1f", b" ", b"\x7f", b"\x80", b"\x85",
-    b"\xa0", b"\xad", b"\xff", b"\"", b"'", b",", b";", b"\\", b"/", b"-", b"_", b"\n", b"\r", b"\r\n ", b"\r\n\t", b"\n ",
-    b"\r\r\n", b":",
+    b"\x00", b"\x01", b"\x07", b"\x08", b"\t", b"\x0b", b"\x0c", b"\x0e", b"\x1f", b" ", b"\x7f", b"\x80",
+    b"\x85", b"\xa0", b"\xad", b"\xff", b"\"", b"'", b",", b";", b"\\", b"/", b"-", b"_", b"\n", b"\r",
+    b"\r\n ", b"\r\n\t", b"\n ", b"\r\r\n", b":",
 )  # fmt: skip
 ENCODINGS = (
-    b"xchunked", b"chunkedx", b"chunked x", b"x chunked", b"cow", b"identity", b"chunked, identity", b"identity, chunked",
-    b"chunked, chunked", b"gzip, chunked", b"chunked, gzip", b"chunked;q=1", b"chunked;q=0", b"\"chunked\"", b"'chunked'",
-    b"CHUNKED", b"Chunked", b"chunKed", b",chunked", b"chunked,", b" , chunked", b"chun\x6bed\x00", b"c\xc4\xa7unked",
-    b"chun ked", b"chu\tnked", b"", b"nothing", b"deflate", b"%63hunked", b"=?utf-8?q?chunked?=", b"chunked\xc2\xa0",
-    b"trailers, chunked", b"*", b"chunked\x0b, x",
+    b"xchunked", b"chunkedx", b"chunked x", b"x chunked", b"cow", b"identity", b"chunked, identity",
+    b"identity, chunked", b"chunked, chunked", b"gzip, chunked", b"chunked, gzip", b"chunked;q=1",
+    b"chunked;q=0", b"\"chunked\"", b"'chunked'", b"CHUNKED", b"Chunked", b"chunKed", b",chunked", b"chunked,",
+    b" , chunked", b"chun\x6bed\x00", b"c\xc4\xa7unked", b"chun ked", b"chu\tnked", b"", b"nothing",
+    b"deflate", b"%63hunked", b"=?utf-8?q?chunked?=", b"chunked\xc2\xa0", b"trailers, chunked", b"*",
+    b"chunked\x0b, x",
 )  # fmt: skip
 LENGTHS = (
-    b"+%d", b"-%d", b"0%d", b"0x%x", b"%d,%d", b"%d, 0", b"0, %d", b"%d;", b"%d 0", b"0 %d", b"%d.0", b"%de0", b"\"%d\"",
-    b"%d\x0b", b"%d\x00", b"\xa0%d", b"%d\x00\x30", b"184467440737095516%d", b"99999999999999999999999%d", b"", b" ", b"x",
-    b"%d_0", b"%d\xd9\xa3", b"%dL", b"(%d)", b"%d%%", b"%d\r\n 0",
+    b"+%d", b"-%d", b"0%d", b"0x%x", b"%d,%d", b"%d, 0", b"0, %d", b"%d;", b"%d 0", b"0 %d", b"%d.0", b"%de0",
+    b"\"%d\"", b"%d\x0b", b"%d\x00", b"\xa0%d", b"%d\x00\x30", b"184467440737095516%d",
+    b"99999999999999999999999%d", b"", b" ", b"x", b"%d_0", b"%d\xd9\xa3", b"%dL", b"(%d)", b"%d%%",
+    b"%d\r\n 0",
 )  # fmt: skip
 SIZES = (
-    b"0x5", b"+5", b"-5", b" 5", b"5 ", b"5\t", b"\t5", b"05", b"000000000000000000005", b"5g", b"5_", b"5,", b"5.0", b"\"5\"",
-    b"10000000000000005", b"ffffffffffffffff", b"fffffffffffffffb", b"", b"5;", b"5;a", b"5;a=b", b"5;a=\"b\"", b"5;a=\"\r",
-    b"5;\ra", b"5;\na", b"5;a\nb", b"5;a\x00", b"5\x0b", b"5\x00", b"5\xa0", b"5 ;a", b"5;a=\"\\\"", b"5;;", b"5\r", b"g",
-    b"\xd9\xa5", b"5;" + b"a" * 20_000,
+    b"0x5", b"+5", b"-5", b" 5", b"5 ", b"5\t", b"\t5", b"05", b"000000000000000000005", b"5g", b"5_", b"5,",
+    b"5.0", b"\"5\"", b"10000000000000005", b"ffffffffffffffff", b"fffffffffffffffb", b"", b"5;", b"5;a",
+    b"5;a=b", b"5;a=\"b\"", b"5;a=\"\r", b"5;\ra", b"5;\na", b"5;a\nb", b"5;a\x00", b"5\x0b", b"5\x00",
+    b"5\xa0", b"5 ;a", b"5;a=\"\\\"", b"5;;", b"5\r", b"g", b"\xd9\xa5", b"5;" + b"a" * 20_000,
 )  # fmt: skip
 HOPS = {
     b"TE": b"trailers, deflate;q=0.5",

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..__main__ import options as understood
-from ..__main__ import tested
+from ..__main__ import results_of
 from ..cases import FAMILIES
 from ..issuer import Issuer
 from ..model import Result
@@ -71,7 +71,7 @@ def tried(system: System, folder: Path, patience: float) -> list[Result]:
         names = [word for name in system.identities for word in ("--identity", name)]
         target = ["--target", f"http://127.0.0.1:{place.port}", "--upstream-log", str(log), "--at-once", "16"]
         known, _ = understood([*target, "--patience", str(patience), *names, *arguments])
-        return asyncio.run(tested(known))
+        return asyncio.run(results_of(known, ()))
 
 
 @contextlib.contextmanager

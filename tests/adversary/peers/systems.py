@@ -38,7 +38,7 @@ class Place:
         """The committed configuration, with this in the place of its {words}."""
         values = {"folder": str(self.folder), "port": str(self.port), "upstream": str(self.upstream)}
         values |= {"auth": str(self.auth), "issuer": self.issuer.url, **more}
-        text = re.sub(r"\{(%s)\}" % "|".join(values), lambda found: values[found[1]], (HERE / name).read_text())
+        text = re.sub(rf"\{{({'|'.join(values)})\}}", lambda found: values[found[1]], (HERE / name).read_text())
         path = self.folder / name
         path.write_text(text)
         return path
