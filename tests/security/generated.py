@@ -88,7 +88,7 @@ class Maker:
         segments = [place.encode()]
         for _ in range(chance.randint(1, 3)):
             pieces = [chance.choice(_PIECES) for _ in range(chance.randint(1, 3))]
-            if chance.random() < 0.12:
+            if chance.random() < 0.05:
                 pieces.insert(chance.randrange(len(pieces) + 1), chance.choice(_ODD))
             segments.append(b"".join(pieces))
         path = b"/" + b"/".join(segments) + chance.choice((b"", b"", b"/"))
