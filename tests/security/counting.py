@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from e2e.parts import LOOPBACK, NODE, Process, free_port, need, open_to_others, program, until
@@ -18,7 +19,7 @@ http {{
   log_format seen '$request_uri'; access_log {folder}/seen.log seen; keepalive_requests 100000; client_max_body_size 0;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{ listen {port}; location / {{ proxy_pass http://{sink}; }} }}
+  server {{ listen {port}; location / {{ {answer} }} }}
   server {{ listen {sink}; access_log off; location / {{ return 200 "seen\\n"; }} }}
 }}
 """
@@ -33,7 +34,12 @@ class Seen:
 
 
 class Counting:
-    """A server that tells over HTTP."""
+    """A server that tells over HTTP. sizes: whether its answers say how long the body was. hasty: whether it answers
+    before a body is whole.
+    """
+
+    sizes = True
+    hasty = False
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -44,11 +50,14 @@ class Counting:
 
 
 class Logging(Counting):
-    """nginx, which tells in its logs. A body goes on to another server of its own: only then is all of it read."""
+    """nginx, which tells in its logs."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    sizes = False
+
+    def __init__(self, port: int, folder: Path, hasty: bool) -> None:
         super().__init__(port)
         self._folder = folder
+        self.hasty = hasty
 
     def told(self) -> Seen:
         errors = (self._folder / "error.log").read_text()
@@ -67,17 +76,18 @@ def opened(process: Process, port: int) -> None:
 
 
 @contextmanager
-def nginx(folder: Path) -> Iterator[Counting]:
-    port, sink = free_port(), free_port()
+def nginx(folder: Path, hasty: bool = False) -> Iterator[Counting]:
+    """Where it passes a body on, to another server of its own, all of it is read; not so with an answer of its own."""
+    port, sink = free_port(), f"{LOOPBACK}:{free_port()}"
     open_to_others(folder)
-    (folder / "nginx.conf").write_text(
-        NGINX.format(folder=folder, port=f"{LOOPBACK}:{port}", sink=f"{LOOPBACK}:{sink}")
-    )
+    answer = 'return 200 "seen\\n";' if hasty else f"proxy_pass http://{sink};"
+    text = NGINX.format(folder=folder, port=f"{LOOPBACK}:{port}", sink=sink, answer=answer)
+    (folder / "nginx.conf").write_text(text)
     command = [program("nginx", "/usr/sbin/nginx"), "-p", folder, "-c", folder / "nginx.conf"]
     with Process(command, folder, "nginx") as process:
         opened(process, port)
         (folder / "seen.log").write_text("")
-        yield Logging(port, folder)
+        yield Logging(port, folder, hasty)
         process.stop()
 
 
@@ -105,4 +115,10 @@ def gunicorn(folder: Path) -> Iterator[Counting]:
         process.stop()
 
 
-SERVERS = {"nginx": nginx, "node": node, "aiohttp": aiohttp, "gunicorn": gunicorn}
+SERVERS = {
+    "nginx": nginx,
+    "nginx, hasty": partial(nginx, hasty=True),
+    "node": node,
+    "aiohttp": aiohttp,
+    "gunicorn": gunicorn,
+}

@@ -41,7 +41,7 @@ VALUE = re.compile(rb"[\t -~\x80-\xff]*").fullmatch
 FRAMING = re.compile(rb"chunked|0|[1-9][0-9]*").fullmatch
 OURS = re.compile(rb"x-mycelium-.*|x-gateway-.*|x-forwarded-for|forwarded", re.IGNORECASE).fullmatch
 HOPS = {b"te", b"trailer", b"upgrade", b"expect", b"http2-settings", b"connection", b"keep-alive"}
-TARGET = re.compile(rb"/public/[!-~]*").fullmatch
+TARGET = re.compile(rb"/public(?:[/?][!-~]*)?").fullmatch
 
 
 def mutated(chance: random.Random) -> bytes:

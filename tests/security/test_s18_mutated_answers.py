@@ -103,6 +103,8 @@ async def asked(client: Client, path: str, method: str) -> Answer | None:
         return None
     assert 200 <= told.status <= 999
     assert all(TOKEN(name) and not re.search(rb"[\0\r\n]", value) for name, value in told.fields), told
-    assert {name for name, _ in told.fields if name.startswith(b"x-mycelium-")} <= {b"x-mycelium-request-id"}, told
-    assert not any(b"evil" in value for name, value in told.fields if name.lower().startswith(b"x-mycelium")), told
+    assert {name for name, _ in told.fields if name.lower().startswith(b"x-mycelium-")} <= {b"x-mycelium-request-id"}, (
+        told
+    )
+    assert not any(b"evil" in value for name, value in told.fields if name.lower().startswith(b"x-mycelium-")), told
     return told

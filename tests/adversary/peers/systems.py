@@ -133,7 +133,15 @@ def _ours(place: Place) -> Command:
     return [str(program), "serve", "-c", "config.yaml"]
 
 
-IDENTITIES = tuple(f"x-mycelium-{name}" for name in ("profile", "email", "assertion", "tenant-id", "request-id"))
+NAMES = (
+    "mycelium-profile",
+    "mycelium-email",
+    "mycelium-assertion",
+    "mycelium-tenant-id",
+    "mycelium-request-id",
+    "gateway-peer",
+)
+IDENTITIES = tuple(f"x-{name}" for name in NAMES)
 OURS = System("this gateway", True, _ours, lambda: version("mycelium-gateway"), IDENTITIES)
 SYSTEMS = {
     "gateway": OURS,
