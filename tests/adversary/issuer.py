@@ -10,7 +10,8 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from .tokens import Signer, b64
+from .base64url import b64
+from .tokens import Signer
 
 AUDIENCE = "gateway"
 KID = "adversary"

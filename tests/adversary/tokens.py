@@ -1,6 +1,5 @@
 """Tokens that are nearly right, made of a key that the gateway trusts. RFC 7515, RFC 7518, RFC 7519."""
 
-import base64
 import hmac
 import json
 from collections.abc import Mapping
@@ -11,16 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from .base64url import b64, joined
+
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-
-def b64(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-def joined(*parts: bytes) -> bytes:
-    return b".".join(parts)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

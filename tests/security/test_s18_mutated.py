@@ -1,5 +1,5 @@
 """S-18, S-20: good requests in which bytes were changed. Whatever is left of them, the upstream gets requests that can
-be read in one way, and each of them has one answer.
+be read in one way, and each of them has one answer. MUTATED=40000 MUTATED_TIMEOUT=600 in the environment tries more.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """S-18, S-3: answers in which bytes were changed. What a client is told is one answer to its own request, or it is cut
-off, and whoever comes next on either connection gets theirs.
+off, and whoever comes next on either connection gets theirs. MUTATED and MUTATED_TIMEOUT as for requests.
 """
 
 import asyncio
