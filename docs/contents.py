@@ -25,7 +25,7 @@ SECTIONS: Final = (
         ),
     ),
     ("When something is wrong", ("runbook",)),
-    ("Security", ("threat-model",)),
+    ("Security", ("security",)),
     ("Decisions", ("decisions",)),
 )  # fmt: skip
 

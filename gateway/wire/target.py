@@ -40,8 +40,11 @@ _AMBIGUOUS = tuple(
         (rb"%(?:25)*00", "an encoded NUL ends the path for some servers"),
         (rb"%(?:25)*2E", "dots must not be encoded"),
         (rb"%(?:C[01]%[89AB]|E0%[89]|F0%8)", "overlong UTF-8 is another spelling of a plain character"),
-        # `..;x` is `..` to servers that cut path parameters first
-        (rb"%b\.\.?(?=%b|;|%%(?:25)*3B|\Z)" % (_SLASH, _SLASH), "dot segments are not resolved here"),
+        # `..;x` is `..` to servers that cut path parameters first, `..%20` and `..%09` to those that trim names
+        (
+            rb"%b\.\.?(?=%b|;|%%(?:25)*(?:3B|[01][0-9A-F]|20|7F)|\Z)" % (_SLASH, _SLASH),
+            "dot segments are not resolved here",
+        ),
     )
 )
 

@@ -36,6 +36,7 @@ RUN = {
     "metrics": "tests/e2e/test_e2e_telemetry_documents.py",
     "quick-start": "tests/e2e/test_e2e_documents.py",
     "reload": "tests/e2e/test_e2e_documents.py",
+    "security": "tests/security/test_adversary.py",
     "tracing": "tests/tracing/test_tracing_document.py",
     "upstreams": "tests/e2e/test_e2e_upstreams.py",
     **dict.fromkeys(
