@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.costs import Bench, p1_warm_bearer, p2_warm_connection_string, p3_never_seen, p4_many_routes
+from bench.costs import p1_warm_bearer, p2_warm_connection_string, p3_never_seen, p4_many_routes
+from bench.everything import p1_everything
 from bench.footprint import p7_memory, p11_cold_start
 from bench.issuer import Issuer
 from bench.load import LoadFailedError
@@ -21,10 +22,12 @@ from bench.peers import start_upstream
 from bench.processes import Cores, NotStartedError, Stable
 from bench.report import Result, Row
 from bench.seed import seed
+from bench.stand import Bench
 
 OUT = Path(__file__).parent / "out"
 ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
     "P1": p1_warm_bearer,
+    "P1+": p1_everything,
     "P2": p2_warm_connection_string,
     "P3": p3_never_seen,
     "P4": p4_many_routes,

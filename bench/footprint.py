@@ -3,10 +3,10 @@
 from contextlib import ExitStack
 from statistics import median
 
-from bench.costs import Bench
 from bench.load import Client
-from bench.ours import Ours, start_gateway
+from bench.ours import Ours
 from bench.report import Row
+from bench.stand import Bench
 from bench.tls import Certificate, make_certificate
 
 KIB, MIB = 1024, 1024 * 1024
@@ -23,7 +23,7 @@ def p7_memory(bench: Bench) -> tuple[list[Row], list[str]]:
     rows = [Row("P7", "resident memory of a worker started", "MiB", started, limit=STARTED_LIMIT)]
     rows.append(_idle(bench, plain, bench.idle, "plain", PLAIN_LIMIT, None))
     certificate = make_certificate(bench.stable.folder)
-    tls = start_gateway(bench.stable, bench.seeded, bench.issuer, bench.upstream.port, certificate=certificate)
+    tls = bench.gateway(certificate=certificate)
     rows.append(_idle(bench, tls, min(bench.idle, IDLE_TLS), "TLS", TLS_LIMIT, certificate))
     return rows, []
 

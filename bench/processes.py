@@ -21,15 +21,16 @@ class NotStartedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Numbers of two cores; the same one twice where a machine has but one."""
+    """Numbers of two cores; the same one twice where a machine has but one. spare: of the others."""
 
     load: int
     system: int
+    spare: tuple[int, ...] = ()
 
     @classmethod
     def of_this_machine(cls) -> Self:
         usable = sorted(os.sched_getaffinity(0))
-        return cls(load=usable[-1], system=usable[0])
+        return cls(load=usable[-1], system=usable[0], spare=tuple(usable[1:-1]))
 
     @property
     def apart(self) -> bool:
@@ -147,9 +148,9 @@ class Stable:
         self.stop_all_but(None)
 
     def start(
-        self, name: str, command: Sequence[str], *, core: int | None, environ: Mapping[str, str] | None = None
+        self, name: str, command: Sequence[str], *, core: int | str | None, environ: Mapping[str, str] | None = None
     ) -> Process:
-        """Start in the stable's folder, pinned to the core if one is given. NotStartedError if there is no such
+        """Start in the stable's folder, pinned to the core or cores if given. NotStartedError if there is no such
         program.
         """
         log = self.folder / f"{name.replace(' ', '-')}.log"
