@@ -23,6 +23,7 @@ from bench.processes import Cores, NotStartedError, Stable
 from bench.report import Result, Row
 from bench.seed import seed
 from bench.stand import Bench
+from bench.websockets import p8_echo
 
 OUT = Path(__file__).parent / "out"
 ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
@@ -32,6 +33,7 @@ ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
     "P3": p3_never_seen,
     "P4": p4_many_routes,
     "P7": p7_memory,
+    "P8": p8_echo,
     "P11": p11_cold_start,
 }
 SPARE = 500  # file descriptors that are not idle connections

@@ -8,6 +8,7 @@ from bench.ours import Ours
 from bench.report import Row
 from bench.stand import Bench
 from bench.tls import Certificate, make_certificate
+from bench.websockets import idle_websockets
 
 KIB, MIB = 1024, 1024 * 1024
 STARTED_LIMIT, PLAIN_LIMIT, TLS_LIMIT = 75.0, 8.0, 32.0  # MiB, KiB, KiB
@@ -25,7 +26,7 @@ def p7_memory(bench: Bench) -> tuple[list[Row], list[str]]:
     certificate = make_certificate(bench.stable.folder)
     tls = bench.gateway(certificate=certificate)
     rows.append(_idle(bench, tls, min(bench.idle, IDLE_TLS), "TLS", TLS_LIMIT, certificate))
-    return rows, []
+    return [*rows, idle_websockets(bench)], []
 
 
 def _idle(bench: Bench, ours: Ours, count: int, kind: str, limit: float, certificate: Certificate | None) -> Row:
