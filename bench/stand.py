@@ -19,7 +19,7 @@ FEW = 10  # routes, unless it is about their number
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the rows share. fresh: credentials of each kind in a round of P3; idle: connections of P7."""
+    """What the rows share. fresh: credentials of each kind in a round of P3; idle: connections of P7; body: MiB."""
 
     stable: Stable
     issuer: Issuer
@@ -29,6 +29,7 @@ class Bench:
     seconds: float
     fresh: int
     idle: int
+    body: int
 
     def gateway(
         self,
