@@ -17,6 +17,7 @@ from bench.costs import p1_warm_bearer, p2_warm_connection_string, p3_never_seen
 from bench.everything import p1_everything
 from bench.footprint import p7_memory, p11_cold_start
 from bench.issuer import Issuer
+from bench.latency import p5_latency
 from bench.load import LoadFailedError
 from bench.ours import how_it_runs
 from bench.peers import start_upstream
@@ -33,6 +34,7 @@ ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
     "P2": p2_warm_connection_string,
     "P3": p3_never_seen,
     "P4": p4_many_routes,
+    "P5": p5_latency,
     "P6": p6_bodies,
     "P7": p7_memory,
     "P8": p8_echo,

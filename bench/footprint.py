@@ -52,7 +52,7 @@ def p11_cold_start(bench: Bench) -> tuple[list[Row], list[str]]:
     """From the start of the program to its first authenticated answer, the issuer's keys fetched on the way."""
     took = []
     for _ in range(bench.rounds):
-        ours = bench.gateway(START_ROUTES)
+        ours = bench.gateway(START_ROUTES, rest=False)
         took.append(ours.seconds)
         bench.stable.stop(ours.system.process)
     what = f"start to first answer, {START_ROUTES} routes, SQLite"

@@ -12,6 +12,7 @@ from typing import Self
 
 TICKS = os.sysconf("SC_CLK_TCK")  # per second; the unit of utime and stime in /proc/PID/stat
 PATIENCE = 20.0  # seconds that a start may take
+STILL, IDLING = 1.2, 0.05  # seconds, and the share of them that is as good as nothing
 LOOPBACK = "127.0.0.1"
 
 
@@ -76,6 +77,15 @@ class Process:
     def cpu_seconds(self) -> float:
         """User and system time of the family so far, in steps of 10 ms."""
         return sum(sum(map(int, _stat(pid)[11:13])) for pid in self.family()) / TICKS
+
+    def rest(self) -> None:
+        """Return once it has done next to nothing for a while: what a start has put off is over. Or after some time."""
+        deadline, before = time.monotonic() + PATIENCE, self.cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(STILL)
+            if (now := self.cpu_seconds()) - before <= IDLING * STILL:
+                return
+            before = now
 
     def resident_bytes(self) -> int:
         """Resident memory of the family; pages that its members share are counted in each."""

@@ -61,6 +61,7 @@ async def _fill(url: str, key: bytes, issuer: Issuer, strings: int) -> list[str]
         account_id = (await store.directory.provision(issuer.url, SUBJECT, EMAIL, "Bench Caller")).account.id
         tenant_id = await _licences(store, clock, account_id)
         mac = (await store.keys.mac_keys())[0]
+        await store.seal_audit()  # or each gateway would begin with that, and load for it what it needs to write
     finally:
         await store.aclose()
     issues = [_connection(account_id, tenant_id, mac, clock, number) for number in range(strings)]

@@ -40,9 +40,10 @@ class Bench:
         sections: Mapping[str, Mapping[str, object]] = NOTHING,
         route: Mapping[str, object] = NOTHING,
         core: str | None = None,
+        rest: bool = True,
     ) -> Ours:
-        """As `start_gateway`. upstream: the port of another one."""
-        return start_gateway(
+        """As `start_gateway`. upstream: the port of another one. rest: wait until what a start puts off is done."""
+        ours = start_gateway(
             self.stable,
             self.seeded,
             self.issuer,
@@ -53,6 +54,9 @@ class Bench:
             route=route,
             core=core,
         )
+        if rest:
+            ours.system.process.rest()
+        return ours
 
     def in_turn(self, measures: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
         """Each measure once in every round, in the same order; the rounds' figures by name."""
