@@ -26,6 +26,7 @@ from bench.report import Result, Row
 from bench.seed import seed
 from bench.stand import Bench
 from bench.websockets import p8_echo
+from bench.workers import p9_two_workers
 
 OUT = Path(__file__).parent / "out"
 ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
@@ -38,6 +39,7 @@ ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
     "P6": p6_bodies,
     "P7": p7_memory,
     "P8": p8_echo,
+    "P9": p9_two_workers,
     "P11": p11_cold_start,
 }
 QUICK = {"seconds": 1, "rounds": 1, "fresh": 500, "idle": 500, "body": 256}
