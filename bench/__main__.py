@@ -25,6 +25,7 @@ from bench.processes import Cores, NotStartedError, Stable
 from bench.report import Result, Row
 from bench.seed import seed
 from bench.stand import Bench
+from bench.storm import p10_login_storm
 from bench.websockets import p8_echo
 from bench.workers import p9_two_workers
 
@@ -40,6 +41,7 @@ ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
     "P7": p7_memory,
     "P8": p8_echo,
     "P9": p9_two_workers,
+    "P10": p10_login_storm,
     "P11": p11_cold_start,
 }
 QUICK = {"seconds": 1, "rounds": 1, "fresh": 500, "idle": 500, "body": 256}
