@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.bodies import p6_bodies
 from bench.costs import p1_warm_bearer, p2_warm_connection_string, p3_never_seen, p4_many_routes
+from bench.crowded import p12_many_accounts
 from bench.everything import p1_everything
 from bench.footprint import p7_memory, p11_cold_start
 from bench.issuer import Issuer
@@ -43,8 +44,9 @@ ROWS: dict[str, Callable[[Bench], tuple[list[Row], list[str]]]] = {
     "P9": p9_two_workers,
     "P10": p10_login_storm,
     "P11": p11_cold_start,
+    "P12": p12_many_accounts,
 }
-QUICK = {"seconds": 1, "rounds": 1, "fresh": 500, "idle": 500, "body": 256}
+QUICK = {"seconds": 1, "rounds": 1, "fresh": 500, "idle": 500, "body": 256, "accounts": 10_000}
 SPARE = 500  # file descriptors that are not idle connections
 STRINGS_BESIDE = 1_000  # connection strings for warm rows and for the prober's company, a round
 
@@ -57,6 +59,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--fresh", type=int, default=2_000, help="unseen credentials of a kind in a round of P3")
     parser.add_argument("--idle", type=int, default=10_000, help="idle connections of P7")
     parser.add_argument("--body", type=int, default=1_024, help="MiB of a body of P6 (default 1024)")
+    parser.add_argument("--accounts", type=int, default=100_000, help="of P12, with ten grants each (default 100000)")
     parser.add_argument("--quick", action="store_true", help="one short round of everything: to see that it works")
     parser.add_argument("--name", default=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}", help="of the JSON file in bench/out")
     quick = QUICK if "--quick" in arguments else {}
@@ -65,8 +68,13 @@ def options(arguments: list[str]) -> argparse.Namespace:
     chosen.rows = [row.strip().upper() for row in chosen.rows.split(",")]
     if unknown := sorted(set(chosen.rows) - set(ROWS)):
         parser.error(f"no such row: {', '.join(unknown)} (there are {', '.join(ROWS)})")
-    if chosen.seconds < 1 or chosen.rounds < 1 or min(chosen.idle, chosen.body) < 1 or chosen.fresh < 100:
-        parser.error("at least one second, round, idle connection and MiB, and 100 unseen credentials")
+    if (
+        chosen.seconds < 1
+        or chosen.rounds < 1
+        or min(chosen.idle, chosen.body, chosen.accounts) < 1
+        or min(chosen.fresh, chosen.accounts) < 100
+    ):
+        parser.error("at least one second, round, idle connection and MiB, 100 unseen credentials and accounts")
     return chosen
 
 
@@ -86,7 +94,16 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> Result:
         seeded = seed(folder, issuer, chosen.rounds * (chosen.fresh + STRINGS_BESIDE) + STRINGS_BESIDE)
         upstream = start_upstream(stable)
         bench = Bench(
-            stable, issuer, seeded, upstream, chosen.rounds, chosen.seconds, chosen.fresh, chosen.idle, chosen.body
+            stable,
+            issuer,
+            seeded,
+            upstream,
+            rounds=chosen.rounds,
+            seconds=chosen.seconds,
+            fresh=chosen.fresh,
+            idle=chosen.idle,
+            body=chosen.body,
+            accounts=chosen.accounts,
         )
         for name in chosen.rows:
             say(name)

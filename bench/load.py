@@ -125,10 +125,12 @@ class Client:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = tls.wrap_socket(plain) if tls else plain
 
-    def ask(self) -> float:
-        """Seconds until the whole answer was there. Raises LoadFailedError if it was not 200."""
+    def ask(self, request: bytes = b"") -> float:
+        """Seconds until the whole answer was there. request: another than the target's. Raises LoadFailedError if it
+        was not 200.
+        """
         began = time.perf_counter()
-        self._socket.sendall(self._request)
+        self._socket.sendall(request or self._request)
         answer = self._socket.recv(65536)
         while answer and not _whole(answer):
             answer += self._socket.recv(65536)

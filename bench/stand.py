@@ -19,7 +19,7 @@ FEW = 10  # routes, unless it is about their number
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the rows share. fresh: credentials of each kind in a round of P3; idle: connections of P7; body: MiB."""
+    """What the rows share. fresh: credentials of each kind in a round; idle: connections; body: MiB; accounts: many."""
 
     stable: Stable
     issuer: Issuer
@@ -30,6 +30,7 @@ class Bench:
     fresh: int
     idle: int
     body: int
+    accounts: int
 
     def gateway(
         self,

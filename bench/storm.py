@@ -1,7 +1,6 @@
 """P10: what callers of the proxy notice of 200 password logins at once."""
 
 import asyncio
-import base64
 import json
 import re
 import select
@@ -33,7 +32,7 @@ TURNED_AWAY, PASSED = "503 with Retry-After", "200"
 async def _make_accounts(seeded: Seeded) -> None:
     clock = Clock()
     phc = await Passwords(1).hash(PASSWORD)
-    store = await open_store(seeded.store_url, base64.b64decode(seeded.master_key.read_bytes()), clock)
+    store = await open_store(seeded.store_url, seeded.key, clock)
     try:
         people = Accounts(store.accounts, store.tenants, store.roles, clock)
         for number in range(LOGINS):
