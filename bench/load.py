@@ -60,9 +60,9 @@ class Target:
 
 def _command(target: Target, seconds: float, connections: int, options: Sequence[str]) -> list[str]:
     """wrk takes whole seconds only."""
-    whole = max(1, round(seconds))
+    rounded = max(1, round(seconds))
     url = f"http://{LOOPBACK}:{target.port}{target.path}"
-    return ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", *options, url]
+    return ["wrk", "-t1", f"-c{connections}", f"-d{rounded}s", "--timeout", "10s", *options, url]
 
 
 def _served(output: str) -> int:
@@ -132,7 +132,7 @@ class Client:
         began = time.perf_counter()
         self._socket.sendall(request or self._request)
         answer = self._socket.recv(65536)
-        while answer and not _whole(answer):
+        while answer and not whole(answer):
             answer += self._socket.recv(65536)
         took = time.perf_counter() - began
         if not answer.startswith(b"HTTP/1.1 200 "):
@@ -144,7 +144,7 @@ class Client:
         self._socket.close()
 
 
-def _whole(answer: bytes) -> bool:
+def whole(answer: bytes) -> bool:
     """Whether a counted answer is complete."""
     head, end, body = answer.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)

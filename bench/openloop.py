@@ -12,12 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bench.load import CONNECTIONS, Client, LoadFailedError, Target, Waits
+from bench.load import CONNECTIONS, Client, LoadFailedError, Target, Waits, whole
 from bench.processes import LOOPBACK
 
 PATIENCE = 10.0  # seconds without an answer
-LONGEST = 65536  # bytes of an answer
-NEVER = float("inf")
 
 
 class OpenLoop:
@@ -42,42 +40,43 @@ class OpenLoop:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 poll.register(made, select.EPOLLIN)
                 sockets[made.fileno()] = made
-            return self._drive(poll, sockets, 1 / rate, seconds, over)
+            return self._drive(poll, sockets, 1 / rate, round(rate * seconds), over)
 
     def _drive(
         self,
         poll: select.epoll,
         sockets: dict[int, socket.socket],
         gap: float,
-        seconds: float,
+        count: int,
         over: Callable[[], bool],
     ) -> list[float]:
         request, clock, idle = self._target.request, time.perf_counter, deque(sockets)
         under_way: dict[int, float] = {}  # when it should have been sent
         parts: dict[int, bytes] = {}
         took: list[float] = []
-        due = clock() + gap
-        end = due + seconds
-        while due < end or under_way:
+        began, sent = clock() + gap, 0
+        while sent < count or under_way:
             now = clock()
-            while idle and due <= now and due < end:
+            while idle and sent < count and (due := began + sent * gap) <= now:
                 number = idle.popleft()
                 under_way[number] = due
                 sockets[number].send(request)
-                due = NEVER if over() else due + gap
-            sleep = min(due, end) - now if idle and due < end else PATIENCE
+                sent += 1
+                if over():
+                    count = sent
+            sleep = max(0.0, began + sent * gap - now) if idle and sent < count else PATIENCE
             # epoll waits in whole milliseconds, select in microseconds
-            if not select.select([poll], [], [], max(0.0, sleep))[0]:
+            if not select.select([poll], [], [], sleep)[0]:
                 if sleep == PATIENCE:
                     raise LoadFailedError("no answer came")
                 continue
             for number, _ in poll.poll(0):
-                data = sockets[number].recv(LONGEST)
+                data = sockets[number].recv(65536)
                 answer = parts.pop(number, b"") + data
                 if answer.endswith(self._end) and answer.startswith(b"HTTP/1.1 200 "):
                     took.append(clock() - under_way.pop(number))
                     idle.append(number)
-                elif data and number in under_way and len(answer) < LONGEST:
+                elif data and number in under_way and not whole(answer):
                     parts[number] = answer
                 else:
                     raise LoadFailedError(f"answered {answer[:300]!r}")
