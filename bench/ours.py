@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -82,11 +82,14 @@ def start_gateway(
     sections: Mapping[str, Mapping[str, object]] = NOTHING,
     route: Mapping[str, object] = NOTHING,
     core: str | None = None,
+    under: Sequence[str] = (),
+    patience: float = PATIENCE,
 ) -> Ours:
     """Start it and wait until it has answered an authenticated request. NotStartedError if it does not.
 
     sections: keys of sections of the configuration, beside or in the place of ours. route: the same of every route.
-    core: where it runs, the system's unless given.
+    core: where it runs, the system's unless given. under: the program that runs it. patience: seconds that each of both
+    may take.
     """
     port, admin = free_port(), free_port()
     settings = _settings(seeded, issuer, upstream, port, admin)
@@ -95,7 +98,8 @@ def start_gateway(
         for number in range(routes)
     ]
     if certificate:
-        sections = {**sections, "listen": {"tls": {"cert": str(certificate.cert), "key": str(certificate.key)}}}
+        tls = {"cert": str(certificate.cert), "key": str(certificate.key)}
+        sections = {**sections, "listen": {**sections.get("listen", {}), "tls": tls}}
     for name, keys in sections.items():
         settings[name] = {**settings.get(name, {}), **keys}
     config = seeded.folder / f"gateway-{port}.yaml"
@@ -105,15 +109,16 @@ def start_gateway(
     caller = issuer.mint()
     name = f"gateway-{port}"
     began = time.perf_counter()
-    process = stable.start(name, [str(PROGRAM), "serve", "-c", str(config)], core=core or stable.cores.system)
-    process.wait_until_open(port)
+    command = [*under, str(PROGRAM), "serve", "-c", str(config)]
+    process = stable.start(name, command, core=core or stable.cores.system)
+    process.wait_until_open(port, patience)
     ours = Ours(System("ours", process, port), 0.0, path_of(routes), caller, admin)
-    _first_answer(ours, certificate)
+    _first_answer(ours, certificate, patience)
     return Ours(ours.system, time.perf_counter() - began, ours.path, caller, admin)
 
 
-def _first_answer(ours: Ours, certificate: Certificate | None) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _first_answer(ours: Ours, certificate: Certificate | None, patience: float) -> None:
+    deadline = time.monotonic() + patience
     while True:
         try:
             client = Client(ours.bearer(), certificate.client() if certificate else None)
