@@ -1,19 +1,16 @@
 """P1 to P4: what a request costs, in CPU time of the system under test."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
 from bench.issuer import Issuer
-from bench.load import CONNECTIONS, Client, Fresh, Target, Waits, cost, warm
-from bench.ours import Ours, start_gateway
-from bench.peers import System, start_peers
-from bench.processes import Stable
+from bench.load import CONNECTIONS, Client, Fresh, Target, Waits, cost
+from bench.ours import Ours
+from bench.peers import start_peers
 from bench.report import Row
-from bench.seed import Seeded
+from bench.stand import FEW, Bench
 
-HALF = 0.5  # seconds of load before the first round, so that pools, caches and allocators have their size
 # (limit, stretch) of the ratio ours to theirs
 P1_TARGETS: dict[str, tuple[float | None, float | None]] = {
     "HAProxy": (0.90, 0.75),
@@ -22,37 +19,8 @@ P1_TARGETS: dict[str, tuple[float | None, float | None]] = {
 }
 P2_LIMIT, P3_LIMIT, P4_LIMIT = 1.05, 8.0, 1.05
 P3_WAIT_LIMIT, P4_LOAD_LIMIT = 5.0, 2.0  # milliseconds, seconds
-MANY, FEW = 10_000, 10  # routes of P4
+MANY = 10_000  # routes of P4
 BESIDE = 500  # credentials never seen before that one connection presents while the prober asks
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What the rows share. fresh: credentials of each kind in a round of P3; idle: connections of P7."""
-
-    stable: Stable
-    issuer: Issuer
-    seeded: Seeded
-    upstream: System
-    rounds: int
-    seconds: float
-    fresh: int
-    idle: int
-
-    def gateway(self, routes: int = FEW) -> Ours:
-        return start_gateway(self.stable, self.seeded, self.issuer, self.upstream.port, routes=routes)
-
-    def in_turn(self, measures: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-        """Each measure once in every round, in the same order; the rounds' figures by name."""
-        found: dict[str, list[float]] = {name: [] for name in measures}
-        for _ in range(self.rounds):
-            for name, measure in measures.items():
-                found[name].append(measure())
-        return found
-
-    def warm_cost(self, system: System, target: Target) -> Callable[[], float]:
-        warm(target, HALF)
-        return lambda: cost(system.process, lambda: warm(target, self.seconds))
 
 
 def p1_warm_bearer(bench: Bench) -> tuple[list[Row], list[str]]:
@@ -179,7 +147,7 @@ def _start_apart(bench: Bench) -> tuple[float, float]:
     """Seconds to the first answer with few routes and with many, one after the other."""
     took = []
     for routes in (FEW, MANY):
-        ours = bench.gateway(routes)
+        ours = bench.gateway(routes, rest=False)
         took.append(ours.seconds)
         bench.stable.stop(ours.system.process)
     return took[0], took[1]

@@ -3,11 +3,12 @@
 from contextlib import ExitStack
 from statistics import median
 
-from bench.costs import Bench
 from bench.load import Client
-from bench.ours import Ours, start_gateway
+from bench.ours import Ours
 from bench.report import Row
+from bench.stand import Bench
 from bench.tls import Certificate, make_certificate
+from bench.websockets import idle_websockets
 
 KIB, MIB = 1024, 1024 * 1024
 STARTED_LIMIT, PLAIN_LIMIT, TLS_LIMIT = 75.0, 8.0, 32.0  # MiB, KiB, KiB
@@ -23,9 +24,9 @@ def p7_memory(bench: Bench) -> tuple[list[Row], list[str]]:
     rows = [Row("P7", "resident memory of a worker started", "MiB", started, limit=STARTED_LIMIT)]
     rows.append(_idle(bench, plain, bench.idle, "plain", PLAIN_LIMIT, None))
     certificate = make_certificate(bench.stable.folder)
-    tls = start_gateway(bench.stable, bench.seeded, bench.issuer, bench.upstream.port, certificate=certificate)
+    tls = bench.gateway(certificate=certificate)
     rows.append(_idle(bench, tls, min(bench.idle, IDLE_TLS), "TLS", TLS_LIMIT, certificate))
-    return rows, []
+    return [*rows, idle_websockets(bench)], []
 
 
 def _idle(bench: Bench, ours: Ours, count: int, kind: str, limit: float, certificate: Certificate | None) -> Row:
@@ -51,7 +52,7 @@ def p11_cold_start(bench: Bench) -> tuple[list[Row], list[str]]:
     """From the start of the program to its first authenticated answer, the issuer's keys fetched on the way."""
     took = []
     for _ in range(bench.rounds):
-        ours = bench.gateway(START_ROUTES)
+        ours = bench.gateway(START_ROUTES, rest=False)
         took.append(ours.seconds)
         bench.stable.stop(ours.system.process)
     what = f"start to first answer, {START_ROUTES} routes, SQLite"

@@ -40,23 +40,29 @@ class LoadFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the requests go. header: the name and value of the credential."""
+    """Where the requests go. header: the name and value of the credential. beside: more header lines."""
 
     port: int
     path: str
     header: tuple[str, str]
+    beside: tuple[tuple[str, str], ...] = ()
 
     @property
     def request(self) -> bytes:
         """The same request as bytes, for the clients written here."""
-        return f"GET {self.path} HTTP/1.1\r\nHost: bench\r\n{self.header[0]}: {self.header[1]}\r\n\r\n".encode()
+        return self.head("GET")
+
+    def head(self, method: str, *beside: tuple[str, str]) -> bytes:
+        """Of a request with another method, and with more header lines."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (self.header, *self.beside, *beside))
+        return f"{method} {self.path} HTTP/1.1\r\nHost: bench\r\n{lines}\r\n".encode()
 
 
 def _command(target: Target, seconds: float, connections: int, options: Sequence[str]) -> list[str]:
     """wrk takes whole seconds only."""
-    whole = max(1, round(seconds))
+    rounded = max(1, round(seconds))
     url = f"http://{LOOPBACK}:{target.port}{target.path}"
-    return ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", *options, url]
+    return ["wrk", "-t1", f"-c{connections}", f"-d{rounded}s", "--timeout", "10s", *options, url]
 
 
 def _served(output: str) -> int:
@@ -74,7 +80,8 @@ def _served(output: str) -> int:
 
 def warm(target: Target, seconds: float) -> int:
     """Requests served with one credential over 64 keep-alive connections."""
-    options = ["-H", f"{target.header[0]}: {target.header[1]}", "-H", "Host: bench"]
+    lines = [f"{name}: {value}" for name, value in (target.header, *target.beside, ("Host", "bench"))]
+    options = [word for line in lines for word in ("-H", line)]
     command = _command(target, seconds, CONNECTIONS, options)
     return _served(subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30).stdout)
 
@@ -109,33 +116,35 @@ class Fresh:
 
 
 class Client:
-    """One keep-alive connection that asks for the target again and again. body: of the last answer."""
+    """One keep-alive connection that asks for the target again and again. head, body: of the last answer."""
 
     def __init__(self, target: Target, tls: ssl.SSLContext | None = None) -> None:
-        self.body = b""
+        self.head = self.body = b""
         self._request = target.request
         plain = socket.create_connection((LOOPBACK, target.port), timeout=10)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = tls.wrap_socket(plain) if tls else plain
 
-    def ask(self) -> float:
-        """Seconds until the whole answer was there. Raises LoadFailedError if it was not 200."""
+    def ask(self, request: bytes = b"") -> float:
+        """Seconds until the whole answer was there. request: another than the target's. Raises LoadFailedError if it
+        was not 200.
+        """
         began = time.perf_counter()
-        self._socket.sendall(self._request)
+        self._socket.sendall(request or self._request)
         answer = self._socket.recv(65536)
-        while answer and not _whole(answer):
+        while answer and not whole(answer):
             answer += self._socket.recv(65536)
         took = time.perf_counter() - began
         if not answer.startswith(b"HTTP/1.1 200 "):
             raise LoadFailedError(f"answered {answer[:300]!r}")
-        self.body = answer.partition(b"\r\n\r\n")[2]
+        self.head, _, self.body = answer.partition(b"\r\n\r\n")
         return took
 
     def close(self) -> None:
         self._socket.close()
 
 
-def _whole(answer: bytes) -> bool:
+def whole(answer: bytes) -> bool:
     """Whether a counted answer is complete."""
     head, end, body = answer.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
@@ -146,12 +155,18 @@ def cost(process: Process, load: Callable[[], int]) -> float:
     """CPU microseconds of the process's family for each request that `load` served. Raises LoadFailedError if that was
     so little that the clock's steps would be the result.
     """
+    used, served = used_by(process, load)
+    return used / served * 1e6
+
+
+def used_by(process: Process, load: Callable[[], int]) -> tuple[float, int]:
+    """CPU seconds of the process's family for what `load` says that it did. Raises as `cost`."""
     before = process.cpu_seconds()
     served = load()
     used = process.cpu_seconds() - before
     if used < MEASURABLE:
         raise LoadFailedError(f"{process.name} used {used:.2f} s of CPU, too little to measure in steps of 10 ms")
-    return used / served * 1e6
+    return used, served
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
 
 import yaml
 
@@ -18,6 +20,7 @@ from bench.tls import Certificate
 
 CONNECTION_STRING = "x-mycelium-connection-string"
 PROGRAM = Path(sys.executable).parent / "gateway"
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 LEAST_PROFILE = 500  # bytes; ten licences take about twice that
 
 
@@ -33,12 +36,16 @@ def _prefix(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A running gateway. seconds: from its start to its first answer. caller: a token that its cache may know."""
+    """A running gateway. seconds: from its start to its first answer. caller: a token that its cache may know.
+
+    admin: the port of its operators' listener.
+    """
 
     system: System
     seconds: float
     path: str
     caller: str
+    admin: int
 
     def bearer(self, token: str = "") -> Target:
         return Target(self.system.port, self.path, ("Authorization", f"Bearer {token or self.caller}"))
@@ -72,15 +79,29 @@ def start_gateway(
     *,
     routes: int = 10,
     certificate: Certificate | None = None,
+    sections: Mapping[str, Mapping[str, object]] = NOTHING,
+    route: Mapping[str, object] = NOTHING,
+    core: str | None = None,
     under: Sequence[str] = (),
     patience: float = PATIENCE,
 ) -> Ours:
     """Start it and wait until it has answered an authenticated request. NotStartedError if it does not.
 
-    under: the program that runs it. patience: seconds that each of both may take.
+    sections: keys of sections of the configuration, beside or in the place of ours. route: the same of every route.
+    core: where it runs, the system's unless given. under: the program that runs it. patience: seconds that each of both
+    may take.
     """
-    port = free_port()
-    settings = _settings(seeded, issuer, upstream, port, routes, certificate)
+    port, admin = free_port(), free_port()
+    settings = _settings(seeded, issuer, upstream, port, admin)
+    settings["routes"] = [
+        {"path": f"{_prefix(number)}/**", "upstream": "orders", "access": "protected", **route}
+        for number in range(routes)
+    ]
+    if certificate:
+        tls = {"cert": str(certificate.cert), "key": str(certificate.key)}
+        sections = {**sections, "listen": {**sections.get("listen", {}), "tls": tls}}
+    for name, keys in sections.items():
+        settings[name] = {**settings.get(name, {}), **keys}
     config = seeded.folder / f"gateway-{port}.yaml"
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
     if not PROGRAM.exists():
@@ -88,11 +109,12 @@ def start_gateway(
     caller = issuer.mint()
     name = f"gateway-{port}"
     began = time.perf_counter()
-    process = stable.start(name, [*under, str(PROGRAM), "serve", "-c", str(config)], core=stable.cores.system)
+    command = [*under, str(PROGRAM), "serve", "-c", str(config)]
+    process = stable.start(name, command, core=core or stable.cores.system)
     process.wait_until_open(port, patience)
-    ours = Ours(System("ours", process, port), 0.0, path_of(routes), caller)
+    ours = Ours(System("ours", process, port), 0.0, path_of(routes), caller, admin)
     _first_answer(ours, certificate, patience)
-    return Ours(ours.system, time.perf_counter() - began, ours.path, caller)
+    return Ours(ours.system, time.perf_counter() - began, ours.path, caller, admin)
 
 
 def _first_answer(ours: Ours, certificate: Certificate | None, patience: float) -> None:
@@ -110,23 +132,15 @@ def _first_answer(ours: Ours, certificate: Certificate | None, patience: float) 
             return
 
 
-def _settings(
-    seeded: Seeded, issuer: Issuer, upstream: int, port: int, routes: int, certificate: Certificate | None
-) -> dict[str, object]:
-    listen: dict[str, object] = {"address": f"{LOOPBACK}:{port}"}
-    if certificate:
-        listen["tls"] = {"cert": str(certificate.cert), "key": str(certificate.key)}
+def _settings(seeded: Seeded, issuer: Issuer, upstream: int, port: int, admin: int) -> dict[str, Any]:
     external = {"name": "bench", "issuer": issuer.url, "jwks_url": f"{issuer.url}/jwks", "audiences": [AUDIENCE]}
     return {
         "public_url": f"http://{LOOPBACK}:{port}",
-        "listen": listen,
-        "admin": {"address": f"{LOOPBACK}:{free_port()}", "token": {"file": str(seeded.admin_token)}},
+        "listen": {"address": f"{LOOPBACK}:{port}"},
+        "admin": {"address": f"{LOOPBACK}:{admin}", "token": {"file": str(seeded.admin_token)}},
         "store": {"url": seeded.store_url},
         "secrets": {"master_key": {"file": str(seeded.master_key)}},
         "log": {"access": "off"},  # none of the peers writes one here
         "issuers": [external | {"algorithms": ["RS256", "EdDSA"]}],
         "upstreams": {"orders": {"endpoints": [f"http://{LOOPBACK}:{upstream}"]}},
-        "routes": [
-            {"path": f"{_prefix(number)}/**", "upstream": "orders", "access": "protected"} for number in range(routes)
-        ],
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.issuer import AUDIENCE, Issuer
 from bench.processes import NotStartedError, Process, Stable, free_port
 
+PROJECT = Path(__file__).parents[1]
 NGINX = """
 daemon off; worker_processes 1; pid {name}.pid; error_log stderr;
 events {{ worker_connections 4096; }}
@@ -31,6 +32,13 @@ PROXY = (
     POOL
     + """ location / {{ proxy_http_version 1.1; proxy_set_header Connection "";
  proxy_set_header x-mycelium-profile abcdef; proxy_pass http://u; }} }}"""
+)
+STREAMING = (
+    """map $http_upgrade $then {{ default upgrade; "" ""; }} """
+    + POOL
+    + """ location / {{ proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
+ proxy_set_header Connection $then; proxy_set_header x-mycelium-profile abcdef; proxy_read_timeout 300s;
+ proxy_buffering off; proxy_request_buffering off; client_max_body_size 0; proxy_pass http://u; }} }}"""
 )
 AUTH_REQUEST = (
     POOL
@@ -99,6 +107,19 @@ class System:
 def start_upstream(stable: Stable) -> System:
     """nginx with a 28-byte JSON answer, on the core of the load; a path ending in /profile shows what was injected."""
     return _nginx(stable, "upstream", UPSTREAM, {}, stable.cores.load)
+
+
+def start_origin(stable: Stable) -> System:
+    """The upstream of bodies and WebSockets, on the core of the load."""
+    port = free_port()
+    command, environ = [sys.executable, "-m", "bench.origin", str(port)], {"PYTHONPATH": str(PROJECT)}
+    name = f"origin-{port}"
+    return _opened(System(name, stable.start(name, command, core=stable.cores.load, environ=environ), port))
+
+
+def start_streaming(stable: Stable, upstream: int) -> System:
+    """nginx with buffering off, for bodies and WebSockets."""
+    return _nginx(stable, "nginx", STREAMING, {"upstream": str(upstream)}, stable.cores.system)
 
 
 def start_peers(stable: Stable, issuer: Issuer, upstream: int) -> tuple[list[System], list[str]]:

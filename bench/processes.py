@@ -12,6 +12,7 @@ from typing import Self
 
 TICKS = os.sysconf("SC_CLK_TCK")  # per second; the unit of utime and stime in /proc/PID/stat
 PATIENCE = 20.0  # seconds that a start may take
+STILL, IDLING = 1.2, 0.05  # seconds, and the share of them that is as good as nothing
 LOOPBACK = "127.0.0.1"
 
 
@@ -21,15 +22,16 @@ class NotStartedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Numbers of two cores; the same one twice where a machine has but one."""
+    """Numbers of two cores; the same one twice where a machine has but one. spare: of the others."""
 
     load: int
     system: int
+    spare: tuple[int, ...] = ()
 
     @classmethod
     def of_this_machine(cls) -> Self:
         usable = sorted(os.sched_getaffinity(0))
-        return cls(load=usable[-1], system=usable[0])
+        return cls(load=usable[-1], system=usable[0], spare=tuple(usable[1:-1]))
 
     @property
     def apart(self) -> bool:
@@ -75,6 +77,15 @@ class Process:
     def cpu_seconds(self) -> float:
         """User and system time of the family so far, in steps of 10 ms."""
         return sum(sum(map(int, _stat(pid)[11:13])) for pid in self.family()) / TICKS
+
+    def rest(self) -> None:
+        """Return once it has done next to nothing for a while: what a start has put off is over. Or after some time."""
+        deadline, before = time.monotonic() + PATIENCE, self.cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(STILL)
+            if (now := self.cpu_seconds()) - before <= IDLING * STILL:
+                return
+            before = now
 
     def resident_bytes(self) -> int:
         """Resident memory of the family; pages that its members share are counted in each."""
@@ -147,9 +158,9 @@ class Stable:
         self.stop_all_but(None)
 
     def start(
-        self, name: str, command: Sequence[str], *, core: int | None, environ: Mapping[str, str] | None = None
+        self, name: str, command: Sequence[str], *, core: int | str | None, environ: Mapping[str, str] | None = None
     ) -> Process:
-        """Start in the stable's folder, pinned to the core if one is given. NotStartedError if there is no such
+        """Start in the stable's folder, pinned to the core or cores if given. NotStartedError if there is no such
         program.
         """
         log = self.folder / f"{name.replace(' ', '-')}.log"

@@ -13,9 +13,9 @@ HEADINGS = ("row", "what", "unit", "ours", "against", "theirs", "ratio", "target
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison. With `theirs`, `limit` and `stretch` bound the ratio; without, they bound `ours` itself.
+    """One comparison. With a `ratio`, `limit` and `stretch` bound that; without, they bound `ours` itself.
 
-    samples: the rounds' figures, ours and theirs.
+    at_least: they bound it from below. samples: the rounds' figures, ours and theirs.
     """
 
     row: str
@@ -27,6 +27,7 @@ class Row:
     ratio: float | None = None
     limit: float | None = None
     stretch: float | None = None
+    at_least: bool = False
     samples: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
@@ -41,6 +42,7 @@ class Row:
         unit: str = "us CPU",
         limit: float | None = None,
         stretch: float | None = None,
+        at_least: bool = False,
     ) -> Self:
         """Medians of the rounds, and the median of the rounds' ratios: a round's two figures share the machine's mood,
         which drifts twofold between rounds.
@@ -48,22 +50,25 @@ class Row:
         ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
         samples = (tuple(ours), tuple(theirs))
         middle, other = statistics.median(ours), statistics.median(theirs)
-        return cls(row, what, unit, middle, against, other, ratio, limit, stretch, samples)
+        return cls(row, what, unit, middle, against, other, ratio, limit, stretch, at_least, samples)
 
     @property
     def target(self) -> str:
-        bounds = [f"<= {self.limit:g}"] if self.limit is not None else []
+        bounds = [f"{'>=' if self.at_least else '<='} {self.limit:g}"] if self.limit is not None else []
         bounds += [f"stretch {self.stretch:g}"] if self.stretch is not None else []
         return ", ".join(bounds) or "-"
 
     @property
     def verdict(self) -> str:
         judged = self.ours if self.ratio is None else self.ratio
-        if self.stretch is not None and judged <= self.stretch:
+        if self.stretch is not None and self._within(judged, self.stretch):
             return "stretch met"
         if self.limit is None:
             return "-" if self.stretch is None else "stretch not met"
-        return "met" if judged <= self.limit else "NOT MET"
+        return "met" if self._within(judged, self.limit) else "NOT MET"
+
+    def _within(self, judged: float, bound: float) -> bool:
+        return judged >= bound if self.at_least else judged <= bound
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,10 @@ class Seeded:
     store_url: str
     connection_strings: Iterator[str]
 
+    @property
+    def key(self) -> bytes:
+        return base64.b64decode(self.master_key.read_bytes())
+
 
 def seed(folder: Path, issuer: Issuer, strings: int) -> Seeded:
     """Make a home for gateways below `folder`, as `gateway init` does, and fill its database."""
@@ -48,11 +52,12 @@ def seed(folder: Path, issuer: Issuer, strings: int) -> Seeded:
     master_key.write_bytes(base64.b64encode(key))
     admin_token.write_text(secrets.token_urlsafe(32))
     url = f"sqlite:///{home}/gateway.db"
-    made = asyncio.run(_fill(url, key, issuer, strings))
+    made = asyncio.run(fill(url, key, issuer, strings))
     return Seeded(home, master_key, admin_token, url, iter(made))
 
 
-async def _fill(url: str, key: bytes, issuer: Issuer, strings: int) -> list[str]:
+async def fill(url: str, key: bytes, issuer: Issuer, strings: int) -> list[str]:
+    """Make the tables, the caller, and so many connection strings of theirs."""
     clock = Clock()
     await migrate(url)
     store = await open_store(url, key, clock)
@@ -61,10 +66,11 @@ async def _fill(url: str, key: bytes, issuer: Issuer, strings: int) -> list[str]
         account_id = (await store.directory.provision(issuer.url, SUBJECT, EMAIL, "Bench Caller")).account.id
         tenant_id = await _licences(store, clock, account_id)
         mac = (await store.keys.mac_keys())[0]
+        await store.seal_audit()  # or each gateway would begin with that, and load for it what it needs to write
     finally:
         await store.aclose()
-    issues = [_connection(account_id, tenant_id, mac, clock, number) for number in range(strings)]
-    await _insert(url, [issue for issue, _ in issues])
+    issues = [connection(account_id, tenant_id, mac, clock, number) for number in range(strings)]
+    await insert_grants(url, [issue for issue, _ in issues])
     return [text for _, text in issues]
 
 
@@ -77,8 +83,10 @@ async def _licences(store: Store, clock: Clock, account_id: str) -> str:
     return tenants[0]
 
 
-def _connection(account_id: str, tenant_id: str, key: MacKey, clock: Clock, number: int) -> tuple[Issue, str]:
-    """A grant and its string. Only the expiry differs, by a second, which is the resolution of `edt`."""
+def connection(account_id: str, tenant_id: str, key: MacKey, clock: Clock, number: int) -> tuple[Issue, str]:
+    """A grant and its string, of an account that is ROLES[0] there. A second, which is the resolution of `edt`, is all
+    that two of them differ by.
+    """
     now = clock.now()
     until = float(int(now) + LIFETIME + number)
     raw = mint(account_id, tenant_id, ROLES[0], until, key)
@@ -96,7 +104,7 @@ def _connection(account_id: str, tenant_id: str, key: MacKey, clock: Clock, numb
     return Issue(grant, secret_digest("connstr", raw), raw[:8].decode(), key.version), raw.decode()
 
 
-async def _insert(url: str, issues: list[Issue]) -> None:
+async def insert_grants(url: str, issues: list[Issue]) -> None:
     """Thousands at once: through the service each would be a transaction of its own."""
     database = engine_of(url).database()
     try:

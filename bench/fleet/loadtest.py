@@ -1,13 +1,13 @@
 """The load test: what the fleet costs and asks of its stores, beside what `arithmetic` says it would."""
 
 import asyncio
-import subprocess
 from dataclasses import dataclass
 
 from bench.fleet import servers
 from bench.fleet.arithmetic import Shape
 from bench.fleet.fleet import Fleet
 from bench.fleet.traffic import Case, Connection, Tally, under_load
+from bench.load import Target, warm
 
 PRINCIPAL = "%FROM grant_ g%JOIN account%"  # the one query of a cold credential
 POLL = "%FROM revocation%"
@@ -93,15 +93,11 @@ async def _warm(fleet: Fleet, counts: Counts, seconds: int) -> list[Figure]:
 async def _micros(fleet: Fleet, port: int, seconds: int, gateways: int) -> float:
     case = fleet.callers.known[0]
     assert case.header is not None
-    url, header = f"http://127.0.0.1:{port}{case.path}", f"{case.header[0]}: {case.header[1]}"
-    command = ["wrk", "-t1", "-c64", f"-d{seconds}s", "--timeout", "10s", "-H", header, url]
+    target = Target(port, case.path, case.header)
     before = sum(gateway.process.cpu_seconds() for gateway in fleet.gateways[:gateways])
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    served = await asyncio.to_thread(warm, target, seconds)
     used = sum(gateway.process.cpu_seconds() for gateway in fleet.gateways[:gateways]) - before
-    line = next(line for line in done.stdout.splitlines() if "requests in" in line)
-    if "Non-2xx" in done.stdout:
-        raise OSError(done.stdout)
-    return used / int(line.split()[0]) * 1e6
+    return used / served * 1e6
 
 
 async def _cold(fleet: Fleet, counts: Counts) -> list[Figure]:

@@ -60,8 +60,11 @@ def begin(stable: Stable, name: str, command: Sequence[str], port: int) -> Proce
     return process
 
 
-def start_postgres(stable: Stable) -> Served:
-    """With a database `gateway` of the user `gateway`, who needs no password here. It refuses to run as root."""
+def start_postgres(stable: Stable, **settings: str) -> Served:
+    """With a database `gateway` of the user `gateway`, who needs no password here. It refuses to run as root.
+
+    settings: of the server, beside those here.
+    """
     if not POSTGRES:
         raise NotStartedError("PostgreSQL is not installed")
     programs, port, data = POSTGRES[-1], free_port(), stable.folder / "postgres"
@@ -77,6 +80,7 @@ def start_postgres(stable: Stable) -> Served:
     command = [
         *as_user, str(programs / "postgres"), "-D", str(data), "-p", str(port), "-h", LOOPBACK, "-k", str(data),
         "-c", "max_connections=200", "-c", "shared_preload_libraries=pg_stat_statements",
+        *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
     ]  # fmt: skip
     served = Served(stable, "postgres", command, port, begin(stable, "postgres", command, port))
     for statement in ("CREATE DATABASE gateway", "CREATE EXTENSION pg_stat_statements"):

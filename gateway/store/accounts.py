@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from sqlalchemy import and_, delete, exists, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,6 +42,13 @@ STATUS_KINDS: dict[AccountStatus, Kind] = {
     "disabled": "account_disabled",
     "deleted": "account_deleted",
 }
+# every login asks one of these, and building one takes longer than asking
+_BY_EMAIL = (
+    select_accounts()
+    .join(held_email, held_email.c.account_id == account.c.id)
+    .where(held_email.c.key == bindparam("of"), held_email.c.verified_at.is_not(None))
+)
+_BY_USERNAME = select_accounts().where(account.c.username_key == bindparam("of"))
 _PEOPLE = select(account.c.id).where(account.c.kind == "human").limit(1)
 
 
@@ -106,15 +113,13 @@ class Accounts:
             return [to_account(row) for row in rows]
 
     async def by_email(self, key: str) -> Account | None:
-        statement = select_accounts().join(held_email, held_email.c.account_id == account.c.id)
-        proved = and_(held_email.c.key == key, held_email.c.verified_at.is_not(None))
         async with self._database.reading() as connection:
-            row = (await connection.execute(statement.where(proved))).first()
+            row = (await connection.execute(_BY_EMAIL, {"of": key})).first()
             return None if row is None else to_account(row)
 
     async def by_username(self, key: str) -> Account | None:
         async with self._database.reading() as connection:
-            row = (await connection.execute(select_accounts().where(account.c.username_key == key))).first()
+            row = (await connection.execute(_BY_USERNAME, {"of": key})).first()
             return None if row is None else to_account(row)
 
     async def password(self, account_id: str) -> Password | None:

@@ -1,5 +1,6 @@
 """Rows to values, and the statements that most changes need."""
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Update, and_, func, select, update
@@ -14,8 +15,12 @@ from gateway.store.tables import account, email, grant_
 Values = dict[str, Any]  # the columns of one row
 
 
+@cache
 def select_accounts() -> Select[Any]:
-    """Accounts with the address that speaks for them: the primary one, once it is verified."""
+    """Accounts with the address that speaks for them: the primary one, once it is verified.
+
+    Made once, as what is built on it makes another: building took a third of the loop's time for a login.
+    """
     address = and_(email.c.account_id == account.c.id, email.c.is_primary, email.c.verified_at.is_not(None))
     columns = (account, func.coalesce(email.c.address, "").label("address"))
     return select(*columns).select_from(account.outerjoin(email, address))

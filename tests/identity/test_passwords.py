@@ -1,12 +1,15 @@
 """Passwords: what is accepted, what matches, and what happens when there are too many at once."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from gateway.errors import DependencyFailed, RequestRejected
-from gateway.identity.passwords import QUEUE, Passwords
+from gateway.identity.passwords import NICE, QUEUE, Passwords
 
 
 @pytest.fixture
@@ -117,3 +120,13 @@ async def test_those_who_are_turned_away_are_counted(passwords: Passwords) -> No
     calls = [passwords.verify(None, "correct horse") for _ in range(QUEUE + 3)]
     await asyncio.gather(*calls, return_exceptions=True)
     assert passwords.rejected == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own there")
+async def test_hashing_gives_way_to_requests(passwords: Passwords) -> None:
+    """Two hundred logins at once must not hold up those who do not log in: what hashes has a lower priority."""
+    before = {thread.native_id for thread in threading.enumerate()}
+    await passwords.hash("correct horse")
+    hashing = [thread.native_id for thread in threading.enumerate() if thread.native_id not in before]
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [os.getpriority(os.PRIO_PROCESS, number or 0) for number in hashing] == [min(own + NICE, 19)]
