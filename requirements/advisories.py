@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Advisory:
-    """mended: the first release of `package` without the flaw."""
+    """mended: the first release of `package` that is known to be without it."""
 
     package: str
     mended: str

@@ -1,5 +1,5 @@
-"""The bill of materials that is in the wheel (PEP 770): CycloneDX 1.6, out of the pins and the packages' licences alone,
-so that the same pins make the same bytes. It has neither a time nor a serial number.
+"""The bill of materials that is in the wheel (PEP 770): CycloneDX 1.6, out of the pins and their licences alone, so
+that the same pins make the same bytes. It has neither a time nor a serial number.
 
 It names what the gateway runs on and what lies in it from elsewhere. What other packages' wheels hold of compiled
 libraries is in those wheels' own.
