@@ -57,6 +57,14 @@ def test_the_wheel_carries_every_file_of_the_package(wheel: Path) -> None:
     assert sorted(set(ours.stdout.split()) - held) == []
 
 
+def test_the_wheel_carries_its_bill_of_materials(wheel: Path) -> None:
+    """Where PEP 770 has scanners look for it; installed, it is beside the package's metadata."""
+    archive = zipfile.ZipFile(wheel)
+    (bill,) = (name for name in archive.namelist() if ".dist-info/sboms/" in name)
+    assert archive.read(bill) == (ROOT / "requirements/mycelium-gateway.cdx.json").read_bytes()
+    assert json.loads(archive.read(bill))["metadata"]["component"]["version"] == wheel.name.split("-")[1]
+
+
 def test_the_installed_package_is_not_the_source_tree(command: Path, empty: Path) -> None:
     """Else the other tests of this module would show nothing."""
     python = command.with_name("python")
