@@ -33,6 +33,7 @@ from .world import CONNECTION_STRING, Answer, Gateway, Home, Person, ask, bearer
 
 PIECE = 20  # characters: what is shown of a key in one of its spellings is found, however it was cut
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")  # RFC 7518, sections 6.2.2, 6.3.2 and 6.4
+EXPLAIN = "/explain?method=GET&url=/app/echo"
 KINDS = ("beside", "alone", "broken", "pem")
 pytestmark = pytest.mark.timeout(300)  # some twenty commands, and three gateways
 
@@ -205,9 +206,10 @@ def requests(made: Life, gateway: Gateway) -> None:
             answer = gateway.ask("/app/echo", headers=bearer(unsigned(url, kind, kid)))
             assert answer.status in {401, 503}
             made.answer(f"a refusal ({kind})", answer)
-    for path in ("/metrics", "/readyz", "/healthz", "/explain?method=GET&path=/app/echo", "/-/reload", "/-/purge"):
-        method = "POST" if path.startswith("/-/") else "GET"
-        made.answer(path, ask(gateway.admin + path, method, admin))
+    explained = {"X-Explain-Authorization": home.ada.headers["Authorization"]}
+    for path in ("/metrics", "/readyz", "/healthz", EXPLAIN, "/reload", "/purge"):
+        method = "POST" if path in {"/reload", "/purge"} else "GET"
+        made.answer(path, ask(gateway.admin + path, method, {**admin, **explained}))
     for path in ("/.well-known/jwks.json", "/_adm/beginners/profile", "/_adm/openapi.json"):
         made.answer(path, gateway.ask(path, headers=home.ada.headers))
 
@@ -335,5 +337,5 @@ def test_every_key_was_known_and_everything_was_told(life: Life) -> None:
     assert '"keys"' in life.texts["/.well-known/jwks.json"]
     assert life.outcomes["rotated by the API"] == 201
     assert life.outcomes["keys by the API"] == 200
-    assert life.outcomes["/explain?method=GET&path=/app/echo"] == 200
+    assert [life.outcomes[path] for path in (EXPLAIN, "/reload", "/purge", "/metrics")] == [200] * 4
     assert {place: code for place, code in life.outcomes.items() if code == 500} == {}
