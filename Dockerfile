@@ -1,16 +1,23 @@
 # syntax=docker/dockerfile:1
-# Built in two stages: the second has no compiler, no pip cache and no source tree, only the environment. The data plane
-# is compiled (docs/decisions/0007).
+# Built in two stages: the second has no compiler, no pip and no source tree in its environment. The data plane is
+# compiled (docs/decisions/0007). Every package is one that requirements/ pins, held against its digest, and a wheel, so
+# that nothing of it runs while it is installed.
 FROM python:3.11-slim-bookworm AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-RUN python -m venv /opt/gateway && /opt/gateway/bin/pip install --no-cache-dir --upgrade 'pip>=25.1' build
+COPY requirements ./requirements
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
+    -r requirements/gateway.txt -r requirements/build.txt
+RUN python -m venv --without-pip /opt/gateway \
+ && /opt/build/bin/pip --python /opt/gateway install --no-cache-dir --require-hashes --only-binary :all: \
+    -r requirements/gateway.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY gateway ./gateway
 COPY config ./config
-RUN GATEWAY_COMPILE=1 /opt/gateway/bin/python -m build --wheel --outdir /dist . \
- && python -m venv --clear /opt/gateway \
- && /opt/gateway/bin/pip install --no-cache-dir /dist/*.whl
+RUN GATEWAY_COMPILE=1 /opt/build/bin/python -m build --wheel --no-isolation --outdir /dist . \
+ && /opt/build/bin/pip --python /opt/gateway install --no-cache-dir --no-deps --no-index /dist/*.whl \
+ && /opt/build/bin/pip --python /opt/gateway check
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --system --gid 10001 gateway \

@@ -1,7 +1,8 @@
-# make run | test | lint | docs | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
-# has changed. make bench | fleet | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
-# that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
-# command. Tests run in PROCESSES processes, more than there are cores, as most of them wait; ARGS='-n 0' runs them in one.
+# make run | test | lint | docs | wheel | requirements | audit: each makes .venv first if it is not there, and installs
+# again only when pyproject.toml or the pins have changed. make bench | fleet | test-compiled: the same in .venv-compiled,
+# which has the wheel whose data plane is compiled; that takes a C compiler and Python's headers. PYTHON=... chooses the
+# interpreter (3.11 or newer), ARGS=... goes to the command. Tests run in PROCESSES processes, more than there are cores,
+# as most of them wait; ARGS='-n 0' runs them in one.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -21,7 +22,11 @@ SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -n
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
   tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/wire tests/test_pipeline.py
 
-.PHONY: run test test-compiled lint docs bench fleet wheel clean
+# What the gateway runs on is installed as it is pinned; the tools around it are not.
+PINS := requirements/gateway.txt requirements/otel.txt
+PINNED := --quiet --require-hashes $(PINS:%=-r %)
+
+.PHONY: run test test-compiled lint docs bench fleet wheel requirements audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -53,6 +58,16 @@ fleet: $(COMPILED)/.installed-bench
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .
 
+# Writes requirements/ anew; ARGS=--upgrade takes the newest releases that pyproject.toml allows.
+requirements: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --group requirements
+	$(BIN)/python -m requirements $(ARGS)
+
+# Asks a service of known vulnerabilities, which takes a network that reaches one. What it can't ask about is a failure.
+audit: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --group audit
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(PINS:%=-r %) $(ARGS)
+
 clean:
 	rm -rf $(VENV) $(COMPILED) dist build bench/out .mypy_cache .ruff_cache .pytest_cache
 
@@ -61,19 +76,22 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'    # the first pip that knows --group
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+$(VENV)/.installed: pyproject.toml $(PINS) | $(BIN)/python
+	$(BIN)/pip install $(PINNED)
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml $(PINS) | $(BIN)/python
+	$(BIN)/pip install $(PINNED)
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@ $(VENV)/.installed
 
 # Not editable: what was compiled belongs to the source it was compiled from. Any change of a source builds it again.
-$(COMPILED)/.installed: $(SOURCES)
+$(COMPILED)/.installed: $(SOURCES) $(PINS)
 	@if [ -z "$(PYTHON)" ]; then echo "make: no Python 3.11 or newer found; name one with PYTHON=..." >&2; exit 1; fi
 	$(PYTHON) -m venv $(COMPILED)
 	$(COMPILED)/bin/pip install --quiet --upgrade 'pip>=25.1'
+	$(COMPILED)/bin/pip install $(PINNED)
 	GATEWAY_COMPILE=1 $(COMPILED)/bin/pip install --quiet . || \
 	  { echo "make: the data plane could not be compiled; it is installed interpreted" >&2; $(COMPILED)/bin/pip install --quiet .; }
 	touch $@

@@ -32,7 +32,7 @@ class CompileHook(BuildHookInterface[Any]):
         if not _wanted():
             return []
         types = ["types-PyYAML", "asyncpg-stubs"]
-        return ["mypy[mypyc]>=1.19", "setuptools>=77", *types, *self.metadata.core.dependencies]
+        return ["mypy[mypyc]>=1.19", "setuptools>=78.1.1", *types, *self.metadata.core.dependencies]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable" or not _wanted():  # a source tree with compiled modules in it would hide its changes

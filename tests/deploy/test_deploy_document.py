@@ -1,21 +1,35 @@
 """docs/deploy.md: what it tells operators to type can be typed, and what it names is there."""
 
 import base64
+import platform
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from e2e.parts import LOOPBACK, free_port
 from harness.certificates import Authority
 
-from .cluster import AUTHORITIES, KUBERNETES, ROOT, SECRETS, kustomized
+from .cluster import AUTHORITIES, KUBERNETES, ROOT, SECRETS, kubectl, kustomized
+from .image import instructions
 
 TEXT = (ROOT / "docs/deploy.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.M | re.S)
 LINKS = [link for link in re.findall(r"\]\(([^)#]+)", TEXT) if "://" not in link]
 OVERLAY = "config/kubernetes/overlays/mine"
+# The commands for a cluster, each on one line; those in the text are of the same kind.
+KUBECTL = [
+    command
+    for text in (
+        *BLOCKS,
+        *(f"{code}\n" for code in re.findall(r"`(kubectl [^`]*\S -[^`]*|kubectl [^`]* rollout [^`]*)`", TEXT)),
+    )
+    for command in text.replace("\\\n", " ").splitlines()
+    if command.startswith("kubectl ")
+]
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -37,21 +51,69 @@ def test_the_files_that_it_names_exist(name: str) -> None:
     assert (KUBERNETES / name).exists() or (ROOT / name).exists()
 
 
-def test_its_commands_make_an_overlay_that_is_built(tmp_path: Path) -> None:
-    """With every secret, for nobody else to read; a master key of 32 bytes and an admin token of as many."""
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A folder in which the page's commands have made the overlay."""
     (block,) = (block for block in BLOCKS if block.startswith("cp -r config/kubernetes"))
     shutil.copytree(KUBERNETES, tmp_path / "config/kubernetes")
     ca = str(Authority(tmp_path).ca)
     passwords = {"DATABASE_PASSWORD": "d", "REDIS_PASSWORD": "r", "SMTP_PASSWORD": "s"}
     environ = {"PATH": "/usr/bin:/bin", "DATABASE_CA": ca, "REDIS_CA": ca, **passwords}
     subprocess.run(["bash", "-euc", block], cwd=tmp_path, env=environ, check=True, timeout=10)
-    made = [path for path in (tmp_path / OVERLAY / "secrets").iterdir() if path.name != ".gitignore"]
+    return tmp_path
+
+
+def test_its_commands_make_an_overlay_that_is_built(mine: Path) -> None:
+    """With every secret, for nobody else to read; a master key of 32 bytes and an admin token of as many."""
+    secrets = mine / OVERLAY / "secrets"
+    made = [path for path in secrets.iterdir() if path.name != ".gitignore"]
     assert {path.name for path in made} == {*SECRETS, *AUTHORITIES}
     assert {path.stat().st_mode & 0o077 for path in made} == {0}
-    assert [
-        len(base64.b64decode((tmp_path / OVERLAY / "secrets" / name).read_text())) for name in list(SECRETS)[:2]
-    ] == [32, 32]
-    assert kustomized(tmp_path / OVERLAY).returncode == 0
+    assert [len(base64.b64decode((secrets / name).read_text())) for name in list(SECRETS)[:2]] == [32, 32]
+    assert kustomized(mine / OVERLAY).returncode == 0
+
+
+@pytest.mark.parametrize("command", KUBECTL)
+def test_kubectl_takes_the_command_as_far_as_the_cluster(command: str, mine: Path) -> None:
+    """There is none: what it says is that nobody answers, after it has understood every word and read every file. What
+    needs no cluster ends well."""
+    closed = free_port()
+    (mine / "kubeconfig").write_text(
+        f"apiVersion: v1\nkind: Config\ncurrent-context: none\n"
+        f"clusters: [{{name: none, cluster: {{server: 'http://{LOOPBACK}:{closed}'}}}}]\n"
+        "contexts: [{name: none, context: {cluster: none, user: none}}]\nusers: [{name: none, user: {}}]\n"
+    )
+    (mine / "ada.password").write_text("correct horse")
+    folder = Path(kubectl(platform.machine())).parent
+    environ = {"PATH": f"{folder}:/usr/bin:/bin", "KUBECONFIG": str(mine / "kubeconfig"), "HOME": str(mine)}
+    done = subprocess.run(
+        ["bash", "-uo", "pipefail", "-c", command.replace("| less", "| cat")],
+        cwd=mine, env=environ, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if command.startswith("kubectl kustomize"):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "kind: Deployment" in done.stdout
+    else:
+        assert done.returncode != 0
+        assert f"{LOOPBACK}:{closed}" in done.stderr
+        assert "refused" in done.stderr
+
+
+def test_docker_run_gives_the_image_what_it_wants() -> None:
+    """Its port, its volume, its secrets, and time to drain: no engine is needed to see that."""
+    (block,) = (block for block in BLOCKS if block.startswith("docker build"))
+    (run,) = (line for line in block.replace("\\\n", " ").splitlines() if line.startswith("docker run"))
+    words = shlex.split(run)
+    said = {flag: [words[at + 1] for at, word in enumerate(words) if word == flag] for flag in ("-p", "-v", "-e")}
+    image = dict(instructions())
+    config = yaml.safe_load((ROOT / "config/container.yaml").read_text())
+    assert [port.partition(":")[2] for port in said["-p"]] == [image["EXPOSE"]]
+    assert {mount.split(":")[1] for mount in said["-v"]} == {image["VOLUME"], "/etc/gateway/conf.d"}
+    assert config["include"] == ["conf.d/*.yaml"]
+    secrets = {config["secrets"]["master_key"]["env"], config["admin"]["token"]["env"]}
+    assert {given.partition("=")[0] for given in said["-e"]} == secrets
+    assert int(words[words.index("--stop-timeout") + 1]) > 30  # listen.timeouts.drain, unless it is said
+    assert words[-1] == shlex.split(block.splitlines()[0])[3]
 
 
 def test_prometheus_is_given_the_secret_that_the_document_makes() -> None:

@@ -2,23 +2,18 @@
 as root.
 """
 
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from deploy.image import instructions
 
 from gateway.settings.load import load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 IGNORED = (ROOT / ".dockerignore").read_text().split()
-
-
-def instructions() -> list[tuple[str, str]]:
-    """(instruction, rest) in order, continued lines joined, comments left out."""
-    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")]
-    joined = "\n".join(lines).replace("\\\n", " ").splitlines()
-    return [(word, rest.strip()) for word, _, rest in (line.strip().partition(" ") for line in joined)]
 
 
 def final_stage() -> dict[str, str]:
@@ -66,6 +61,18 @@ def test_the_command_serves_the_configuration_that_is_in_the_image() -> None:
     """CMD is a list, so that SIGTERM reaches the gateway and not a shell, and it names the copied file."""
     assert final_stage()["CMD"] == '["gateway", "serve", "--migrate", "-c", "/etc/gateway/config.yaml"]'
     assert ("COPY", "config/container.yaml /etc/gateway/config.yaml") in instructions()
+
+
+def test_packages_are_held_against_their_digests() -> None:
+    """Every installation is of pins, and of wheels; or of the one that was just built, which brings nothing along."""
+    runs = " ".join(rest for word, rest in instructions() if word == "RUN")
+    installs = [words for words in runs.split("&&") if re.search(r"pip\b.* install ", words)]
+    pinned = [
+        words for words in installs if "--require-hashes --only-binary :all:" in words and "-r requirements/" in words
+    ]
+    assert len(pinned) == 2
+    assert [words.split()[-1] for words in installs if words not in pinned] == ["/dist/*.whl"]
+    assert all("--no-deps --no-index" in words for words in installs if words not in pinned)
 
 
 def test_no_instruction_adds_from_a_url() -> None:

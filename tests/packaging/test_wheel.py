@@ -57,6 +57,31 @@ def test_the_wheel_carries_every_file_of_the_package(wheel: Path) -> None:
     assert sorted(set(ours.stdout.split()) - held) == []
 
 
+def test_the_wheel_carries_its_bill_of_materials(wheel: Path) -> None:
+    """Where PEP 770 has scanners look for it; installed, it is beside the package's metadata."""
+    archive = zipfile.ZipFile(wheel)
+    (bill,) = (name for name in archive.namelist() if ".dist-info/sboms/" in name)
+    assert archive.read(bill) == (ROOT / "requirements/mycelium-gateway.cdx.json").read_bytes()
+    assert json.loads(archive.read(bill))["metadata"]["component"]["version"] == wheel.name.split("-")[1]
+
+
+def test_the_wheel_can_be_made_again(tmp_path: Path) -> None:
+    """The same bytes, from another folder, at another time, with other permissions: SECURITY.md says so."""
+    tree, made = tmp_path / "tree", []
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if name.partition("/")[0] in {"gateway", "requirements"} or "/" not in name:
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes((ROOT / name).read_bytes())
+            (tree / name).chmod(0o600)
+            os.utime(tree / name, (1e9, 1e9))
+    for source in (ROOT, tree):
+        out = tmp_path / f"dist{len(made)}"
+        run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source, cwd=tmp_path)
+        made += [path.read_bytes() for path in out.glob("*.whl")]
+    assert made[0] == made[1]
+
+
 def test_the_installed_package_is_not_the_source_tree(command: Path, empty: Path) -> None:
     """Else the other tests of this module would show nothing."""
     python = command.with_name("python")
