@@ -303,7 +303,7 @@ def operator(trial: Trial) -> None:
     gateway, secrets = trial.gateway, trial.secrets
     token = (gateway.home.folder / "var/admin.token").read_text().strip()
     for given in (token, secrets.new("a wrong admin token")):
-        for path in ("/-/reload", "/metrics", f"/-/purge?{secrets.new('a query')}", f"/{secrets.new('an admin path')}"):
+        for path in ("/reload", "/metrics", f"/purge?{secrets.new('a query')}", f"/{secrets.new('an admin path')}"):
             answer = world.ask(gateway.admin + path, "POST", world.bearer(given))
             trial.answers.append(answer.body)
     password = secrets.new("a url's password")
