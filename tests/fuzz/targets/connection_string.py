@@ -51,7 +51,9 @@ def once(data: bytes) -> None:
     if good and parsed.form == "seed":
         at = time.gmtime(parsed.expires_at)
         (role,), tenant = parsed.roles, parsed.tenant_id
-        text = f"acc={parsed.account_id};tid={tenant};r={role};edt={at.tm_year:04}-{time.strftime('%m-%dT%H:%M:%S', at)}Z"
+        text = (
+            f"acc={parsed.account_id};tid={tenant};r={role};edt={at.tm_year:04}-{time.strftime('%m-%dT%H:%M:%S', at)}Z"
+        )
         assert signed.startswith(text.encode() + b";sig=")
 
 

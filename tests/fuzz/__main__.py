@@ -1,0 +1,96 @@
+"""`python -m fuzz [--minutes N | --runs N] [TARGET ...]`: the targets under atheris, one process after another.
+
+What is found stays as `regressions/TARGET/crash-*`, which the tests replay until it is mended and for ever after. The
+corpus grows from run to run in `build/fuzz`.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from fuzz.targets import NAMES, load
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+REGRESSIONS = HERE / "regressions"
+SLOW, LARGE = 10, 16384  # seconds that one input may take; bytes of one, at most
+PASSED = re.compile(r"^#(\d+)\s+DONE\s+cov: (\d+) ft: (\d+)", re.MULTILINE)
+GUESS = 0  # libFuzzer looks at a lot of inputs before it believes a length: with a limit it begins there
+
+
+def command(name: str, corpus: Path, *flags: str) -> list[str]:
+    """atheris ends its process: each target has one of its own."""
+    found = REGRESSIONS / name
+    found.mkdir(parents=True, exist_ok=True)
+    limits = (f"-timeout={SLOW}", f"-max_len={LARGE}", f"-len_control={GUESS}", "-print_final_stats=0")
+    words = corpus.parent / f"{name}.words"
+    here = [str(corpus), str(found)]
+    return [
+        sys.executable,
+        "-m",
+        "fuzz.target",
+        name,
+        f"-artifact_prefix={found}/",
+        f"-dict={words}",
+        *limits,
+        *flags,
+        *here,
+    ]
+
+
+def prepare(name: str, folder: Path) -> Path:
+    """The corpus to begin with, from the seeds; and their words."""
+    target, corpus = load(name), folder / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(target.seeds):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    words = ('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in target.words)
+    (folder / f"{name}.words").write_text("".join(words))
+    return corpus
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(ROOT)))}
+
+
+def run(name: str, folder: Path, *flags: str) -> tuple[int, str]:
+    """The exit code, and what was said."""
+    done = subprocess.run(
+        command(name, prepare(name, folder), *flags),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def told(name: str, code: int, said: str) -> str:
+    """One line where nothing was found, else all that is needed to see it again."""
+    passed = PASSED.search(said)
+    if code == 0 and passed is not None:
+        return f"{name}: {passed[1]} executions, {passed[2]} edges, {passed[3]} features, nothing found"
+    return f"{name}: FOUND SOMETHING\n{said[-6000:]}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="fuzz")
+    parser.add_argument("targets", nargs="*", default=NAMES, choices=(*NAMES, []), metavar="TARGET")
+    parser.add_argument("--minutes", type=float, default=10, help="for each target")
+    parser.add_argument("--runs", type=int, help="of each target, instead of a time")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "fuzz", help="where the corpus is kept")
+    asked = parser.parse_args()
+    bound = f"-max_total_time={int(asked.minutes * 60)}" if asked.runs is None else f"-runs={asked.runs}"
+    codes = []
+    for name in asked.targets or NAMES:
+        code, said = run(name, asked.folder, bound)
+        codes.append(code)
+        print(told(name, code, said), flush=True)
+    return int(any(codes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
