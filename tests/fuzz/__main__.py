@@ -18,6 +18,7 @@ ROOT = HERE.parent.parent
 REGRESSIONS = HERE / "regressions"
 SLOW, LARGE = 10, 16384  # seconds that one input may take; bytes of one, at most
 PASSED = re.compile(r"^#(\d+)\s+DONE\s+cov: (\d+) ft: (\d+)", re.MULTILINE)
+PROGRESS = re.compile(r"#\d+\s")
 GUESS = 0  # libFuzzer looks at a lot of inputs before it believes a length: with a limit it begins there
 
 
@@ -73,16 +74,19 @@ def told(name: str, code: int, said: str) -> str:
     passed = PASSED.search(said)
     if code == 0 and passed is not None:
         return f"{name}: {passed[1]} executions, {passed[2]} edges, {passed[3]} features, nothing found"
-    return f"{name}: FOUND SOMETHING\n{said[-6000:]}"
+    lines = [line for line in said.splitlines() if not PROGRESS.match(line)]
+    return f"{name}: FOUND SOMETHING\n" + "\n".join(lines[-40:])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz")
-    parser.add_argument("targets", nargs="*", default=NAMES, choices=(*NAMES, []), metavar="TARGET")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(NAMES)}; all of them if none")
     parser.add_argument("--minutes", type=float, default=10, help="for each target")
     parser.add_argument("--runs", type=int, help="of each target, instead of a time")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "fuzz", help="where the corpus is kept")
     asked = parser.parse_args()
+    if unknown := set(asked.targets) - set(NAMES):
+        parser.error(f"no target is called {', '.join(sorted(unknown))}")
     bound = f"-max_total_time={int(asked.minutes * 60)}" if asked.runs is None else f"-runs={asked.runs}"
     codes = []
     for name in asked.targets or NAMES:
