@@ -79,12 +79,12 @@ class Loop(asyncio.SelectorEventLoop):
         self.run_until_complete(wait())
 
     def do(self, what: Callable[[], Any]) -> Any:
-        """Inside of the loop, as what a socket brings is handled."""
-
-        async def done() -> Any:
+        """What a socket brings is handled: inside of the loop, and before what is ready to run since the last turn."""
+        asyncio._set_running_loop(self)
+        try:
             return what()
-
-        return self.run_until_complete(done())
+        finally:
+            asyncio._set_running_loop(None)
 
 
 class Wire(asyncio.Transport):

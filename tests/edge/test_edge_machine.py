@@ -30,6 +30,7 @@ T = TypeVar("T")
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "60"))
 STEPS = int(os.environ.get("MACHINE_STEPS", "60"))
 SEED = os.environ.get("MACHINE_EXAMPLES")  # then the examples are others each time
+TURNS = st.sampled_from((0, 0, 1, 2, 5))
 PICK = st.integers(0, 99)
 SIZES = st.sampled_from((0, 1, 10, 700, 5000, 5000))
 PARTS = st.sampled_from((1, 3, 40, 1000, 100_000, 100_000, 100_000))
@@ -86,10 +87,10 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self._asking())
     @rule(pick=PICK, method=st.sampled_from((b"GET", b"GET", b"HEAD", b"POST", b"PUT")), route=ROUTES, who=WHO, size=SIZES,
-          chunk=st.sampled_from((0, 0, 333)), more=MORE, minor=st.sampled_from((1, 1, 1, 1, 0)), at_once=st.booleans())  # fmt: skip
+          chunk=st.sampled_from((0, 0, 333)), more=MORE, minor=st.sampled_from((1, 1, 1, 1, 0)), at_once=st.sampled_from((True, True, False)), turns=TURNS)  # fmt: skip
     def ask(
         self, pick: int, method: bytes, route: str, who: str | None, size: int, chunk: int, more: bytes, minor: int,
-        at_once: bool,
+        at_once: bool, turns: int,
     ) -> None:  # fmt: skip
         mine = self._picked(self._asking(), pick)
         size = size if method in (b"POST", b"PUT") else 0
@@ -99,6 +100,7 @@ class Machine(RuleBasedStateMachine):
         self._sends(mine, sent)
         if at_once:
             self._deliver(mine, len(mine.outgoing))
+        self.rig.loop.turns(turns)
         mine.excused = mine.excused or (size > 0 and bool(mine.outgoing))  # refused before its end, it ends all
 
     @precondition(lambda self: self._asking())
@@ -149,18 +151,20 @@ class Machine(RuleBasedStateMachine):
     # in between
 
     @precondition(lambda self: self.rig.store.waiting)
-    @rule(well=st.sampled_from((True, True, True, False)))
-    def looked_up(self, well: bool) -> None:
+    @rule(well=st.sampled_from((True, True, True, False)), turns=TURNS)
+    def looked_up(self, well: bool, turns: int) -> None:
         self.rig.loop.do(lambda: self.rig.store.answer(well))
+        self.rig.loop.turns(turns)
 
     @precondition(lambda self: self.rig.dials)
-    @rule(how=st.sampled_from(("made", "made", "made", "made", "refused", "made and lost")))
-    def connected(self, how: str) -> None:
+    @rule(how=st.sampled_from(("made", "made", "made", "made", "refused", "made and lost")), turns=TURNS)
+    def connected(self, how: str, turns: int) -> None:
         wire = self.rig.dialed(ConnectionRefusedError(111, "refused") if how == "refused" else None)
         if wire is not None:
             self.lines.append(Line(wire))
             if how == "made and lost":
                 self.rig.loop.do(wire.eof)
+        self.rig.loop.turns(turns)
 
     @rule(count=st.integers(1, 4))
     def turns(self, count: int) -> None:
@@ -320,7 +324,7 @@ class Machine(RuleBasedStateMachine):
         while rig.store.waiting:
             rig.loop.do(rig.store.answer)
         while rig.dials:
-            self.connected("made")
+            self.connected("made", 0)
         for line in self._standing():
             rig.loop.do(line.wire.take_all)
             line.read(self.known, self.revoked)
