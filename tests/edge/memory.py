@@ -267,11 +267,11 @@ class Dial:
 class Rig:
     """A whole edge. lines: the upstreams' connections so far, in order. clients: the clients' wires.
 
-    Routes: /public/** and /auth/** go to one endpoint without limits; /crowd/** to two, of which three connections
-    may be open and four requests wait; /seat/** takes two at a time.
+    Routes: /public/** and /auth/** go to one endpoint without limits; /crowd/** to two, of which two connections
+    may be open and two requests wait; /seat/** takes two at a time.
     """
 
-    CONNECTIONS, PENDING, SEATS = 3, 4, 2
+    CONNECTIONS, PENDING, SEATS = 2, 2, 2
 
     def __init__(self) -> None:
         self.hand = Time()

@@ -86,7 +86,8 @@ def answer(sent: Sent, kind: str, size: int) -> Answer:
     body = (b"<%d>" % sent.number * (size // 3 + 1))[:size]
     named = b"x-n: %d\r\n" % sent.number
     counted = b"content-length: %d\r\n" % size
-    seen = b"" if sent.method == b"HEAD" else body
+    bodiless = sent.method == b"HEAD"
+    seen = b"" if bodiless else body
     ok = b"HTTP/1.1 200 OK\r\n" + named
     match kind:
         case "counted":
@@ -101,7 +102,7 @@ def answer(sent: Sent, kind: str, size: int) -> Answer:
                 seen,
             )
         case "until close":
-            return Answer(ok + b"\r\n" + seen, 200, seen, ends=True)
+            return Answer(ok + b"\r\n" + seen, 200, seen, ends=not bodiless)
         case "closing":
             return Answer(ok + b"connection: close\r\n" + counted + b"\r\n" + seen, 200, seen, ends=True)
         case "early hints":
@@ -114,7 +115,7 @@ def answer(sent: Sent, kind: str, size: int) -> Answer:
             raw = ok + counted + b"\r\n" + seen + b"HTTP/1.1 200 OK\r\nx-n: 0\r\ncontent-length: 1\r\n\r\n!"
             return Answer(raw, 200, seen, ends=True)
         case "short":
-            return Answer(ok + b"content-length: %d\r\n\r\n" % (size + 1) + seen, 200, seen, whole=False, ends=True)
+            return Answer(ok + b"content-length: %d\r\n\r\n" % (size + 1) + seen, 200, seen, bodiless, not bodiless)
         case _:
             return Answer(
                 b"HTTP/1.1 200 OK\r\n" + named + b"content-length: 1\r\ncontent-length: 2\r\n\r\n", 0, b"", False, True
