@@ -35,7 +35,7 @@ DIALED = st.sampled_from(("made",) * 9 + ("refused", "made and lost"))
 AGAIN = st.sampled_from((True, True, False))
 GOOD = ("counted", "counted", "chunked", "early hints", "no content")
 KINDS = st.sampled_from((*GOOD, *GOOD, *GOOD, "busy", "until close", "closing", "busy", "surplus", "short", "garbage"))
-CLIENTS = 5
+CLIENTS = 8
 
 
 @dataclass
@@ -351,7 +351,7 @@ class Machine(RuleBasedStateMachine):
 # purpose: Hypothesis leaves out a random half of the rules of each example, after which few requests get anywhere.
 Event = tuple[int, Callable[[Machine], object], dict[str, st.SearchStrategy[object]]]
 EVENTS: dict[str, Event] = {
-    "join": (1, lambda m: len(m._here()) < CLIENTS, {}),
+    "join": (2, lambda m: len(m._here()) < CLIENTS, {}),
     "ask": (8, lambda m: m._here(), {
         "pick": PICK, "method": METHODS, "route": ROUTES, "who": WHO, "size": SIZES, "chunk": st.sampled_from((0, 0, 333)),
         "more": MORE, "minor": st.sampled_from((1,) * 15 + (0,)), "at_once": st.sampled_from((True, True, True, False)),
@@ -362,8 +362,8 @@ EVENTS: dict[str, Event] = {
     "half_close": (1, lambda m: m._reading(), {"pick": PICK}),
     "leave": (1, lambda m: m._here(), {"pick": PICK, "how": st.sampled_from((None, ConnectionResetError()))}),
     "take": (2, lambda m: m._here(), {"pick": PICK, "size": st.sampled_from((0, 1, 1500, 1500, 100_000, 100_000))}),
-    "looked_up": (8, lambda m: m.rig.store.waiting, {"well": st.sampled_from((True,) * 9 + (False,)), "turns": TURNS}),
-    "connected": (8, lambda m: m.rig.dials, {"how": DIALED, "turns": TURNS}),
+    "looked_up": (6, lambda m: m.rig.store.waiting, {"well": st.sampled_from((True,) * 9 + (False,)), "turns": TURNS}),
+    "connected": (5, lambda m: m.rig.dials, {"how": DIALED, "turns": TURNS}),
     "turns": (2, lambda m: True, {"count": st.integers(1, 4)}),
     "wait": (1, lambda m: True, {"seconds": st.sampled_from((1, 1, 1, 1, 4, 11, 31, 61, 76))}),
     "revoke": (1, lambda m: len(m.known) > 3, {"who": st.sampled_from(("ada", "bob")), "again": AGAIN}),
