@@ -85,7 +85,13 @@ class Play:
 
     def answer_all(self) -> None:
         for line in self.lines:
-            if line.owed is not None and line.complete and not line.pending and not line.wire.closing and not line.ending:
+            if (
+                line.owed is not None
+                and line.complete
+                and not line.pending
+                and not line.wire.closing
+                and not line.ending
+            ):
                 self.say(line.owed.number, "counted", 5)
 
 
