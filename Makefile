@@ -12,6 +12,8 @@ NEWEST := for python in python3.13 python3.12 python3.11 python3; do \
 PYTHON ?= $(shell $(NEWEST))
 ARGS ?=
 PROCESSES ?= 4
+MINUTES ?= 10
+EXAMPLES ?= 1000
 # A file is one process's: its servers are started once. Each process has a PostgreSQL and a Redis of its own.
 PYTEST := pytest -n $(PROCESSES) --dist loadfile
 
@@ -21,7 +23,7 @@ SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -n
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
   tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/wire tests/test_pipeline.py
 
-.PHONY: run test test-compiled lint docs bench fleet wheel clean
+.PHONY: run test test-compiled lint docs bench fleet fuzz wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -50,6 +52,12 @@ bench: $(COMPILED)/.installed-bench
 fleet: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench.fleet $(ARGS)
 
+# MINUTES for each target of tests/fuzz, under atheris, and so many EXAMPLES of the edge's machine. A target found something
+# when there is a new file in tests/fuzz/regressions: it stays there. ARGS names targets, of all of them else.
+fuzz: $(VENV)/.installed-fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) $(ARGS)
+	EDGE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q tests/edge/test_edge_machine.py
+
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .
 
@@ -68,6 +76,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-fuzz: pyproject.toml | $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --group fuzz
+	touch $@
 
 # Not editable: what was compiled belongs to the source it was compiled from. Any change of a source builds it again.
 $(COMPILED)/.installed: $(SOURCES)

@@ -264,7 +264,9 @@ def _one(data: bytes, sent: Sent, ended: bool) -> tuple[int, bytes, bool]:
     body, rest, whole = _body(status, fields, rest, sent, ended)
     if b"x-n" in fields:
         wanted = [one for one in sent.answers if one.status == status]
-        assert any(one.body.startswith(body) for one in wanted), "another body"
+        assert any(one.body.startswith(body) for one in wanted), (
+            f"another body: {status} {fields} {body[:99]!r} of {sent}"
+        )
         assert not whole or any(one.body == body and one.whole for one in wanted), "a part was taken for the whole"
     return status, rest, whole
 

@@ -22,26 +22,6 @@ PROGRESS = re.compile(r"#\d+\s")
 GUESS = 0  # libFuzzer looks at a lot of inputs before it believes a length: with a limit it begins there
 
 
-def command(name: str, corpus: Path, *flags: str) -> list[str]:
-    """atheris ends its process: each target has one of its own."""
-    found = REGRESSIONS / name
-    found.mkdir(parents=True, exist_ok=True)
-    limits = (f"-timeout={SLOW}", f"-max_len={LARGE}", f"-len_control={GUESS}", "-print_final_stats=0")
-    words = corpus.parent / f"{name}.words"
-    here = [str(corpus), str(found)]
-    return [
-        sys.executable,
-        "-m",
-        "fuzz.target",
-        name,
-        f"-artifact_prefix={found}/",
-        f"-dict={words}",
-        *limits,
-        *flags,
-        *here,
-    ]
-
-
 def prepare(name: str, folder: Path) -> Path:
     """The corpus to begin with, from the seeds; and their words."""
     target, corpus = load(name), folder / name
@@ -53,15 +33,21 @@ def prepare(name: str, folder: Path) -> Path:
     return corpus
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(ROOT)))}
+def run(name: str, folder: Path, found: Path, *flags: str) -> tuple[int, str]:
+    """The exit code, and what was said. atheris ends its process, so each target has one of its own.
 
-
-def run(name: str, folder: Path, *flags: str) -> tuple[int, str]:
-    """The exit code, and what was said."""
+    folder: of all corpora. found: where the input goes that was found.
+    """
+    corpus = prepare(name, folder)
+    found.mkdir(parents=True, exist_ok=True)
+    limits = (f"-timeout={SLOW}", f"-max_len={LARGE}", f"-len_control={GUESS}")
+    told_of = (f"-artifact_prefix={found}/", f"-dict={folder / name}.words")
+    command = [sys.executable, "-m", "fuzz.target", name, *told_of, *limits, *flags, str(corpus)]
+    known = REGRESSIONS / name
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(ROOT)))}
     done = subprocess.run(
-        command(name, prepare(name, folder), *flags),
-        env=environment(),
+        [*command, *([str(known)] if known.is_dir() else [])],
+        env=environ,
         capture_output=True,
         text=True,
         errors="replace",
@@ -90,7 +76,7 @@ def main() -> int:
     bound = f"-max_total_time={int(asked.minutes * 60)}" if asked.runs is None else f"-runs={asked.runs}"
     codes = []
     for name in asked.targets or NAMES:
-        code, said = run(name, asked.folder, bound)
+        code, said = run(name, asked.folder, REGRESSIONS / name, bound)
         codes.append(code)
         print(told(name, code, said), flush=True)
     return int(any(codes))

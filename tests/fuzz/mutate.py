@@ -1,4 +1,4 @@
-"""A plain mutator, for where no coverage-guided one is installed: the same inputs for the same seed, on every machine."""
+"""A plain mutator, for where none that coverage guides is installed: the same inputs for the same seed, everywhere."""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -14,13 +14,16 @@ from gateway.settings.faults import MAX_FAULTS, Fault, SettingsInvalid, render
 from gateway.settings.load import load
 from gateway.settings.yaml import MAX_BYTES, Room, plain, read
 
-WORDS = (b"routes:", b"upstreams:", b"include:", b"access:", b"{ env: X }", b"{ file: x }", b"&a ", b"*a", b"<<: ", b"!!str ",
-         b"- ", b"\n  ", b"\n- ", b": ", b"? ", b"|\n", b">-\n", b"'", b'"', b"\\u0000", b"\xef\xbb\xbf", b"\xc2\x85",
-         b"\xe2\x80\xa8", b"---\n", b"...\n", b"%YAML 1.2\n", b"[", b"]", b"{", b"}", b"# ", b"0x1F", b"0o17", b".inf", b".nan",
-         b"1e400", b"99999999999999999999", b"-1", b"1h", b"1GiB", b"true", b"null", b"~", b"more.yaml", b"*.yaml", b"\t",
-         b"http://127.0.0.1:9001", b"https://[::1]:1", b"public", b"protected", b"issuers:", b"listen:", b"cors:", b"headers:",
-         b"limits:", b"rate:", b"concurrency:", b"retries:", b"health:", b"outlier:", b"tracing:", b"login:", b"mail:",
-         b"state:", b"redis://127.0.0.1", b"store:", b"sqlite:///x", b"token:", b"master_key:", b"secrets:")  # fmt: skip
+WORDS = (
+    b"routes:", b"upstreams:", b"include:", b"access:", b"{ env: X }", b"{ file: x }", b"&a ", b"*a", b"<<: ",
+    b"!!str ", b"- ", b"\n  ", b"\n- ", b": ", b"? ", b"|\n", b">-\n", b"'", b'"', b"\\u0000", b"\xef\xbb\xbf",
+    b"\xc2\x85", b"\xe2\x80\xa8", b"---\n", b"...\n", b"%YAML 1.2\n", b"[", b"]", b"{", b"}", b"# ", b"0x1F", b"0o17",
+    b".inf", b".nan", b"1e400", b"99999999999999999999", b"-1", b"1h", b"1GiB", b"true", b"null", b"~", b"more.yaml",
+    b"*.yaml", b"\t", b"http://127.0.0.1:9001", b"https://[::1]:1", b"public", b"protected", b"issuers:", b"listen:",
+    b"cors:", b"headers:", b"limits:", b"rate:", b"concurrency:", b"retries:", b"health:", b"outlier:", b"tracing:",
+    b"login:", b"mail:", b"state:", b"redis://127.0.0.1", b"store:", b"sqlite:///x", b"token:", b"master_key:",
+    b"secrets:",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 HERE = Path("/nowhere/config.yaml")  # nothing below it is on any disk
 MORE = b"upstreams: { more: { endpoints: [http://127.0.0.1:9002] } }\n"
@@ -53,8 +56,10 @@ def seeds() -> Iterator[bytes]:
         if line.strip() and not line.lstrip().startswith(b"#"):
             sections[-1] += line.partition(b"  #")[0].rstrip() + b"\n"
     yield from (section for section in sections if section)
-    yield b"upstreams: { u: { endpoints: [http://127.0.0.1:9001] } }\nroutes:\n- { path: '/x/**', upstream: u, access: public }\n"
-    yield b"include: [more.yaml]\nroutes:\n- path: /x\n  upstream: more\n  access: { roles: [{ role: a, permission: write }] }\n"
+    upstreams = b"upstreams: { u: { endpoints: [http://127.0.0.1:9001] } }\n"
+    yield upstreams + b"routes:\n- { path: '/x/**', upstream: u, access: public }\n"
+    access = b"access: { roles: [{ role: a, permission: write }] }\n"
+    yield b"include: [more.yaml]\nroutes:\n- path: /x\n  upstream: more\n  " + access
     yield b"a: &a [1, 0x1F, .5, 'x', \"y\\u00e9\", ~]\nb: *a\nc: |\n  text\n  more\nd: >-\n  folded\n  text\n? e\n: f\n"
     yield b'{"public_url": "http://h", "log": {"level": "info"}}'
 

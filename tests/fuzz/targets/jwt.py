@@ -24,12 +24,14 @@ from gateway.identity.model import Grant, Principal, SigningKey, Standing
 from gateway.identity.tokens import KeySetError, VerifyingKey, parse_jwks
 from gateway.wire.credentials import Presented
 
-WORDS = (b'"alg":"EdDSA"', b'"alg":"none"', b'"alg":"HS512"', b'"alg":"HS256"', b'"kid":"k1"', b'"kid":"e1"', b'"kid":"s1"',
-         b'"crit":["b64"]', b'"b64":false', b'"typ":"JWT"', b'"typ":"at+jwt"', b'"jwk":{}', b'"iss":"https://id.example"',
-         b'"aud":"gateway"', b'"aud":["gateway"]', b'"exp":1e400', b'"exp":1800000600', b'"nbf":1800000600', b'"iat":null',
-         b'"sub":1', b'"\\ud800"', b"NaN", b"Infinity", b"-0", b"1e999", b"true", b"null", b".", b"..", b"e30", b"=", b"\n",
-         b"{", b"}", b",", b"[[[[[[[[[[[[[[[[[", b'"keys":[', b'"use":"enc"', b'"key_ops":["verify"]', b'"d":"AA"',
-         b'"sid":"97a00000-0000-4000-8000-000000000001"')  # fmt: skip
+WORDS = (
+    b'"alg":"EdDSA"', b'"alg":"none"', b'"alg":"HS512"', b'"alg":"HS256"', b'"kid":"k1"', b'"kid":"e1"',
+    b'"kid":"s1"', b'"crit":["b64"]', b'"b64":false', b'"typ":"JWT"', b'"typ":"at+jwt"', b'"jwk":{}',
+    b'"iss":"https://id.example"', b'"aud":"gateway"', b'"aud":["gateway"]', b'"exp":1e400', b'"exp":1800000600',
+    b'"nbf":1800000600', b'"iat":null', b'"sub":1', b'"\\ud800"', b"NaN", b"Infinity", b"-0", b"1e999", b"true",
+    b"null", b".", b"..", b"e30", b"=", b"\n", b"{", b"}", b",", b"[[[[[[[[[[[[[[[[[", b'"keys":[', b'"use":"enc"',
+    b'"key_ops":["verify"]', b'"d":"AA"', b'"sid":"97a00000-0000-4000-8000-000000000001"',
+)  # fmt: skip
 OURS = ed25519.Ed25519PrivateKey.from_private_bytes(b"\1" * 32)
 OTHER = ed25519.Ed25519PrivateKey.from_private_bytes(b"\2" * 32)
 THEIRS = ec.derive_private_key(0x1234567890ABCDEF << 64, ec.SECP256R1())
