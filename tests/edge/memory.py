@@ -384,6 +384,13 @@ class Rig:
 
     # what must hold
 
+    @property
+    def overlooked(self) -> bool:
+        """Whether somebody waits for a connection though one is idle, or may be opened; once nothing moves any more."""
+        endpoints = self.upstreams[1].endpoints
+        busy = sum(endpoint.health.open - len(endpoint.idle) for endpoint in endpoints) + self.ledger.dialing
+        return len(self.ledger.queue) > 0 and busy < self.CONNECTIONS
+
     def surprises(self) -> list[object]:
         return [*self.loop.surprises, *self.watcher.errors]
 

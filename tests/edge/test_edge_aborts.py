@@ -139,6 +139,15 @@ def waiting_behind_another(play: Play) -> Iterator[object]:
     yield play.say(12, "counted", 5)
 
 
+def called_before_another(play: Play) -> Iterator[object]:
+    """It is called to what has become free, and leaves: the one behind it has to be called instead."""
+    play.other(11), play.other(12)
+    yield play.ask(1, b"GET", "crowd", "bob")
+    play.send(play.rig.connect(), request(13, b"GET", "crowd", "bob"))
+    play.rig.loop.turns(TURNS)
+    yield play.say(11, "counted", 5)
+
+
 def retried(play: Play) -> Iterator[object]:
     """Its connection is closed before a byte of an answer: it goes out once more, on a connection of its own."""
     yield play.ask(1, b"GET", "crowd", "ada")
@@ -194,8 +203,10 @@ def slow(play: Play) -> Iterator[object]:
     yield play.rig.loop.do(play.client.take_all)
 
 
-STAGES = (cold, shared, waiting_for_room, waiting_for_a_closed_one, waiting_behind_another, retried, refused_elsewhere,
-          made_and_lost, in_the_body, slow)  # fmt: skip
+STAGES = (
+    cold, shared, waiting_for_room, waiting_for_a_closed_one, waiting_behind_another, called_before_another, retried,
+    refused_elsewhere, made_and_lost, in_the_body, slow,
+)  # fmt: skip
 HOW: dict[str, Callable[[Play], None]] = {
     "reset": lambda play: play.client.fall(ConnectionResetError()),
     "revoked": lambda play: (play.rig.revoke("ada"), play.rig.admit("ada"), play.client.fall(None))[0],
@@ -228,7 +239,8 @@ def afterwards(play: Play) -> None:
     """The others are served, somebody new is, and then nothing is left."""
     rig = play.rig
     rig.loop.do(lambda: play.client.fall(None))
-    rig.loop.turns(TURNS)
+    play.rest()
+    assert not rig.overlooked, "somebody waits, and there is room"
     new = rig.connect()
     asked = play.send(new, request(99, b"GET", "crowd", "bob"))
     for _ in range(12):
