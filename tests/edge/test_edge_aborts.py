@@ -36,6 +36,11 @@ class Play:
     def ask(self, number: int, method: bytes, route: str, who: str | None, **more: int) -> Sent:
         return self.send(self.client, request(number, method, route, who, **more))
 
+    def more(self, data: bytes) -> None:
+        """The next part of a body, if its client is still there."""
+        if self.client.reading:
+            self.rig.loop.do(lambda: self.client.feed(data))
+
     def other(self, number: int, route: str = "crowd") -> Wire:
         """Somebody else, whose request goes all the way to an upstream that does not answer yet."""
         wire = self.rig.connect()
@@ -143,8 +148,7 @@ def called_before_another(play: Play) -> Iterator[object]:
     """It is called to what has become free, and leaves: the one behind it has to be called instead."""
     play.other(11), play.other(12)
     yield play.ask(1, b"GET", "crowd", "bob")
-    play.send(play.rig.connect(), request(13, b"GET", "crowd", "bob"))
-    play.rig.loop.turns(TURNS)
+    yield play.send(play.rig.connect(), request(13, b"GET", "crowd", "bob"))
     yield play.say(11, "counted", 5)
 
 
@@ -183,13 +187,13 @@ def in_the_body(play: Play) -> Iterator[object]:
     at = sent.raw.index(b"\r\n\r\n") + 4
     yield play.send(play.client, sent, at)
     for end in (at + 100, at + 3000):
-        yield play.rig.loop.do(lambda part=sent.raw[at:end]: play.client.feed(part))
+        yield play.more(sent.raw[at:end])
         at = end
         yield play.look_up()
         yield play.dial()
     for line in play.lines:
         line.wire.takes = False
-    yield play.rig.loop.do(lambda: play.client.feed(sent.raw[at:]))
+    yield play.more(sent.raw[at:])
     yield [play.rig.loop.do(line.wire.take_all) for line in play.lines]
 
 
@@ -214,15 +218,18 @@ HOW: dict[str, Callable[[Play], None]] = {
 
 
 def plays(stage: Callable[[Play], Iterator[object]], leave: Callable[[Play], None], at: int) -> bool:
-    """Leaves at that turn; whether there is such a turn."""
+    """Leaves at that turn; whether there is such a turn. With the last turn of each stage it leaves in the same one as
+    the next stage begins, just before it: what it was waiting for comes for nobody."""
     play = Play()
-    turn, left = 0, False
+    turn, left, stages = 0, False, stage(play)
     try:
-        for _ in stage(play):
-            for _ in range(TURNS):
+        for _ in stages:
+            for place in range(TURNS):
                 if turn == at:
                     play.rig.loop.do(lambda: leave(play))
                     left = True
+                    if place == TURNS - 1:
+                        next(stages, None)
                     break
                 turn += 1
                 play.rig.loop.turns(0)

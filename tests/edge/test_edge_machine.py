@@ -335,7 +335,9 @@ class Machine(RuleBasedStateMachine):
         return [line for line in self._standing() if line.pending and line.wire.reading]
 
     def _silent(self) -> list[Line]:
-        return [line for line in self._standing() if line.owed is None and not line.ending and line.wire.reading]
+        """Whose request crosses the bytes cannot be told from the outside, so no request may be on its way."""
+        free = [line for line in self._standing() if line.owed is None and not line.ending and not line.wire.out]
+        return [line for line in free if line.wire.reading]
 
     def _excuse(self, those: Iterable[Mine]) -> None:
         for mine in those:
