@@ -283,7 +283,8 @@ def _check_ours(status: int, fields: dict[bytes, bytes], sent: Sent) -> None:
 
 def _body(status: int, fields: dict[bytes, bytes], rest: bytes, sent: Sent, ended: bool) -> tuple[bytes, bytes, bool]:
     """The body, what comes after it, and whether it is whole."""
-    if sent.method == b"HEAD" or status in (204, 304):
+    unread = status == 408 and rest[:1] == b"{"  # in its method, perhaps
+    if (sent.method == b"HEAD" and not unread) or status in (204, 304):
         return b"", rest, True
     if b"content-length" in fields:
         size = int(fields[b"content-length"])

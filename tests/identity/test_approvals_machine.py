@@ -62,8 +62,8 @@ class Begun:
 class Machine(RuleBasedStateMachine):
     template: Path
 
-    @initialize(enrolled=st.booleans())
-    def begin_all(self, enrolled: bool) -> None:
+    @initialize(enrolled=st.sampled_from((True, True, False)), wrong=st.sampled_from((0, 1, TRIES - 1, TRIES)))
+    def begin_all(self, enrolled: bool, wrong: int) -> None:
         self.folder = Path(tempfile.mkdtemp())
         shutil.copytree(self.template, self.folder, dirs_exist_ok=True)
         self.runner = asyncio.Runner()
@@ -74,6 +74,9 @@ class Machine(RuleBasedStateMachine):
         if enrolled:
             self.app = App(self.run(self.office.approvals._core.factors.enable(self.office.ada)), self.office.hand)
             self.run(self.office.approvals._core.factors.confirm(self.office.ada, self.app.code(), "none", DESK))
+        self.begin(ADA)  # else few examples would use up the tries
+        for typed in (*["wrong"] * wrong, "right"):
+            self._approve(self.begun[0], typed)
 
     async def _open(self) -> None:
         hand, made = Ticking(), list[bytes]()
@@ -125,9 +128,13 @@ class Machine(RuleBasedStateMachine):
         assert shown is None or shown.needs_code == one.needs
 
     @precondition(lambda self: self.begun)
-    @rule(pick=PICK, typed=st.sampled_from(("right", "right", "wrong", "wrong", "")))
-    def approve(self, pick: int, typed: str) -> None:
+    @rule(pick=PICK, typed=st.sampled_from(("right", "wrong", "wrong", "")), times=st.sampled_from((1, 4, 5)))
+    def approve(self, pick: int, typed: str, times: int) -> None:
         one = self._picked(pick)
+        for _ in range(times):
+            self._approve(one, typed)
+
+    def _approve(self, one: Begun, typed: str) -> None:
         self.office.hand.at += STEP  # a code counts once
         code = "" if self.app is None or not typed else self.app.code() if typed == "right" else self.app.wrong()
         waits = one.waits(self.now)
