@@ -53,7 +53,7 @@ fleet: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench.fleet $(ARGS)
 
 # MINUTES for each target of tests/fuzz, under atheris, and so many EXAMPLES of the edge's machine. A target found something
-# when there is a new file in tests/fuzz/regressions: it stays there. ARGS names targets, of all of them else.
+# when there is a new file in tests/fuzz/regressions: it stays there. ARGS names targets; without it, all of them run.
 fuzz: $(VENV)/.installed-fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) $(ARGS)
 	EDGE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q tests/edge/test_edge_machine.py
