@@ -13,6 +13,8 @@ NEWEST := for python in python3.13 python3.12 python3.11 python3; do \
 PYTHON ?= $(shell $(NEWEST))
 ARGS ?=
 PROCESSES ?= 4
+MINUTES ?= 10
+EXAMPLES ?= 1000
 # A file is one process's: its servers are started once. Each process has a PostgreSQL and a Redis of its own.
 PYTEST := pytest -n $(PROCESSES) --dist loadfile
 
@@ -26,7 +28,7 @@ THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tes
 PINS := requirements/gateway.txt requirements/otel.txt
 PINNED := --quiet --require-hashes $(PINS:%=-r %)
 
-.PHONY: run test test-compiled lint docs bench fleet wheel requirements audit clean
+.PHONY: run test test-compiled lint docs bench fleet fuzz wheel requirements audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -54,6 +56,12 @@ bench: $(COMPILED)/.installed-bench
 # Needs PostgreSQL, Redis, HAProxy, nginx, wrk and libfaketime; takes four minutes.
 fleet: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench.fleet $(ARGS)
+
+# MINUTES for each target of tests/fuzz, under atheris, and so many EXAMPLES of the edge's machine. A target found something
+# when there is a new file in tests/fuzz/regressions: it stays there. ARGS names targets; without it, all of them run.
+fuzz: $(VENV)/.installed-fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) $(ARGS)
+	EDGE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q tests/edge/test_edge_machine.py
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .
@@ -85,6 +93,10 @@ $(VENV)/.installed-dev: pyproject.toml $(PINS) | $(BIN)/python
 	$(BIN)/pip install $(PINNED)
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-fuzz: pyproject.toml | $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --group fuzz
+	touch $@
 
 # Not editable: what was compiled belongs to the source it was compiled from. Any change of a source builds it again.
 $(COMPILED)/.installed: $(SOURCES) $(PINS)

@@ -223,6 +223,7 @@ class Answering:
         assert connection is not None
         if self.status and connection.until_close and clean:
             connection.done = True
+            connection.keep_alive = False  # it is gone: kept, it would be counted as idle, and closed to make room
             self._complete(connection, [])
         elif self._again is None or connection.started or not self._repeated(connection):
             self.fail(DependencyFailed("upstream_closed", "The upstream closed the connection."))

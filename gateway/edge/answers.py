@@ -32,15 +32,16 @@ def refusal(
     keep_alive: bool,
     allow: bytes = b"",
     own: bytes = b"",
+    bodiless: bool = False,
 ) -> bytes:
     """A whole response. Nothing of the request is in it. HEAD gets the head alone. request: None if it was not read.
 
-    own: more whole field lines.
+    own: more whole field lines. bodiless: as much was read of it as that it is a HEAD (RFC 9110 section 9.3.2).
     """
     said, status = PROBLEMS[fault.code].status, status_of(fault, lane)
     form = lane.errors if said in _OF_DIALECTS else "problem"
     content = _FORMS[form](fault, request_id.decode("ascii"))
-    silent = request is not None and request.method == b"HEAD"
+    silent = bodiless or (request is not None and request.method == b"HEAD")
     if silent and lane.adapter is not None:
         content = b""  # whether it was asked by HEAD or about it, there is no body
     lines = [

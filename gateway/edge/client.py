@@ -212,7 +212,8 @@ class Client(Intake):
         lane = self.generation.asked.get(self._url)
         if lane is None or lane.adapter is None or not lane.adapter.peers.believes(self.address):
             lane = self.generation.unmatched
-        answer = answers.refusal(fault, lane, None, request_id, False, own=self.generation.lines)
+        bodiless = bool(self._url) and self.parser.get_method() == b"HEAD"
+        answer = answers.refusal(fault, lane, None, request_id, False, own=self.generation.lines, bodiless=bodiless)
         self.transport.write(answer)
         self.edge.observe_unread(self, fault, request_id)
         self.linger()

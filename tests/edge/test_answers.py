@@ -95,6 +95,23 @@ async def test_an_old_upstream_is_understood(site: Site) -> None:
     assert len(upstream.lines) == 2
 
 
+async def test_an_answer_that_ends_with_its_connection_leaves_none(site: Site) -> None:
+    """What is gone is neither idle nor closed once more to make room for another."""
+
+    async def script(line: Line) -> None:
+        await line.request()
+        line.send(b"HTTP/1.1 200 OK\r\n\r\nok")
+
+    running = await site.gateway(await site.upstream(script))
+    client = await site.client(running)
+    assert [(await client.ask()).body for _ in range(3)] == [b"ok"] * 3
+    (upstream,) = {
+        lane.upstream for lane in running.gateway.edge.generation.lanes.values() if lane.label.endswith("/public/**")
+    }
+    assert upstream is not None
+    assert upstream.usage() == {"busy": 0, "idle": 0, "connecting": 0}
+
+
 async def test_early_hints_are_relayed(site: Site) -> None:
     """A 103, with its fields, before the answer (RFC 8297)."""
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nx-mycelium-x: 1\r\n\r\n"

@@ -306,6 +306,23 @@ async def test_a_refused_head_has_no_body(site: Site, upstream: Upstream) -> Non
     assert (await client.answer()).body == b"ok"
 
 
+@pytest.mark.parametrize("line", [b"X_Y: 1", b"X: a\rb", b"X: " + b"x" * 9000])
+async def test_a_head_that_cannot_be_read_gets_no_body(site: Site, line: bytes) -> None:
+    """RFC 9110 section 9.3.2: its method was read, if nothing else."""
+    client = await site.client(await site.gateway(await site.upstream()))
+    await client.send(get(line, first=b"HEAD /public/x HTTP/1.1"))
+    assert (await client.answer("HEAD")).status in (400, 431)
+    assert await client.rest() == b""
+
+
+async def test_what_follows_a_head_is_not_taken_for_one(site: Site) -> None:
+    """Bytes that are no request at all are told what is wrong with them."""
+    client = await site.client(await site.gateway(await site.upstream()))
+    await client.send(request(method="HEAD") + b"\x16\x03\x01")
+    assert (await client.answer("HEAD")).status == 200
+    assert (await client.answer()).code == "malformed_request"
+
+
 async def test_a_refusal_holds_nothing_of_the_request(site: Site, upstream: Upstream) -> None:
     """Neither path nor field nor credential is echoed (S-21)."""
     client = await site.client(await site.gateway(upstream))
