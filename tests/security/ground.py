@@ -1,4 +1,4 @@
-"""The groups of routes, and one upstream that keeps what arrives on any of them: our own application's requests, too."""
+"""The groups of routes, and one upstream that keeps what arrives on any of them, our own application's included."""
 
 import dataclasses
 from collections.abc import Mapping
