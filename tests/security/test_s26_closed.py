@@ -174,45 +174,6 @@ async def test_s26_a_database_that_is_gone_is_503(site: Site) -> None:
     assert statuses[1] == 200
 
 
-CONNECTION_STRING = b"x-mycelium-connection-string: "
-
-
-@pytest.mark.parametrize(
-    ("fields", "status"),
-    [
-        (("good-string", "good-bearer"), 200),
-        (("good-string", "bad-bearer"), 200),
-        (("bad-string", "good-bearer"), 401),
-        (("empty-string", "good-bearer"), 401),
-        (("good-bearer", "good-bearer"), 400),
-        (("good-string", "good-string"), 400),
-        (("joined-bearer",), 400),
-        (("basic",), 401),
-        (("string-as-bearer",), 401),
-        (("bad-bearer",), 401),
-    ],
-)
-async def test_s27_credentials_do_not_combine(site: Site, fields: tuple[str, ...], status: int) -> None:
-    """The connection string counts; a wrong one is not rescued by a good bearer; none may be there twice."""
-    upstream = await site.upstream()
-    running = await site.gateway(upstream)
-    people = running.people
-    known = {
-        "good-string": CONNECTION_STRING + people.string,
-        "bad-string": CONNECTION_STRING + people.string[:-1] + (b"0" if people.string[-1:] != b"0" else b"1"),
-        "empty-string": CONNECTION_STRING,
-        "good-bearer": people.bob.field,
-        "bad-bearer": b"Authorization: Bearer nothing",
-        "joined-bearer": people.bob.field + b", Bearer " + people.ada.token.encode(),
-        "basic": b"Authorization: Basic YTpi",
-        "string-as-bearer": b"Authorization: Bearer " + people.string,
-    }
-    client = await site.client(running)
-    assert (await client.ask("/secure/x", *(known[name] for name in fields))).status == status
-    emails = [got.one(b"x-mycelium-email") for got in upstream.requests]
-    assert emails == ([b"ada@example.org"] if status == 200 else [])
-
-
 async def test_s25_a_revoked_credential_is_refused_within_a_second(site: Site) -> None:
     """On the very connection that it was good on, although it was remembered there."""
     running = await site.gateway(await site.upstream())
