@@ -136,7 +136,7 @@ BAD = [
     (b"Sec-WebSocket-Key: AAAA", VERSION),
     (KEY + b"A", VERSION),
     (KEY.replace(b"==", b""), VERSION),
-    (KEY.replace(b"n", b"\xff"), VERSION),
+    (KEY.replace(b"dG", b"d\xff"), VERSION),
 ]
 
 
@@ -146,16 +146,15 @@ async def test_s22_half_a_handshake_is_none(site: Site) -> None:
     running = await site.gateway(upstream)
     whole = (*ASKS, KEY, VERSION)
     sent = [(request("/public/ws", *ASKS, *fields), "bad_upgrade") for fields in BAD]
-    sent += [
-        (request("/public/ws", *whole, method=method), "bad_upgrade") for method in ("POST", "PUT", "HEAD", "OPTIONS")
-    ]
+    sent += [(request("/public/ws", *whole, method=method), "bad_upgrade") for method in ("POST", "PUT", "OPTIONS")]
     chunks = request("/public/ws", *whole, b"Transfer-Encoding: chunked") + chunked(SMUGGLED)
     sent += [(request("/public/ws", *whole, body=SMUGGLED), "upgrade_with_body"), (chunks, "upgrade_with_body")]
     sent += [(request("/public/ws", *whole, body=SMUGGLED, method="POST"), "upgrade_with_body")]
     for raw, code in sent:
         client = await site.client(running)
         await client.send(raw)
-        assert (raw, (await client.answer()).code) == (raw, code)
+        answer = await asyncio.wait_for(client.answer(), 10)
+        assert (raw, answer.status, answer.code) == (raw, 400, code)
         assert await ended(client) == b""
     assert not upstream.lines
 
