@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +72,13 @@ def start_gateway(
     *,
     routes: int = 10,
     certificate: Certificate | None = None,
+    under: Sequence[str] = (),
+    patience: float = PATIENCE,
 ) -> Ours:
-    """Start it and wait until it has answered an authenticated request. NotStartedError if it does not."""
+    """Start it and wait until it has answered an authenticated request. NotStartedError if it does not.
+
+    under: the program that runs it. patience: seconds that each of both may take.
+    """
     port = free_port()
     settings = _settings(seeded, issuer, upstream, port, routes, certificate)
     config = seeded.folder / f"gateway-{port}.yaml"
@@ -82,15 +88,15 @@ def start_gateway(
     caller = issuer.mint()
     name = f"gateway-{port}"
     began = time.perf_counter()
-    process = stable.start(name, [str(PROGRAM), "serve", "-c", str(config)], core=stable.cores.system)
-    process.wait_until_open(port)
+    process = stable.start(name, [*under, str(PROGRAM), "serve", "-c", str(config)], core=stable.cores.system)
+    process.wait_until_open(port, patience)
     ours = Ours(System("ours", process, port), 0.0, path_of(routes), caller)
-    _first_answer(ours, certificate)
+    _first_answer(ours, certificate, patience)
     return Ours(ours.system, time.perf_counter() - began, ours.path, caller)
 
 
-def _first_answer(ours: Ours, certificate: Certificate | None) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _first_answer(ours: Ours, certificate: Certificate | None, patience: float) -> None:
+    deadline = time.monotonic() + patience
     while True:
         try:
             client = Client(ours.bearer(), certificate.client() if certificate else None)

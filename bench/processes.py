@@ -84,9 +84,9 @@ class Process:
             total += next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
         return total
 
-    def wait_until_open(self, port: int) -> None:
+    def wait_until_open(self, port: int, patience: float = PATIENCE) -> None:
         """Return once somebody accepts on the loopback port; NotStartedError if the program ends or takes too long."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if self._popen.poll() is not None:
                 raise NotStartedError(f"{self.name} ended with {self._popen.returncode}: {self.last_words()}")
@@ -96,7 +96,7 @@ class Process:
                 time.sleep(0.01)
             else:
                 return
-        raise NotStartedError(f"{self.name} did not listen within {PATIENCE:.0f} s: {self.last_words()}")
+        raise NotStartedError(f"{self.name} did not listen within {patience:.0f} s: {self.last_words()}")
 
     @property
     def pid(self) -> int:

@@ -36,7 +36,7 @@ class Observer:
         """On the measured path."""
         lane = exchange.lane
         began, routed_at, admitted_at = exchange.began, exchange.routed_at, exchange.admitted_at
-        seconds = self._clock.monotonic() - began
+        seconds = exchange.ended_at - began
         counters, status, reason, answered_at = lane.counters, exchange.status, exchange.reason, exchange.answered_at
         first_byte = answered_at - exchange.sent_at if answered_at else -1.0
         counters.observe(status, reason, seconds)

@@ -39,6 +39,7 @@ class Answering:
 
     Monotonic seconds, 0.0 where it did not get so far. began: the head was read. routed_at: its route was found.
     admitted_at: the caller may. sent_at: the head has gone to the upstream. answered_at: that of its answer has come.
+    ended_at: it is over.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Answering:
         "client",
         "crowd",
         "dead",
+        "ended_at",
         "generation",
         "held",
         "home",
@@ -98,7 +100,7 @@ class Answering:
         self.request_id = request_id
         self.trace = trace
         self.began = began
-        self.routed_at = self.admitted_at = self.sent_at = self.answered_at = 0.0
+        self.routed_at = self.admitted_at = self.sent_at = self.answered_at = self.ended_at = 0.0
         self.lane: Lane = generation.unmatched
         self.route: Route | None = None
         self.home: Home | None = None
@@ -180,7 +182,7 @@ class Answering:
     def _head_of_answer(self, connection: UpstreamConnection) -> bytes:
         self._again = None
         self.status = connection.status
-        self.answered_at = self.client.edge.monotonic()
+        self.answered_at = self.client.monotonic()
         if connection.status >= 500 and connection.home.outlier is not None and is_bad(connection.status):
             connection.home.outlier.answered(connection.home, connection.status)
         request = self.request
@@ -195,7 +197,7 @@ class Answering:
         client, connection = self.client, self._connection
         assert connection is not None
         self.status = connection.status
-        self.answered_at = client.edge.monotonic()
+        self.answered_at = client.monotonic()
         if connection.home.outlier is not None:
             connection.home.outlier.answered(connection.home, connection.status)
         self._begun = True
@@ -274,7 +276,8 @@ class Answering:
             outlier.answered(connection.home, self.status)
         self._connection = None
         received = self.received
-        connection.release(received and not self.request.websocket, self.client.edge.monotonic())
+        self.ended_at = now = self.client.monotonic()
+        connection.release(received and not self.request.websocket, now)
         self._end(self._keep and received)
 
     def _repeated(self, connection: UpstreamConnection) -> bool:
@@ -374,7 +377,7 @@ class Answering:
     def _release(self, reusable: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.release(reusable, self.client.edge.monotonic())
+            connection.release(reusable, self.client.monotonic())
 
     def _end(self, keep_alive: bool) -> None:
         self.over = True
@@ -383,5 +386,8 @@ class Answering:
         if self.crowd is not None:
             self.crowd.end()
             self.crowd = None
-        self.client.edge.observe(self)
-        self.client.on_exchange_over(self, keep_alive)
+        client = self.client
+        if not self.ended_at:
+            self.ended_at = client.monotonic()
+        client.edge.observe(self)
+        client.on_exchange_over(self, keep_alive)

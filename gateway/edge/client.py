@@ -86,7 +86,7 @@ class Client(Intake):
         self.address = name[0] if isinstance(name, tuple) else ""
         self.edge.clients.add(self)
         self.edge.accepted += 1
-        self._await_request()
+        self._await_request(self.monotonic())
 
     def data_received(self, data: bytes) -> None:
         if self._state is _OPEN:
@@ -200,7 +200,7 @@ class Client(Intake):
             else:
                 self.linger()
             return
-        self._await_request()
+        self._await_request(exchange.ended_at)
         if not self._turning and (self._queue or self._backlog or self._fault or self._half_closed):
             self.turn()
         if not self._reading:
@@ -208,7 +208,7 @@ class Client(Intake):
 
     def _refuse(self, fault: RequestRejected) -> None:
         """For what never became a request."""
-        request_id = self.edge.next_id()
+        request_id = self.ids.request()
         lane = self.generation.asked.get(self._url)
         if lane is None or lane.adapter is None or not lane.adapter.peers.believes(self.address):
             lane = self.generation.unmatched
@@ -246,9 +246,10 @@ class Client(Intake):
             self._reading = wanted
             (self.transport.resume_reading if wanted else self.transport.pause_reading)()
 
-    def wait_answer(self, seconds: float) -> None:
+    def wait_answer(self, seconds: float, now: float) -> None:
+        """now: monotonic seconds."""
         self._wait = _ANSWER
-        self.deadline = self.edge.monotonic() + seconds
+        self.deadline = now + seconds
 
     def wait_idle(self, seconds: float) -> None:
         self._await(Wait.IDLE, seconds)
@@ -263,19 +264,20 @@ class Client(Intake):
         if self._wait is not Wait.HEAD:
             self._await(Wait.HEAD, self.generation.waits.head)
 
-    def _await_request(self) -> None:
+    def _await_request(self, now: float) -> None:
+        """now: monotonic seconds."""
         if self.edge.draining and not self._queue:
             self.close()
             return
         if self.raw is None:
             self._wait = _REQUEST
-            self.deadline = self.edge.monotonic() + self.generation.waits.keep_alive
+            self.deadline = now + self.generation.waits.keep_alive
         else:
             self._await(Wait.HEAD, self.generation.waits.head)
 
     def _await(self, wait: Wait, seconds: float) -> None:
         self._wait = wait
-        self.deadline = self.edge.monotonic() + seconds
+        self.deadline = self.monotonic() + seconds
 
     def overdue(self) -> None:
         """The deadline has passed."""

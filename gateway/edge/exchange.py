@@ -39,7 +39,7 @@ class Exchange(Answering):
                 self._preflighted(answer)
                 return
         route = generation.pipeline.route(self.request, client.memo)
-        self.routed_at = client.edge.monotonic()
+        self.routed_at = client.monotonic()
         if isinstance(route, Refused):
             self._refused(route)
             return
@@ -65,11 +65,11 @@ class Exchange(Answering):
         assert answer.route is not None
         self.route = answer.route
         self.lane = self.generation.lanes[answer.route]
-        self.routed_at = self.client.edge.monotonic()
+        self.routed_at = self.client.monotonic()
         self.lines += VARY_PREFLIGHT
         quota = self.lane.quota
         if quota is not None:
-            ticket = quota.ask(self.request, self.peer.address, self.client.edge.monotonic())
+            ticket = quota.ask(self.request, self.peer.address, self.client.monotonic())
             if not self._lets_in(ticket, answer.route):
                 return
         if isinstance(answer, Refused):
@@ -115,7 +115,7 @@ class Exchange(Answering):
         try:
             outcome = await self.generation.pipeline.settle(unverified, now)
             self._task = None
-            self.client.edge.settled(self.client.edge.monotonic() - self.routed_at)
+            self.client.edge.settled(self.client.monotonic() - self.routed_at)
             adapter = self.lane.adapter
             if adapter is not None:
                 self._judged(adapter, outcome)
@@ -141,7 +141,7 @@ class Exchange(Answering):
     def _admitted(self, admitted: Admitted) -> None:
         permit, lane = admitted.permit, self.lane
         self.permit = permit
-        self.admitted_at = self.client.edge.monotonic()
+        self.admitted_at = self.client.monotonic()
         if self.ticket is not None and not self._keeps_to(self.ticket, permit):
             return
         limit = permit.route.body_limit
@@ -153,11 +153,11 @@ class Exchange(Answering):
             self._asked(lane.adapter)
             return
         if upstream.plain:
-            endpoint = upstream.next(self.client.edge.monotonic)
+            endpoint = upstream.next(self.client.monotonic)
             connection = endpoint.take()
         else:
             try:
-                endpoint = upstream.next_for(self, self.client.edge.monotonic)
+                endpoint = upstream.next_for(self, self.client.monotonic)
                 connection = upstream.take(endpoint)
             except DependencyFailed as busy:
                 self.fail(busy)
@@ -170,12 +170,12 @@ class Exchange(Answering):
 
     def _enters(self, quota: Limits, route: Route, asking: Request, seated: bool) -> bool:
         """Before anything is asked about the caller: else it is refused. asking, seated: as `Limits.enter` has it."""
-        ticket = self.ticket = quota.enter(asking, self.peer.address, self.client.edge.monotonic(), seated)
+        ticket = self.ticket = quota.enter(asking, self.peer.address, self.client.monotonic(), seated)
         return self._lets_in(ticket, route)
 
     def _keeps_to(self, ticket: Ticket, permit: Permit) -> bool:
         """Now that the caller is known: else it is refused."""
-        ticket.admit(permit, self.client.edge.monotonic())
+        ticket.admit(permit, self.client.monotonic())
         return self._lets_in(ticket, permit.route)
 
     def _lets_in(self, ticket: Ticket, route: Route) -> bool:
@@ -287,14 +287,14 @@ class Exchange(Answering):
             else:
                 body, self._sent = b"", self.received
         connection.transport.write(data + body if body else data)
-        self.sent_at = self.client.edge.monotonic()
+        self.sent_at = self.client.monotonic()
         if not self.received:
             self._continue()
             self._await_next()
             return
         if (connection.used or self._kept) and request.method in _REPEATABLE:
             self._again = (admitted, body, sent)
-        self.client.wait_answer(admitted.permit.route.timeouts.first_byte)
+        self.client.wait_answer(admitted.permit.route.timeouts.first_byte, self.sent_at)
 
     def _continue(self) -> None:
         """100 Continue, once: the request is authorized and an upstream connection stands."""
@@ -318,7 +318,7 @@ class Exchange(Answering):
             client.wait_idle(self._idle)
         elif self.received:
             assert self.permit is not None
-            client.wait_answer(self.permit.route.timeouts.first_byte)
+            client.wait_answer(self.permit.route.timeouts.first_byte, client.monotonic())
         else:
             client.wait_body()
 

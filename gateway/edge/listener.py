@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
-from binascii import hexlify
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -13,15 +11,14 @@ from gateway.clock import Clock
 from gateway.edge.answering import Answering
 from gateway.edge.client import Client
 from gateway.edge.generation import Generation
+from gateway.edge.ids import Ids
 from gateway.edge.sockets import keep_alive
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.errors import RequestRejected
 from gateway.pipeline import Permit
-from gateway.wire.trace import IDS
 
 BACKLOG: Final = 4096
 SWEEP_SECONDS: Final = 1.0
-_IDS: Final = 256  # request ids, or ids of traces, that are made from one read of the system's random bytes
 
 
 class Observer(Protocol):
@@ -44,6 +41,7 @@ class Edge:
         self.generation = generation
         self.clock = clock
         self.monotonic = clock.monotonic
+        self.ids = Ids()
         self.clients: set[Client] = set()
         self.tunnels: set[Tunnel] = set()
         self.accepted = 0
@@ -52,8 +50,6 @@ class Edge:
         self.observe_unread = observer.unread
         self.report = observer.report
         self.settled = observer.settled
-        self._ids: list[bytes] = []
-        self._traces: list[bytes] = []
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -85,19 +81,6 @@ class Edge:
         self.clients.discard(client)
         if self.draining and not self.clients:
             self._empty.set()
-
-    def next_id(self) -> bytes:
-        """A request id: a random UUID, version 4 (RFC 9562), as ASCII."""
-        if not self._ids:
-            self._ids = _request_ids()
-        return self._ids.pop()
-
-    def next_trace(self) -> bytes:
-        """Random digits for the ids of a trace and a span. That one of them is all zeros has a chance of 2**-64."""
-        if not self._traces:
-            digits = hexlify(os.urandom(IDS // 2 * _IDS))
-            self._traces = [digits[at : at + IDS] for at in range(0, len(digits), IDS)]
-        return self._traces.pop()
 
     def end(self, dead: Callable[[Permit], bool], reason: str = "revoked_credential") -> None:
         """Ends the tunnels that go by these permits, and answers without a declared end, now or as they begin."""
@@ -173,16 +156,3 @@ def bind(host: str, port: int) -> socket.socket:
 def _holds(exchange: Answering, dead: Callable[[Permit], bool]) -> bool:
     permit = exchange.permit
     return permit is not None and permit.principal is not None and dead(permit)
-
-
-def _request_ids() -> list[bytes]:
-    """UUIDs of version 4. Those made together share their first 60 random bits; the other 62 are each one's own."""
-    shared, digits = hexlify(os.urandom(8)), hexlify(os.urandom(8 * _IDS))
-    first = b"%b-%b-4%b-" % (shared[:8], shared[8:12], shared[12:15])
-    return [
-        b"%b%b%b-%b" % (first, _VARIANT[digits[at]], digits[at + 1 : at + 4], digits[at + 4 : at + 16])
-        for at in range(0, len(digits), 16)
-    ]
-
-
-_VARIANT: Final = {digit: b"89ab"[place & 3 : (place & 3) + 1] for place, digit in enumerate(b"0123456789abcdef")}

@@ -8,8 +8,8 @@ from gateway.clock import Clock
 from gateway.edge.client import Client
 from gateway.edge.exchange import Exchange
 from gateway.edge.generation import Generation
+from gateway.edge.ids import Ids
 from gateway.errors import RequestRejected
-from gateway.wire.trace import IDS
 
 if TYPE_CHECKING:
     from gateway.edge.listener import Edge
@@ -23,12 +23,7 @@ class _Desk:
         self.generation = generation
         self.clock = clock
         self.monotonic = clock.monotonic
-
-    def next_id(self) -> bytes:
-        return self.clock.uuid4().encode("ascii")
-
-    def next_trace(self) -> bytes:
-        return self.clock.token_bytes(IDS // 2).hex().encode("ascii")
+        self.ids = Ids()
 
     def report(self, error: BaseException) -> None:
         raise error

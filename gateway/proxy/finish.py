@@ -11,6 +11,7 @@ from gateway.wire.rules import Rules
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _BODILESS: Final = frozenset((204, 304))
+_OK: Final = b"HTTP/1.1 200 OK\r\n"  # what most answers begin with
 
 
 class Framing(Enum):
@@ -52,15 +53,15 @@ def finish(
     elif not request.minor:
         line += b"connection: keep-alive\r\n"
     head = b"".join(
-        (
-            _status_line(status, response.reason),
+        [
+            _OK if status == 200 and response.reason == b"OK" else _status_line(status, response.reason),
             *(response.fields if rules is None else rules.apply(response.fields)),
             line,
             lines,
             b"x-mycelium-request-id: ",
             request_id,
             b"\r\n\r\n",
-        )
+        ]
     )
     return head, framing, keep_alive
 

@@ -41,7 +41,7 @@ def prepare(
     if route.request_rules is not None:
         fields = route.request_rules.apply(fields)
     return b"".join(
-        (
+        [
             request.method,
             b" ",
             aim.path,
@@ -58,7 +58,7 @@ def prepare(
             trace,
             injected,
             b"\r\n",
-        )
+        ]
     )
 
 

@@ -13,7 +13,7 @@ from gateway.errors import RequestRejected
 from gateway.wire import hops
 from gateway.wire.hops import RequestNames, ResponseNames, tokens
 from gateway.wire.message import Request
-from gateway.wire.target import read_host, read_target
+from gateway.wire.target import SHORT, Target, read_host, read_target
 
 _LENGTH_DIGITS: Final = 19  # of 2**63
 REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE"))  # a tunnel past the rules; an echo of secrets
@@ -50,12 +50,14 @@ class RequestReader:
     It is a base class, not a part, because a callback that is passed on costs a call more per header.
     """
 
-    __slots__ = ("_url", "bulky", "fault", "limits", "names", "opening", "parser", "raw")
+    __slots__ = ("_host", "_target", "_url", "bulky", "fault", "limits", "names", "opening", "parser", "raw")
 
     def __init__(self, names: RequestNames, limits: Limits) -> None:
         self.names = names
         self.limits = limits
         self._url = b""
+        self._host: bytes | None = None  # of the last request, and its target if that is in origin-form and short
+        self._target: Target | None = None
         self.bulky = False  # whether the head may be over a limit: more bytes have come than the smallest of them
         self.opening = b""  # bytes that begin with the head's first line, where the subclass knows it
         self.parser: RequestParser
@@ -97,7 +99,8 @@ class RequestReader:
         if method in REFUSED_METHODS:
             raise RequestRejected("method_refused", "CONNECT and TRACE are never forwarded.")
         opening, self.opening = self.opening, b""
-        if not opening.startswith(b" HTTP/1.1\r\n", len(method) + 1 + len(url)):  # to ask the parser costs 0.4 us
+        at = len(method) + 1 + len(url)
+        if opening[at : at + 11] != b" HTTP/1.1\r\n":  # to ask the parser costs 0.4 us
             version = self.parser.get_http_version()
             if version != "1.1":
                 if version != "1.0":
@@ -106,10 +109,18 @@ class RequestReader:
         special = self._fields(raw, request)
         if special is not None or request.minor == 0:
             self._special(special or [], request)
-        read_host(request.host)
+        if request.host != self._host:  # which the last request on the connection has had, and it was found to be one
+            read_host(request.host)
+            self._host = request.host
+        target = self._target
+        if target is not None and url == target.raw:
+            request.target = target
+            return request
         target, authority = read_target(url, method)
         request.target = target
-        if authority is not None and authority.lower() != request.host.lower():
+        if authority is None:
+            self._target = target if url[:1] == b"/" and len(url) <= SHORT else None
+        elif authority.lower() != request.host.lower():
             raise RequestRejected("authority_mismatch")
         return request
 
@@ -317,7 +328,7 @@ class ResponseReader:
         known = self._names.known
         fields: list[bytes] = []
         self.length, self.chunked, self.upgrade = None, False, b""
-        listed: frozenset[bytes] = frozenset()
+        listed: frozenset[bytes] | None = None
         for name, value in raw:
             kind = known.get(name)
             if kind is None:
@@ -329,7 +340,8 @@ class ResponseReader:
             elif kind == hops.ENCODING:
                 self._encoding(value)
             elif kind == hops.CONNECTION:
-                listed = listed | tokens(value) if listed else tokens(value)
+                if value != b"keep-alive" or not self.minor:  # what goes without saying in HTTP/1.1
+                    listed = tokens(value) if listed is None else listed | tokens(value)
             elif kind == hops.UPGRADE:
                 self.upgrade = value.strip(b" \t").lower()
         if listed:

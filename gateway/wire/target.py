@@ -21,7 +21,7 @@ _QUERY = rb'[!-"$-~]'
 # Paths that need no second look: no `%`, `;`, empty segment, or segment of dots. Possessive: one pass, no backtracking.
 _CLEAN = re.compile(rb"((?:/\.?[%b][%b.]*+)++/?|/)(?:\?(%b*+))?" % (_PLAIN, _PLAIN, _QUERY)).fullmatch
 
-_SHORT = 256  # bytes
+SHORT = 256  # bytes
 
 _PRINTABLE = re.compile(rb"[!-~]+").fullmatch
 _NOT_IN_PATH = re.compile(rb'["<>^`{}]').search
@@ -90,7 +90,7 @@ def read_target(raw: bytes, method: bytes) -> tuple[Target, bytes | None]:
     Raises RequestRejected: `malformed_request`, `ambiguous_path`, `bad_host` (in absolute-form).
     """
     if raw[:1] == b"/":
-        return _remembered(raw) if len(raw) <= _SHORT else _origin_form(raw), None
+        return _remembered(raw) if len(raw) <= SHORT else _origin_form(raw), None
     if raw == b"*" and method == b"OPTIONS":
         return _asterisk(), None
     absolute = _ABSOLUTE(raw)

@@ -152,7 +152,7 @@ def test_what_somebody_else_has_given_meanwhile_is_no_fault(desk: Desk) -> None:
 def test_nobody_takes_what_they_have_offered_themselves(desk: Desk) -> None:
     """Their account may have got the address after they invited it."""
     tenant = desk.tenant()
-    address = "second-mailbox@example.org"
+    address = "offered-to-oneself@example.org"  # nobody else invites it: the mails of all tests lie in one place
     said = {"email": address, "role": "reader", "permission": "write"}
     desk.done("POST", f"/tenants/{tenant.id}/invitations", tenant.owner, said)
     token = desk.host.mailed(address, re.compile(r"/_adm/invitations/([\w-]{43})\s"))

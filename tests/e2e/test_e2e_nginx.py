@@ -10,12 +10,12 @@ import pytest
 
 from . import world
 from .conftest import STATIC_BYTES
-from .parts import LOOPBACK, Process, free_port, open_to_others, program, until
+from .parts import LOOPBACK, Process, free_port, nginx_user, program, until
 from .upstream import pattern
 from .world import Answer, Gateway, Home
 
 CONFIG = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
   access_log off; keepalive_requests 10000;
@@ -35,10 +35,8 @@ http {{
 def nginx(service_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     command = program("nginx", "/usr/sbin/nginx")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    for path in (folder, service_folder):
-        open_to_others(path)
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, files=service_folder, port=port))
+    config.write_text(CONFIG.format(user=nginx_user(), folder=folder, files=service_folder, port=port))
     with Process([command, "-p", folder, "-c", config], folder, "nginx") as process:
         until(lambda: answers(process, port), "nginx to listen")
         yield port

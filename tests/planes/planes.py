@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.parts import LOOPBACK, Process, free_port, need, open_to_others, program, until
+from e2e.parts import LOOPBACK, Process, free_port, need, nginx_user, program, until
 
 from .service import ask
 
@@ -51,7 +51,8 @@ Command = Callable[[Path], list[object]]
 
 def nginx(folder: Path) -> list[object]:
     command = program("nginx", "/usr/sbin/nginx")
-    return [command, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf", "-g", "daemon off;"]
+    options = f"daemon off; {nginx_user()}"
+    return [command, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf", "-g", options]
 
 
 def haproxy(folder: Path) -> list[object]:
@@ -85,7 +86,6 @@ def running(name: str, folder: Path, gateway: int, service: int, alive: bool = T
     """Ready to be asked. alive: whether the gateway is there."""
     command = COMMANDS[name](folder)
     ports = Ports(free_port(), gateway, service, free_port(), free_port())
-    open_to_others(folder)
     for path in (CONFIG / name).iterdir():
         (folder / path.name).write_text(ports.put(path.read_text(), folder))
     homes = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
