@@ -42,11 +42,15 @@ ORIGINALS: Final = frozenset(
     # which request a data plane asks about: read at the decision endpoint, from its peers, and nowhere else
     b"x-forwarded-method x-forwarded-uri x-original-method x-original-uri".split()
 )
-REWRITES: Final = frozenset(
-    # an upstream that believes one of these sees another request than the rule saw
+RELAYED: Final = frozenset(
+    # what only a relay writes: believed from nobody, but whoever sends one is no direct caller
     b"x-forwarded-port x-forwarded-prefix x-forwarded-server x-forwarded-by x-forwarded-scheme x-forwarded-ssl"
     b" x-real-ip x-client-ip x-cluster-client-ip true-client-ip x-original-url x-original-host x-rewrite-url"
-    b" x-http-method x-http-method-override x-method-override front-end-https"
+    b" front-end-https".split()
+)
+REWRITES: Final = RELAYED | frozenset(
+    # an upstream that believes one of these sees another request than the rule saw
+    b"x-http-method x-http-method-override x-method-override"
     b" proxy".split()  # CGI makes HTTP_PROXY of it, which clients in the upstream obey (httpoxy)
 )
 OWN_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))  # in `Connection`: they name no header to drop
@@ -104,7 +108,7 @@ class RequestNames:
             return RESERVED
         if folded == fold(self._connection_string):
             return DROP
-        if folded in METADATA or folded in ORIGINALS:
+        if folded in METADATA or folded in ORIGINALS or folded in RELAYED:
             return FORWARDING if lower == folded else DROP
         if folded in SPECIAL or folded in HOP_BY_HOP or folded in REWRITES:
             return DROP

@@ -28,7 +28,7 @@ async def shop(site: Site, **more: Any) -> tuple[Running, Upstream]:
 
 @pytest.mark.parametrize("path", ["/public/x", "/secure/x", "/listed/x"])
 @pytest.mark.parametrize("origin", [APP, EVIL])
-async def test_no_preflight_reaches_an_upstream(site: Site, path: str, origin: bytes) -> None:
+async def test_s17_no_preflight_reaches_an_upstream(site: Site, path: str, origin: bytes) -> None:
     """Whatever it brings: a credential, a body, a chunked body, an upgrade, an expectation, fields of the gateway's."""
     running, upstream = await shop(site)
     ada = running.people.ada.field
@@ -53,7 +53,7 @@ async def test_no_preflight_reaches_an_upstream(site: Site, path: str, origin: b
     assert upstream.lines == []
 
 
-async def test_the_body_of_a_preflight_is_not_read_as_a_request(site: Site) -> None:
+async def test_s17_the_body_of_a_preflight_is_not_read_as_a_request(site: Site) -> None:
     """What follows it is answered in its turn, and nothing of the body is."""
     running, upstream = await shop(site)
     client = await site.client(running)
@@ -65,7 +65,7 @@ async def test_the_body_of_a_preflight_is_not_read_as_a_request(site: Site) -> N
     assert [got.target for got in upstream.requests] == [b"/public/next"]
 
 
-async def test_a_preflight_whose_body_is_yet_to_come_ends_the_connection(site: Site) -> None:
+async def test_s17_a_preflight_whose_body_is_yet_to_come_ends_the_connection(site: Site) -> None:
     """Nobody waits for it."""
     running, upstream = await shop(site)
     client = await site.client(running)
@@ -76,7 +76,7 @@ async def test_a_preflight_whose_body_is_yet_to_come_ends_the_connection(site: S
 
 
 @pytest.mark.parametrize("fields", [(APP,), (GET,), ()])
-async def test_half_a_preflight_is_none(site: Site, fields: tuple[bytes, ...]) -> None:
+async def test_s17_half_a_preflight_is_none(site: Site, fields: tuple[bytes, ...]) -> None:
     """OPTIONS without one of the two headers wants what any request wants."""
     running, upstream = await shop(site)
     client = await site.client(running)
@@ -86,7 +86,7 @@ async def test_half_a_preflight_is_none(site: Site, fields: tuple[bytes, ...]) -
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD"])
-async def test_no_other_method_passes_for_a_preflight(site: Site, method: str) -> None:
+async def test_s17_no_other_method_passes_for_a_preflight(site: Site, method: str) -> None:
     """Its headers alone open nothing."""
     running, upstream = await shop(site)
     answer = await (await site.client(running)).ask("/secure/x", APP, GET, method=method)
@@ -94,7 +94,7 @@ async def test_no_other_method_passes_for_a_preflight(site: Site, method: str) -
     assert upstream.lines == []
 
 
-async def test_where_the_upstream_answers_preflights_they_want_a_credential(site: Site) -> None:
+async def test_s17_where_the_upstream_answers_preflights_they_want_a_credential(site: Site) -> None:
     """OPTIONS that is listed on a protected route without cors is a protected request."""
     running, upstream = await shop(site)
     answer = await (await site.client(running)).ask("/asks/x", APP, GET, method="OPTIONS")
@@ -106,7 +106,7 @@ async def test_where_the_upstream_answers_preflights_they_want_a_credential(site
     ("path", "status"), [("/nowhere", 404), ("/closed/x", 405), ("/closed/also/nowhere", 405), ("/", 404)]
 )
 @pytest.mark.parametrize("asked", [b"GET", b"POST", b"BREW", b"OPTIONS", b"get", b"", b"GET /x"])
-async def test_a_preflight_tells_no_more_of_routes_than_any_options(
+async def test_s17_a_preflight_tells_no_more_of_routes_than_any_options(
     site: Site, path: str, status: int, asked: bytes
 ) -> None:
     """The same status, and the same headers but for the request's id, with and without its headers."""
@@ -123,7 +123,7 @@ async def test_a_preflight_tells_no_more_of_routes_than_any_options(
 
 
 @pytest.mark.parametrize("target", ["*", "/secure/a%2Fb", "/secure//x", "/secure/../public/x", "/SECURE/x"])
-async def test_a_path_that_no_request_gets_through_with_gets_no_preflight_either(site: Site, target: str) -> None:
+async def test_s17_a_path_that_no_request_gets_through_with_gets_no_preflight_either(site: Site, target: str) -> None:
     """Read two ways, or by nobody."""
     running, upstream = await shop(site)
     answer = await (await site.client(running)).ask(target, APP, GET, method="OPTIONS")
@@ -133,7 +133,7 @@ async def test_a_path_that_no_request_gets_through_with_gets_no_preflight_either
 
 
 @pytest.mark.parametrize("kind", ["nginx", "traefik"])
-async def test_a_data_plane_that_asks_about_a_preflight_is_told_of_an_options(site: Site, kind: str) -> None:
+async def test_s17_a_data_plane_that_asks_about_a_preflight_is_told_of_an_options(site: Site, kind: str) -> None:
     """Nobody is admitted by it: what the decision lets through goes on to the upstream."""
     running, _ = await shop(site, decide={"peers": ["127.0.0.0/8"]})
     client = await site.client(running)
@@ -150,7 +150,7 @@ async def test_a_data_plane_that_asks_about_a_preflight_is_told_of_an_options(si
     assert (answer.status, answer.one(b"x-gateway-code")) == (403 if kind == "nginx" else 405, b"method_not_allowed")
 
 
-async def test_the_endpoint_of_a_data_plane_is_no_preflights(site: Site) -> None:
+async def test_s17_the_endpoint_of_a_data_plane_is_no_preflights(site: Site) -> None:
     """OPTIONS there asks as GET does: by its contract."""
     running, _ = await shop(site, decide={"peers": ["127.0.0.0/8"]}, login={"cors": CORS})
     client = await site.client(running)

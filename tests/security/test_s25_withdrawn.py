@@ -17,7 +17,7 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n
 
 
 @pytest.mark.parametrize("late", [SWITCH, STREAM], ids=["websocket", "event stream"])
-async def test_what_would_have_no_end_is_not_begun(site: Site, late: bytes) -> None:
+async def test_s25_what_would_have_no_end_is_not_begun(site: Site, late: bytes) -> None:
     """The grant is revoked before the upstream answers: no tunnel stays, no stream begins."""
     go_on = asyncio.Event()
 
@@ -41,7 +41,7 @@ async def test_what_would_have_no_end_is_not_begun(site: Site, late: bytes) -> N
         assert (await client.answer()).code == "revoked_credential"
 
 
-async def test_a_websocket_that_is_granted_while_the_gateway_drains_is_closed(site: Site) -> None:
+async def test_s25_a_websocket_that_is_granted_while_the_gateway_drains_is_closed(site: Site) -> None:
     """1001, going away: it would otherwise last until it is cut."""
     go_on = asyncio.Event()
 
@@ -63,7 +63,7 @@ async def test_a_websocket_that_is_granted_while_the_gateway_drains_is_closed(si
     await stopping
 
 
-async def test_a_request_that_waits_for_its_connection_is_not_sent(site: Site) -> None:
+async def test_s25_a_request_that_waits_for_its_connection_is_not_sent(site: Site) -> None:
     """The upstream's queue of connections is full; the grant is revoked meanwhile."""
     deaf = socket.socket()
     deaf.bind(("127.0.0.1", 0))
@@ -88,7 +88,7 @@ async def test_a_request_that_waits_for_its_connection_is_not_sent(site: Site) -
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 @pytest.mark.parametrize("last", [b"", BUSY], ids=["closed", "503"])
 @pytest.mark.parametrize("before", [0, 1], ids=["new connection", "idle connection"])
-async def test_a_request_is_not_sent_again_for_a_caller_who_may_not_any_more(
+async def test_s25_a_request_is_not_sent_again_for_a_caller_who_may_not_any_more(
     site: Site, how: str, last: bytes, before: int
 ) -> None:
     """The upstream has it once, and gets nothing of its caller after that."""
@@ -119,7 +119,7 @@ async def test_a_request_is_not_sent_again_for_a_caller_who_may_not_any_more(
     assert (answer.status, answer.code, len(upstream.requests)) == (401, f"{how}_credential", before + 1)
 
 
-async def test_a_credential_that_expires_in_the_queue_for_a_connection_is_not_sent(site: Site) -> None:
+async def test_s25_a_credential_that_expires_in_the_queue_for_a_connection_is_not_sent(site: Site) -> None:
     """Another request has the only connection; when it is free, it is too late."""
     go_on = asyncio.Event()
 

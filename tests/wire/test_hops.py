@@ -22,9 +22,7 @@ REQUEST = {
     ),
     hops.DROP: (
         "Keep-Alive Proxy-Connection TE Trailer Proxy-Authorization Proxy-Authenticate HTTP2-Settings"
-        " X-Real-IP X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Server"
-        " X-Original-URL X-Original-Host X-Rewrite-URL True-Client-IP X-HTTP-Method-Override"
-        " X-HTTP-Method X-Method-Override Front-End-Https"
+        " X-HTTP-Method-Override X-HTTP-Method X-Method-Override Proxy"
     ),
     hops.REFUSE: "x_mycelium_profile X-Mycelium_Profile x.mycelium.profile x+mycelium~profile a_b a.b a!b x|y _ ~",
     hops.HOST: "Host host HOST",
@@ -40,7 +38,9 @@ REQUEST = {
     hops.LENGTH: "Content-Length content-length",
     hops.ENCODING: "Transfer-Encoding",
     hops.FORWARDING: "Forwarded X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host x-forwarded-for"
-    " X-Forwarded-Uri X-Forwarded-Method X-Original-URI X-Original-Method",
+    " X-Forwarded-Uri X-Forwarded-Method X-Original-URI X-Original-Method"
+    " X-Real-IP X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Server X-Original-URL X-Original-Host X-Rewrite-URL"
+    " True-Client-IP X-Client-IP Front-End-Https",
     hops.WEBSOCKET: "Sec-WebSocket-Key Sec-WebSocket-Version",
 }
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from gateway.login.dialect import Call
 
-# What relays add that say nothing of forwarding as RFC 7239 and its elders do; and a foreign Host was meant for one.
+# What relays add and the edge lets through: for what it does not, `direct` is false. A foreign Host was meant for one.
 _RELAYED = ("via", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip")
 
 
