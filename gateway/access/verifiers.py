@@ -307,9 +307,9 @@ def _subject(claims: Claims) -> str:
 
 
 def _email(claims: Claims) -> str:
-    """The verified address if it can stand in a header, else ""."""
+    """The verified address if it can stand in a header and is one, else "". `<a@b.example>` would be read as another's."""
     email = _verified(claims)
-    return email if _EMAIL(email) else ""
+    return email if _EMAIL(email) and _address(claims) else ""
 
 
 def _address(claims: Claims) -> str:

@@ -104,6 +104,7 @@ async def test_s41_an_address_is_told_only_if_it_is_verified(site: Site, said: s
 ADDRESSES: tuple[object, ...] = (
     "ada@example.org@evil.example", "ada＠example.org", "a@b\r\nx-mycelium-profile: x", "a@b\0", "", "@", "a" * 300,
     ["a@example.org"], {"a": 1}, 5, True, "a b@example.org", "<a@example.org>",
+    '"ada"@example.org', "ada(x)@example.org", "ada@[127.0.0.1]", "ada,eve@example.org", "ada@example.org.",
 )  # fmt: skip
 
 
