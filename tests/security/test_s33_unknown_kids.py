@@ -1,5 +1,5 @@
-"""S-33: what tokens say is no lever on an issuer: unknown `kid`s cause one fetch in a window, and no more. New keys count
-at once all the same, and removed ones count no longer.
+"""S-33: what tokens say is no lever on an issuer: unknown `kid`s cause one fetch in a window, and no more. New keys
+count at once all the same, and removed ones count no longer.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ import pytest
 from harness.client import Answer, request
 from harness.site import Site
 from harness.upstream import answering
-from identity.core.desk import ADA, BASE, BOB, JSON, Desk, bearer, plain, seated
+from identity.core.desk import ADA, BASE, BOB, JSON, bearer, plain, seated
 
 EVIL = "evil.example"
 TARGETS = (

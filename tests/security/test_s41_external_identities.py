@@ -129,7 +129,8 @@ async def test_s41_an_address_logs_nobody_in_to_what_an_issuer_made(site: Site) 
         standing = await store.directory.by_subject("https://id.example", "eve")
     finally:
         await store.aclose()
-    assert found is not None and standing is not None
+    assert found is not None
+    assert standing is not None
     assert (found.id, standing.account.id == found.id) == (at.running.people.ada.account_id, False)
 
 

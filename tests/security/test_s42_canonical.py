@@ -10,12 +10,13 @@ import pytest
 from dialects.desk import Desk
 from harness.people import open_people
 from harness.site import Site
-from identity.core.desk import ADA, BASE, BOB, Desk as Wired, seated
-from security.test_s42_addresses import ODD
+from identity.core.desk import ADA, BASE, BOB, seated
+from identity.core.desk import Desk as Wired
 
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.identity.accounts import Accounts, NewAccount
+from security.test_s42_addresses import ODD
 
 TYPED: dict[str, dict[str, str]] = {
     "/v1/login": {"password": "correct horse battery"},

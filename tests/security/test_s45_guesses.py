@@ -1,4 +1,4 @@
-"""S-45: guesses are counted before they are looked at. Two hundred at once are two hundred, wherever a code is taken."""
+"""S-45: guesses are counted before they are looked at: two hundred at once are two hundred, wherever codes are taken."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

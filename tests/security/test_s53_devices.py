@@ -6,6 +6,7 @@ have one answer, so that a poll tells a stranger nothing; `slow_down` of RFC 862
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from conformance.adapters import ADAPTERS, MOUNTS
@@ -32,7 +33,7 @@ def test_s53_the_devices_secrets_do_not_repeat(desk: Desk) -> None:
     for _ in range(50):
         desk.hand.rest()
         found.append(int(login(desk, one.username, one.email).json()["auth_id"].replace("-", ""), 16))
-    apart = [(a ^ b).bit_count() for a, b in zip(found, found[1:], strict=False)]
+    apart = [(a ^ b).bit_count() for a, b in pairwise(found)]
     assert (len(set(found)), min(apart) > 30) == (50, True)
 
 

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from dialects.desk import BASE
+from dialects.pipelit import AUTH, HERE, Booth, empty, pipelit
 from e2e.world import Answer
 from harness.people import MASTER_KEY
 
@@ -15,9 +17,6 @@ from gateway.identity.setup import setup_token
 from gateway.login.dialect import Call
 from gateway.login.pipelit.local import is_local
 from gateway.store.seal import Sealer, master_key
-
-from dialects.desk import BASE
-from dialects.pipelit import AUTH, HERE, Booth, empty, pipelit
 
 PUBLIC = "https://gateway.example"
 TOKEN = setup_token(Sealer(master_key(MASTER_KEY), Clock().token_bytes).mac)
