@@ -1,4 +1,4 @@
-"""S-45: guesses are counted before they are looked at: two hundred at once are two hundred, wherever codes are taken."""
+"""S-45: guesses are counted before they are looked at: of two hundred at once five count, wherever a code is taken."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -207,35 +207,39 @@ async def test_s55_an_upstream_that_never_ends_its_head_is_hung_up_on(site: Site
 
 
 async def test_s55_clients_that_never_read_are_cut_off(site: Site) -> None:
-    """Five of them, each has asked for 32 MiB. They end after the time of silence, and so do their upstream connections."""
+    """Five, each has asked for 32 MiB. They end after the time of silence, and so do their upstream connections."""
+    deaf, cut = 5, list[Line]()
 
     async def script(line: Line) -> None:
         while True:
             got = await line.request()
             large = got.target.endswith(b"/large")
             line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 33554432\r\n\r\n" + b"x" * (32 * MIB) if large else OK)
-            await line.writer.drain()
+            try:
+                await line.writer.drain()
+            except ConnectionError:
+                cut.append(line)
+                raise
 
     upstream = await site.upstream(script)
     running = await site.gateway(upstream)
-    clients = [await site.client(running, receive=4096) for _ in range(5)]
-    for client in clients:
+    for _ in range(deaf):
+        client = await site.client(running, receive=4096)
         client.writer.transport.pause_reading()
         await client.send(request("/public/large"))
-    await until(lambda: len(upstream.requests) >= len(clients))
-    deaf = upstream.lines[: len(clients)]
+    await until(lambda: len(upstream.requests) >= deaf)
     good = await served(site, running)
 
-    def all_ended() -> bool:
+    def all_cut() -> bool:
         """The kernel's buffers are full first, so that what a client takes shows late."""
         pass_by(running, UPSTREAM_TIME + 1)
-        return all(line.ended.is_set() for line in deaf)
+        return len(cut) == deaf
 
-    await until(all_ended, 20)
+    await until(all_cut, 20)
     assert (good, await served(site, running)) == (10, 10)
 
 
-async def test_s55_a_hundred_pipelined_requests_take_their_turn(site: Site) -> None:
+async def test_s55_thousands_of_pipelined_requests_take_their_turn(site: Site) -> None:
     """Thousands in one write are answered one after another, in order, while others are served in between."""
     running = await site.gateway(await site.upstream(answering(OK)))
     client = await site.client(running)
