@@ -307,9 +307,9 @@ def _subject(claims: Claims) -> str:
 
 
 def _email(claims: Claims) -> str:
-    """The verified address if it can stand in a header, else ""."""
+    """The verified address if it is one that can stand in a header, else "". `<a@b.example>` is another's to some."""
     email = _verified(claims)
-    return email if _EMAIL(email) else ""
+    return email if _EMAIL(email) and _address(claims) else ""
 
 
 def _address(claims: Claims) -> str:

@@ -74,7 +74,7 @@ def test_every_api_gives_the_same_profile_after_a_second_factor(desk: Desk) -> N
 
 
 @each
-def test_the_first_step_alone_gives_nothing_that_passes(desk: Desk, api: Adapter) -> None:
+def test_s46_the_first_step_alone_gives_nothing_that_passes(desk: Desk, api: Adapter) -> None:
     """Where a second factor is on: no text of its answer, nor of its cookies."""
     who, _ = armed(desk)
     answer = api.first(desk, who, PASSWORD)
@@ -85,7 +85,7 @@ def test_the_first_step_alone_gives_nothing_that_passes(desk: Desk, api: Adapter
 
 
 @each
-def test_half_a_login_is_refused_everywhere(desk: Desk, api: Adapter) -> None:
+def test_s46_half_a_login_is_refused_everywhere(desk: Desk, api: Adapter) -> None:
     """As a bearer token, as a connection string, and as a link."""
     who, _ = armed(desk)
     half = api.begin(desk, who)
@@ -93,7 +93,7 @@ def test_half_a_login_is_refused_everywhere(desk: Desk, api: Adapter) -> None:
 
 
 @each
-def test_half_a_login_is_refused_by_the_other_second_steps(desk: Desk, api: Adapter) -> None:
+def test_s46_half_a_login_is_refused_by_the_other_second_steps(desk: Desk, api: Adapter) -> None:
     """As it is, and in the others' clothing; its own takes it afterwards, with the same code."""
     who, secret = armed(desk)
     half, code = api.begin(desk, who), desk.code(secret)
@@ -106,7 +106,7 @@ def test_half_a_login_is_refused_by_the_other_second_steps(desk: Desk, api: Adap
 
 
 @each
-def test_half_a_login_is_good_once(desk: Desk, api: Adapter) -> None:
+def test_s46_half_a_login_is_good_once(desk: Desk, api: Adapter) -> None:
     """A second answer of the same step, with a fresh code, gives nothing."""
     who, secret = armed(desk)
     half = api.begin(desk, who)
@@ -116,7 +116,7 @@ def test_half_a_login_is_good_once(desk: Desk, api: Adapter) -> None:
 
 
 @each
-def test_five_wrong_codes_end_half_a_login(desk: Desk, api: Adapter) -> None:
+def test_s45_five_wrong_codes_end_half_a_login(desk: Desk, api: Adapter) -> None:
     """Then the right one is too late; four leave it alive."""
     who, secret = armed(desk)
     passed = []
@@ -162,7 +162,7 @@ def test_disabling_an_account_ends_all_that_it_has(desk: Desk) -> None:
 
 
 @each
-def test_a_wrong_guess_answers_as_an_unknown_name_does(desk: Desk, api: Adapter) -> None:
+def test_s48_a_wrong_guess_answers_as_an_unknown_name_does(desk: Desk, api: Adapter) -> None:
     """By status, fields and body, but for what is another each time."""
     volatile = {"request_id", "auth_id", "expiration_date"}
     seen = []

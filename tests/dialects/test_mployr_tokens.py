@@ -131,14 +131,6 @@ def test_a_refresh_ends_the_old_token_at_the_proxy(desk: Desk) -> None:
     assert (desk.passes(held), desk.passes(fresh)) == (False, True)
 
 
-def test_of_refreshes_in_parallel_one_wins(desk: Desk) -> None:
-    """The others have a token that is over."""
-    held = token(desk)
-    with ThreadPoolExecutor(8) as pool:
-        statuses = [answer.status for answer in pool.map(lambda _: refresh(desk, held), range(8))]
-    assert sorted(statuses) == [200] + [401] * 7
-
-
 @pytest.mark.parametrize(("half_days", "status"), [(59, 200), (60, 401)])
 def test_a_login_is_renewed_for_thirty_days(desk: Desk, half_days: int, status: int) -> None:
     """A stolen token is not renewed for ever."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from e2e.world import Answer
 from harness.people import People
 
 from .desk import BASE, LINKS, Desk, Person
@@ -133,22 +132,6 @@ def test_a_newer_login_ends_the_older(desk: Desk) -> None:
     _, older = begun(desk, one)
     _, newer = begun(desk, one)
     assert (page(desk, older).status, page(desk, newer).status) == (401, 200)
-
-
-def test_one_of_parallel_polls_gets_the_session(desk: Desk) -> None:
-    """And no second one is made."""
-    one = named(desk)
-    auth_id, link = begun(desk, one)
-    assert decide(desk, link).status == 200
-
-    def at_once(_: int) -> Answer:
-        return poll(desk, auth_id)
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(at_once, range(8)))
-    tokens = [answer.json()["session_token"] for answer in answers if answer.status == 200]
-    assert len(tokens) == 1
-    assert len(desk.ask("GET", f"{AUTH}/sessions", token=tokens[0]).json()) == 1
 
 
 def test_one_of_parallel_decisions_counts(desk: Desk) -> None:

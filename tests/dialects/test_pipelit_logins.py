@@ -159,21 +159,6 @@ def test_the_cookie_is_for_this_api_and_for_no_script(booth: Booth) -> None:
     assert (sent["path"], sent["httponly"], sent["samesite"], sent["secure"]) == (AUTH, True, "Strict", "")
 
 
-def test_the_cookie_is_for_https_alone_where_that_is_spoken(people: People, tmp_path: Path) -> None:
-    """As the public URL says, whoever ends TLS."""
-    with pipelit(tmp_path, people, {"public_url": "https://gateway.test"}) as booth:
-        sent = SimpleCookie(booth.token(booth.armed().username).headers["Set-Cookie"])
-    assert sent["pipelit_mfa"]["secure"] is True
-
-
-def test_the_cookie_goes_with_the_login(booth: Booth) -> None:
-    """A stale one would be in the way of the next."""
-    armed = booth.armed()
-    booth.token(armed.username)
-    done = booth.second(armed.username, booth.code(armed.secret))
-    assert SimpleCookie(done.headers["Set-Cookie"])["pipelit_mfa"]["max-age"] == "0"
-
-
 # how often, and how long
 
 

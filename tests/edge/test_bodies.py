@@ -214,7 +214,7 @@ async def test_an_answer_comes_down_while_it_is_made(site: Site) -> None:
     assert await client.exactly(5) == b"0\r\n\r\n"
 
 
-async def test_a_large_answer_to_a_slow_reader_waits_in_the_upstream(site: Site) -> None:
+async def test_s55_a_large_answer_to_a_slow_reader_waits_in_the_upstream(site: Site) -> None:
     """64 MiB: until the client reads, the upstream can push no more than the buffers of sockets hold."""
     total, part = 64 * MIB, b"x" * 65536
     pushed = 0
@@ -247,7 +247,7 @@ async def test_a_large_answer_to_a_slow_reader_waits_in_the_upstream(site: Site)
         left -= len(await client.exactly(min(left, MIB)))
 
 
-async def test_a_large_upload_to_a_slow_upstream_waits_in_the_client(site: Site) -> None:
+async def test_s55_a_large_upload_to_a_slow_upstream_waits_in_the_client(site: Site) -> None:
     """The other way round."""
     total, part = 64 * MIB, b"x" * 65536
     read_on = asyncio.Event()

@@ -5,11 +5,22 @@ where a test asks for every store.
 from pathlib import Path
 
 import pytest
+from conformance.conftest import desk, shared, table
 from harness.fixtures import people, pytest_asyncio_loop_factories, site
 from identity.core.conftest import core, limited, settled
 from identity.core.world import copied
 
-__all__ = ["core", "limited", "people", "pytest_asyncio_loop_factories", "settled", "site"]
+__all__ = [
+    "core",
+    "desk",
+    "limited",
+    "people",
+    "pytest_asyncio_loop_factories",
+    "settled",
+    "shared",
+    "site",
+    "table",
+]
 
 
 @pytest.fixture

@@ -1,10 +1,15 @@
 """S-35: nobody keeps a session that was made before, and what ends the others ends them at once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from harness.people import open_people
 from harness.site import Site
 from identity.core.desk import ADA, PASSWORD, Desk, bearer, seated
+
+from gateway.clock import Clock
+from gateway.identity.accounts import Accounts
 
 NEW = "another horse battery"
 
@@ -103,3 +108,40 @@ async def test_s35_a_waiting_login_can_be_left(site: Site) -> None:
     waiting = await desk.login(ADA)
     await desk.done("POST", "users/logout", token=waiting)
     assert (await desk.call("POST", "users/totp/check-token", {"token": app.code()}, waiting)).status == 401
+
+
+async def test_s35_the_first_token_of_a_login_ends_with_its_five_minutes(site: Site) -> None:
+    """The session keeps its id, as its API has it (decision 11); what it had before the code lasts no longer than that
+    would have, whatever the new token does."""
+    desk = await seated(site)
+    await desk.give_password(ADA)
+    app, _ = await desk.enrol(await desk.login(ADA))
+    waiting = await desk.login(ADA)
+    lifted = (await desk.done("POST", "users/totp/check-token", {"token": app.code()}, waiting))["token"]
+    desk.running.hand.ahead += 301
+    assert await alive(desk, waiting, lifted) == [False, True]
+
+
+async def test_s35_a_session_has_the_roles_of_now(site: Site) -> None:
+    """It holds none of its own: one that is given or taken away shows in the sessions that are there already."""
+    desk = await seated(site)
+    people = desk.running.people
+    store = await open_people(people)
+    accounts = Accounts(store.accounts, store.tenants, store.roles, Clock())
+    held = (people.bob.account_id, people.tenant_id, "manager", "write")
+    try:
+        before = (await desk.send("GET", "/roles/x", people.bob.field)).code
+        await accounts.assign_role(*held)
+        await settled_at(desk, people.bob.field, 200)
+        await accounts.remove_role(*held)
+        await settled_at(desk, people.bob.field, 403)
+    finally:
+        await store.aclose()
+    assert before == "role_missing"
+
+
+async def settled_at(desk: Desk, field: bytes, status: int) -> None:
+    """Within a third of the time that a caller is remembered for."""
+    async with asyncio.timeout(10):
+        while (await desk.send("GET", "/roles/x", field)).status != status:  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0.02)

@@ -120,3 +120,47 @@ def read_by(endpoint: Endpoint) -> tuple[str, ...]:
     if endpoint.body != "json":
         return ()
     return next(names for end, names in READ.items() if endpoint.path.endswith(end))
+
+
+async def test_s38_every_form_is_pressed_on_our_own_page(site: Site) -> None:
+    """By the table: whatever takes a form, which other sites' pages can send, refuses theirs."""
+    desk = await seated(site, login={"navak": {"registration": "open"}, "mycelium": {}})
+    found = {}
+    for one in desk.endpoints:
+        if one.body == "form":
+            path = one.path.replace("{token}", "x" * 43).replace("{link}", "x" * 43)
+            kind = b"Content-Type: application/x-www-form-urlencoded"
+            for where in (b"cross-site", b"same-site"):
+                answer = await desk.send(one.method, path, kind, b"Sec-Fetch-Site: " + where, body=b"decision=approve")
+                found[path, where] = answer.status
+    assert (set(found.values()), len(found)) == ({403}, 6)
+
+
+async def test_s38_a_form_logs_nobody_in(site: Site) -> None:
+    """Login CSRF: a page that would log its visitor in to the attacker's account can send no JSON unasked."""
+    desk = await seated(site)
+    await desk.give_password(ADA)
+    body = b'{"email":"ada@example.org","password":"correct horse battery","x":"="}'
+    kinds = (b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data; boundary=x")
+    found = [
+        await desk.send(
+            "POST", f"{BASE}/users/login", b"Content-Type: " + kind, b"Origin: http://evil.example", body=body
+        )
+        for kind in kinds
+    ]
+    asked = await desk.send(
+        "OPTIONS", f"{BASE}/users/login", b"Origin: http://evil.example", b"Access-Control-Request-Method: POST",
+        b"Access-Control-Request-Headers: content-type",
+    )  # fmt: skip
+    assert ({answer.status for answer in found}, asked.all(b"access-control-allow-origin")) == ({415}, [])
+
+
+async def test_s38_the_cookie_of_half_a_login_takes_no_form(site: Site) -> None:
+    """Pipelit's, the one call that a cookie goes with: JSON like all others."""
+    desk = await seated(site, login={"pipelit": {}})
+    body = b'{"username":"ada","code":"000000"}'
+    cookie = b"Cookie: pipelit_mfa=" + b"x" * 43
+    path = "/api/v1/auth/mfa/login-verify/"
+    found = [(await desk.send("POST", path, cookie, b"Content-Type: text/plain", body=body)).status]
+    found.append((await desk.send("POST", path, cookie, JSON, body=body)).status)
+    assert found == [415, 401]

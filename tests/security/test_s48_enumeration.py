@@ -4,8 +4,12 @@ That the work behind them is the same is in `identity/core/test_enumeration.py`.
 """
 
 import json
+import re
 
 import pytest
+from conformance.adapters import ADAPTERS, NOBODY, Adapter, someone
+from dialects.desk import Desk as Every
+from e2e.world import ask
 from harness.client import Answer
 from harness.people import open_people
 from harness.site import Site
@@ -59,3 +63,26 @@ async def test_s48_limits_do_not_tell_who_is_there(site: Site, call: str) -> Non
     told_of = {who: [(told(answer), bool(answer.all(b"retry-after"))) for answer in found[who]] for who in found}
     assert told_of[ADA] == told_of[WHO[2]]
     assert found[ADA][-1].status == 429
+
+
+HASHED = re.compile(r"^gateway_password_seconds_count (\d+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("api", [one for one in ADAPTERS if one.name != "navak"], ids=lambda api: api.name)
+def test_s48_a_password_is_hashed_whoever_it_is_of(desk: Every, api: Adapter) -> None:
+    """One hash for somebody, for nobody and for somebody who was shown the door: as the gateway's own metric counts."""
+    disabled = someone(desk)
+    desk.host.do(desk.host.store.accounts.set_status(disabled.account, "disabled"))
+    host, port = desk.host.running.gateway.admin_address
+
+    def hashed() -> int:
+        found = HASHED.search(ask(f"http://{host}:{port}/metrics").body.decode())
+        return int(found[1]) if found else 0
+
+    cost = []
+    for who in (someone(desk), NOBODY, disabled):
+        desk.hand.rest()
+        before = hashed()
+        api.first(desk, who, "wrong horse battery")
+        cost.append(hashed() - before)
+    assert cost == [1, 1, 1]

@@ -1,8 +1,11 @@
 """S-51: a scanner that opens every link of a mail, as often as it likes, uses up nothing."""
 
+import re
 import sqlite3
 
 import pytest
+from conformance.adapters import ADAPTERS, someone
+from dialects.desk import Desk as Every
 from harness.site import Site
 from identity.core.desk import BASE, BOB, Desk, seated
 
@@ -82,3 +85,53 @@ async def test_s51_a_page_does_not_pass_its_address_on(site: Site) -> None:
     answer = await desk.send("GET", page(await desk.link(BOB), "query"))
     found = [answer.one(name) for name in (b"referrer-policy", b"cache-control", b"x-frame-options")]
     assert found == [b"no-referrer", b"no-store", b"DENY"]
+
+
+AHEAD = (b"Sec-Purpose: prefetch", b"Sec-Purpose: prefetch;prerender", b"Purpose: prefetch", b"X-Moz: prefetch")
+
+
+async def test_s51_a_browser_that_looks_ahead_changes_nothing(site: Site) -> None:
+    """Nor does a scanner with the name of one, or without a name."""
+    desk = await seated(site)
+    token = await desk.link(BOB)
+    before = state(desk)
+    agents = (
+        b"User-Agent: Mozilla/5.0 (compatible; MSIE 9.0)",
+        b"User-Agent:",
+        b"User-Agent: Slackbot-LinkExpanding 1.0",
+    )
+    for field in (*AHEAD, *agents):
+        assert (await desk.send("GET", page(token, "path"), field)).status == 200
+    assert state(desk) == before
+    await desk.done("POST", "users/magic-link/verify", {"token": token})
+
+
+async def test_s51_pressing_in_another_browser_leaves_the_login_where_it_was_begun(site: Site) -> None:
+    """Another browser than the one that asked shows the code, any number of times; only who types it is logged in."""
+    desk = await seated(site)
+    token = await desk.link(BOB)
+    pressed = [
+        await desk.send("POST", page(token, "path"), b"User-Agent: other/%d" % number, body=b"") for number in range(3)
+    ]
+    code = await desk.code(token)
+    done = await desk.done("POST", "users/magic-link/verify", {"email": BOB, "code": code})
+    assert {(answer.status, done["token"].encode() in answer.body) for answer in pressed} == {(200, False)}
+
+
+INVITED = re.compile(r"/_adm/invitations/([\w-]{43})\s")
+
+
+def test_s51_opening_an_invitation_takes_nothing(desk: Every) -> None:
+    """Its page tells what to do with it; it is taken by a call of whoever has that address."""
+    owner, guest = someone(desk), someone(desk)
+    token = ADAPTERS[0].enter(desk, owner)
+    said = {"email": guest.email, "role": "manager", "permission": "read"}
+    path = f"/_adm/api/v1/tenants/{owner.tenant}/invitations"
+    assert desk.post(path, said, token).status in (200, 201)
+    invitation = desk.host.mailed(guest.email, INVITED)
+    opened = {
+        desk.ask(method, f"/_adm/invitations/{invitation}").status for method in ("GET", "HEAD") for _ in range(5)
+    }
+    mine = ADAPTERS[0].enter(desk, guest)
+    taken = desk.post("/_adm/api/v1/invitations/accept", {"token": invitation}, mine).status
+    assert (opened, taken) == ({200}, 200)

@@ -88,7 +88,7 @@ async def test_the_right_password_of_a_disabled_account_is_a_wrong_one(core: Cor
 
 
 @pytest.mark.parametrize("call", ["request", "start reset"])
-async def test_a_mail_to_nobody_takes_as_much_room_as_one_to_somebody(core: Core, call: str) -> None:
+async def test_s48_a_mail_to_nobody_takes_as_much_room_as_one_to_somebody(core: Core, call: str) -> None:
     """In the outbox: but for being sent."""
     for who in (ADA, NOBODY):
         await CALLS[call](core, who)
@@ -97,13 +97,13 @@ async def test_a_mail_to_nobody_takes_as_much_room_as_one_to_somebody(core: Core
     assert len(set(sizes)) == 1
 
 
-async def test_a_mail_goes_to_the_stored_address(core: Core) -> None:
-    """S-42: not to another spelling of it."""
+async def test_s42_a_mail_goes_to_the_stored_address(core: Core) -> None:
+    """Not to another spelling of it."""
     await core.logins.request_link("ADA@EXAMPLE.ORG", HERE)
     assert [letter.to for letter in await core.letters()] == [ADA]
 
 
-async def test_a_login_of_nobody_takes_a_hash_s_time(core: Core) -> None:
+async def test_s48_a_login_of_nobody_takes_a_hash_s_time(core: Core) -> None:
     """Coarse: half of what a wrong password of somebody takes. Without the hash it would be a twentieth."""
     real = Passwords(threads=1)
     accounts = Accounts(core.store.accounts, core.store.tenants, core.store.roles, core.clock)

@@ -1,4 +1,4 @@
-"""The first account by Pipelit's API: once, and by whoever runs the machine."""
+"""S-54: the first account by Pipelit's API: once, and by whoever runs the machine."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from dialects.desk import BASE
+from dialects.pipelit import AUTH, HERE, Booth, empty, pipelit
 from e2e.world import Answer
 from harness.people import MASTER_KEY
 
@@ -15,9 +17,6 @@ from gateway.identity.setup import setup_token
 from gateway.login.dialect import Call
 from gateway.login.pipelit.local import is_local
 from gateway.store.seal import Sealer, master_key
-
-from .desk import BASE
-from .pipelit import AUTH, HERE, Booth, empty, pipelit
 
 PUBLIC = "https://gateway.example"
 TOKEN = setup_token(Sealer(master_key(MASTER_KEY), Clock().token_bytes).mac)
@@ -44,27 +43,27 @@ def needed(booth: Booth) -> object:
     return booth.ask("GET", f"{AUTH}/setup-status/").json()
 
 
-def test_the_first_account_is_made_and_logged_in(booth: Booth) -> None:
+def test_s54_the_first_account_is_made_and_logged_in(booth: Booth) -> None:
     """With the password that it was given."""
     key = str(set_up(booth).json()["key"])
     assert (booth.passes(key), booth.token("admin", GOOD["password"]).status) == (True, 200)
 
 
-def test_the_first_account_is_of_the_staff(booth: Booth) -> None:
+def test_s54_the_first_account_is_of_the_staff(booth: Booth) -> None:
     """Pipelit's has the role admin."""
     key = str(set_up(booth).json()["key"])
     profile = booth.ask("GET", f"{BASE}/profile", token=key).json()
     assert (profile["isStaff"], profile["isManager"]) == (True, True)
 
 
-def test_setup_is_needed_until_it_is_done(booth: Booth) -> None:
+def test_s54_setup_is_needed_until_it_is_done(booth: Booth) -> None:
     """By the first account of a person."""
     before = needed(booth)
     set_up(booth)
     assert (before, needed(booth)) == ({"needs_setup": True}, {"needs_setup": False})
 
 
-def test_of_fifty_setups_at_once_one_wins(booth: Booth) -> None:
+def test_s54_of_fifty_setups_at_once_one_wins(booth: Booth) -> None:
     """The others are told that it is done."""
     with ThreadPoolExecutor(50) as pool:
         bodies = [{"username": f"admin-{number}", "password": "a horse of my own"} for number in range(50)]
@@ -72,7 +71,7 @@ def test_of_fifty_setups_at_once_one_wins(booth: Booth) -> None:
     assert Counter(answer.status for answer in answers) == {200: 1, 409: 49}
 
 
-def test_another_worker_may_be_faster(booth: Booth) -> None:
+def test_s54_another_worker_may_be_faster(booth: Booth) -> None:
     """The store decides: an account of another API counts too."""
     booth.person()
     assert (set_up(booth).status, needed(booth)) == (409, {"needs_setup": False})
@@ -82,18 +81,18 @@ def test_another_worker_may_be_faster(booth: Booth) -> None:
     "headers",
     [HERE, {"x_forwarded_for": "127.0.0.1"}, {**HERE, "x_setup_token": "x"}, {"origin": "http://evil.example"}],
 )
-def test_from_elsewhere_setup_needs_the_token(booth: Booth, headers: dict[str, str]) -> None:
+def test_s54_from_elsewhere_setup_needs_the_token(booth: Booth, headers: dict[str, str]) -> None:
     """Another site's page in this machine's browser is elsewhere too (DNS rebinding)."""
     answer = set_up(booth, **headers)
     assert (answer.status, answer.json(), needed(booth)) == (403, BARRED, {"needs_setup": True})
 
 
-def test_from_elsewhere_the_token_does(booth: Booth) -> None:
+def test_s54_from_elsewhere_the_token_does(booth: Booth) -> None:
     """Whoever reads what the gateway prints runs it."""
     assert set_up(booth, x_setup_token=TOKEN, **HERE).status == 200
 
 
-def test_the_token_can_be_told_before_there_is_a_request(booth: Booth) -> None:
+def test_s54_the_token_can_be_told_before_there_is_a_request(booth: Booth) -> None:
     """All workers have the same one, of 256 bits."""
     assert (setup_token(booth.host.store.pepper), len(TOKEN)) == (TOKEN, 43)
 
@@ -106,14 +105,14 @@ def test_the_token_can_be_told_before_there_is_a_request(booth: Booth) -> None:
         ({"username": "a b", "password": "x" * 129}, [("value_error", "username"), ("string_too_long", "password")]),
     ],
 )
-def test_a_setup_out_of_form_changes_nothing(booth: Booth, body: object, wrong: list[tuple[str, str]]) -> None:
+def test_s54_a_setup_out_of_form_changes_nothing(booth: Booth, body: object, wrong: list[tuple[str, str]]) -> None:
     """All that is wrong is told at once."""
     answer = booth.auth("setup/", body)
     told = [(entry["type"], entry["loc"][1]) for entry in answer.json()["detail"]]
     assert (answer.status, told, needed(booth)) == (422, wrong, {"needs_setup": True})
 
 
-def test_from_elsewhere_a_common_password_is_refused(booth: Booth) -> None:
+def test_s54_from_elsewhere_a_common_password_is_refused(booth: Booth) -> None:
     """On the machine itself the seed's own example has to work."""
     answer = booth.auth("setup/", {"username": "admin", "password": "mypassword"}, x_setup_token=TOKEN, **HERE)
     assert (answer.status, answer.json()["detail"][0]["type"]) == (422, "value_error")
@@ -138,7 +137,7 @@ def test_from_elsewhere_a_common_password_is_refused(booth: Booth) -> None:
         ("127.0.0.1", True, "http://[", False),
     ],
 )
-def test_local_is_who_sits_at_the_machine(address: str, direct: bool, origin: str | None, local: bool) -> None:
+def test_s54_local_is_who_sits_at_the_machine(address: str, direct: bool, origin: str | None, local: bool) -> None:
     """By the socket, with nobody in between, and not by the page of another site."""
     headers = {"host": "127.0.0.1:8080"} | ({} if origin is None else {"origin": origin})
     assert is_local(Call(Origin(address, direct=direct), headers=headers), PUBLIC) is local
@@ -157,6 +156,6 @@ def test_local_is_who_sits_at_the_machine(address: str, direct: bool, origin: st
         ({"host": "localhost", "cf-connecting-ip": "192.0.2.1"}, False),
     ],
 )
-def test_what_came_through_a_relay_is_not_local(headers: dict[str, str], local: bool) -> None:
+def test_s54_what_came_through_a_relay_is_not_local(headers: dict[str, str], local: bool) -> None:
     """One on the same machine shows in the Host that it was meant for, or in what it adds."""
     assert is_local(Call(Origin("127.0.0.1", direct=True), headers=headers), PUBLIC) is local
