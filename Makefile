@@ -1,6 +1,6 @@
 # make run | test | lint | docs | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
-# has changed. make bench | fleet | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
-# that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
+# has changed. make bench | fleet | soak | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is
+# compiled; that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
 # command. Tests run in PROCESSES processes, more than there are cores, as most of them wait; ARGS='-n 0' runs them in one.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,9 +19,10 @@ COMPILED := .venv-compiled
 SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -name '*.yaml' -o -name '*.mako' -o -name '*.html' -o -name '*.css' -o -name '*.txt')
 # What goes through the compiled modules on the way a request goes; the rest tests the same source as `make test` does.
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
-  tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/wire tests/test_pipeline.py
+  tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/websocket tests/wire \
+  tests/test_pipeline.py
 
-.PHONY: run test test-compiled lint docs bench fleet wheel clean
+.PHONY: run test test-compiled lint docs bench fleet soak autobahn wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -49,6 +50,14 @@ bench: $(COMPILED)/.installed-bench
 # Needs PostgreSQL, Redis, HAProxy, nginx, wrk and libfaketime; takes four minutes.
 fleet: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench.fleet $(ARGS)
+
+# Needs Redis; takes half an hour, at 150 actions a second.
+soak: $(COMPILED)/.installed-bench
+	$(COMPILED)/bin/python -m bench.soak $(ARGS)
+
+# Every case of Autobahn's WebSocket suite, some minutes of them. Needs a Python 2.7 with pip, pyenv's for one.
+autobahn: $(VENV)/.installed-dev
+	AUTOBAHN_CASES='*' $(BIN)/pytest -s tests/websocket/test_autobahn.py $(ARGS)
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -125,7 +125,7 @@ async def run(chosen: argparse.Namespace, stable: Stable) -> Outcome:
 
 def timetable(total: int) -> Timetable:
     """About once in half a minute, four seconds, and a minute and a half of a long run; some of each in a short one."""
-    return Timetable(min(4_500, total // 6), min(600, total // 15), min(13_000, total // 3))
+    return Timetable(min(4_500, total // 6), min(600, total // 15), min(13_000, total // 2))
 
 
 @contextlib.asynccontextmanager

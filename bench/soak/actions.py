@@ -52,7 +52,7 @@ class Actions:
             "vanishing": (self.vanishing, 20),
             "websocket": (self.websocket, 15),
             "events": (self.events, 10),
-            "login, logout": (self.login, 5),
+            "login, logout": (self.login, 8),
         }
 
     @property
