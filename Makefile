@@ -55,7 +55,7 @@ fleet: $(COMPILED)/.installed-bench
 soak: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench.soak $(ARGS)
 
-# Every case of Autobahn's WebSocket suite, some minutes of them. Needs a Python 2.7 with pip, pyenv's for one.
+# Every case of Autobahn's WebSocket suite, of which those of compression take long. Needs a Python 2.7 with pip, pyenv's for one.
 autobahn: $(VENV)/.installed-dev
 	AUTOBAHN_CASES='*' $(BIN)/pytest -s tests/websocket/test_autobahn.py $(ARGS)
 
