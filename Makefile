@@ -1,5 +1,5 @@
 # make run | test | lint | docs | wheel | requirements | audit: each makes .venv first if it is not there, and installs
-# again only when pyproject.toml or the pins have changed. make bench | fleet | test-compiled: the same in .venv-compiled,
+# again only when pyproject.toml or the pins have changed. make bench | fleet | soak | test-compiled: the same in .venv-compiled,
 # which has the wheel whose data plane is compiled; that takes a C compiler and Python's headers. PYTHON=... chooses the
 # interpreter (3.11 or newer), ARGS=... goes to the command. Tests run in PROCESSES processes, more than there are cores,
 # as most of them wait; ARGS='-n 0' runs them in one.
@@ -22,13 +22,14 @@ COMPILED := .venv-compiled
 SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -name '*.yaml' -o -name '*.mako' -o -name '*.html' -o -name '*.css' -o -name '*.txt')
 # What goes through the compiled modules on the way a request goes; the rest tests the same source as `make test` does.
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
-  tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/wire tests/test_pipeline.py
+  tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/websocket tests/wire \
+  tests/test_pipeline.py
 
 # What the gateway runs on is installed as it is pinned; the tools around it are not.
 PINS := requirements/gateway.txt requirements/otel.txt
 PINNED := --quiet --require-hashes $(PINS:%=-r %)
 
-.PHONY: run test test-compiled lint docs bench fleet fuzz wheel requirements audit clean
+.PHONY: run test test-compiled lint docs bench fleet fuzz soak autobahn wheel requirements audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -62,6 +63,14 @@ fleet: $(COMPILED)/.installed-bench
 fuzz: $(VENV)/.installed-fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) $(ARGS)
 	EDGE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q tests/edge/test_edge_machine.py
+
+# Needs Redis; takes half an hour, at 150 actions a second.
+soak: $(COMPILED)/.installed-bench
+	$(COMPILED)/bin/python -m bench.soak $(ARGS)
+
+# Every case of Autobahn's WebSocket suite, of which those of compression take long. Needs a Python 2.7 with pip, pyenv's for one.
+autobahn: $(VENV)/.installed-dev
+	AUTOBAHN_CASES='*' $(BIN)/pytest -s tests/websocket/test_autobahn.py $(ARGS)
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .

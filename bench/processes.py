@@ -117,6 +117,13 @@ class Process:
         """To the process that was started alone, not to its children."""
         self._popen.send_signal(number)
 
+    def wait(self, seconds: float) -> int | None:
+        """The exit code of the process that was started; None when it goes on for longer."""
+        try:
+            return self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def last_words(self) -> str:
         return " | ".join(self.log.read_text(errors="replace").split("\n")[-4:]).strip()[-400:]
 

@@ -1,0 +1,215 @@
+"""The gateway under test: its folder, its people, its configuration, and the program itself with two workers."""
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from os import environ
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.ours import PROGRAM
+from bench.processes import LOOPBACK, NotStartedError, Process, Stable, free_port
+from bench.soak import upstream
+from gateway.cli.hashing import hashing
+from gateway.cli.shared import Session, opened
+from gateway.clock import Clock
+from gateway.identity.accounts import NewAccount
+from gateway.identity.grants import Terms, session_claims
+from gateway.identity.keys import active
+from gateway.identity.model import Account
+from gateway.identity.tokens import mint
+from gateway.settings.load import load
+
+PUBLIC_URL = "http://soak.example"
+WORKERS = 2
+PEOPLE = 16
+DAY = 86400.0
+READY_SECONDS = 30.0
+ACCESS = {"public": "public", "known": "authenticated", "secure": "protected"}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a session's token, a connection string for the role manager, an API key, and a password."""
+
+    account: Account
+    password: str
+    token: str
+    string: str
+    key: str
+
+    @property
+    def email(self) -> str:
+        return self.account.owner.email
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A credential that is to be revoked."""
+
+    grant: str
+    header: tuple[str, str]
+
+
+@dataclass
+class Door:
+    """The store, opened beside the gateway as a command does it."""
+
+    session: Session
+    tenant: str = ""
+    people: list[Person] = field(default_factory=list)
+
+    async def fill(self) -> None:
+        accounts = self.session.accounts
+        self.tenant = (await accounts.create_tenant("Soak")).id
+        with hashing() as passwords:
+            for number in range(PEOPLE):
+                password = secrets.token_urlsafe(16)
+                new = NewAccount(f"person{number}@soak.example")
+                account = await self.session.administration.create_account(new, passwords, password)
+                await accounts.assign_role(account.id, self.tenant, "manager", "write")
+                string, key = await self._string(account), await self._key(account)
+                self.people.append(Person(account, password, (await self._token(account))[1], string[1], key[1]))
+
+    async def doomed(self, number: int) -> Doomed:
+        """Of each kind in turn."""
+        account = self.people[number % PEOPLE].account
+        if number % 3 == 0:
+            grant, string = await self._string(account)
+            return Doomed(grant, ("x-mycelium-connection-string", string))
+        grant, secret = await (self._token(account) if number % 3 == 1 else self._key(account))
+        return Doomed(grant, ("Authorization", f"Bearer {secret}"))
+
+    async def revoke(self, doomed: Doomed) -> None:
+        await self.session.grants.revoke(doomed.grant)
+
+    async def _token(self, account: Account) -> tuple[str, str]:
+        grant = await self.session.grants.issue_session(account.id, Terms(DAY, name="soak"))
+        key = active(await self.session.store.keys.signing_keys(), "token")
+        return grant.id, mint(session_claims(grant, account, PUBLIC_URL, PUBLIC_URL), key)
+
+    async def _string(self, account: Account) -> tuple[str, str]:
+        until = self.session.clock.now() + DAY
+        handed = await self.session.grants.create_connection_string(account.id, self.tenant, "manager", until)
+        return handed.grant.id, handed.secret
+
+    async def _key(self, account: Account) -> tuple[str, str]:
+        handed = await self.session.grants.issue_opaque(account.id, Terms(DAY, name="soak"))
+        return handed.grant.id, handed.secret
+
+
+@dataclass
+class Home:
+    """state: url of a Redis. generation: which of its configurations is in force; a route has its number."""
+
+    stable: Stable
+    state: str
+    service_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=free_port)
+    admin_port: int = field(default_factory=free_port)
+    generation: int = 0
+    service: Process = field(init=False)
+    gateway: Process = field(init=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def admin(self) -> str:
+        return f"http://{LOOPBACK}:{self.admin_port}"
+
+    @property
+    def folder(self) -> Path:
+        return self.stable.folder / "home"
+
+    def make(self) -> None:
+        done = subprocess.run([str(PROGRAM), "init", "--dir", str(self.folder)], capture_output=True, text=True)
+        if done.returncode:
+            raise NotStartedError(f"gateway init: {done.stderr.strip()}")
+        self.write()
+
+    def write(self, **more: object) -> None:
+        """The configuration of this generation, with other sections where they are given."""
+        routes: list[dict[str, Any]] = [
+            {"path": f"/{name}/**", "upstream": "app", "access": access, "strip_prefix": f"/{name}"}
+            for name, access in ACCESS.items()
+        ]
+        role = {"roles": [{"role": "manager", "permission": "write"}]}
+        routes.append({"path": "/manager/**", "upstream": "app", "access": role, "strip_prefix": "/manager"})
+        now = f"/generation/{self.generation}"
+        routes.append({"path": f"{now}/**", "upstream": "app", "access": "public", "strip_prefix": now})
+        said: dict[str, Any] = {
+            "public_url": PUBLIC_URL,
+            "listen": {"address": f"{LOOPBACK}:{self.port}", "workers": WORKERS},
+            "admin": {"address": f"{LOOPBACK}:{self.admin_port}"},
+            "state": {"url": self.state},
+            "log": {"access": "./access.log", "format": "json"},
+            "cache": {"credentials": f"{20 + self.generation % 10}s"},
+            "reload": {"watch": False},
+            "upstreams": {"app": {"endpoints": [f"http://{LOOPBACK}:{self.service_port}"]}},
+            "routes": routes,
+        }
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(said | more, sort_keys=False))
+
+    @asynccontextmanager
+    async def door(self) -> AsyncIterator[Door]:
+        settings = load(self.folder / "config.yaml", environ).settings
+        async with opened(settings, Clock()) as session:
+            yield Door(session)
+
+    def start_service(self) -> None:
+        command = [sys.executable, upstream.__file__, str(self.service_port)]
+        self.service = self.stable.start("service", command, core=None)
+        self.service.wait_until_open(self.service_port)
+
+    def start_gateway(self) -> None:
+        """Returns once every worker is ready."""
+        command = [str(PROGRAM), "serve", "-c", str(self.folder / "config.yaml")]
+        self.gateway = self.stable.start("gateway", command, core=None)
+        self.gateway.wait_until_open(self.port)
+        deadline = time.monotonic() + READY_SECONDS
+        while (said := self.complaints()) or len(self.workers()) != WORKERS:
+            if time.monotonic() > deadline:
+                raise NotStartedError(f"the gateway is not ready: {said}: {self.gateway.last_words()}")
+            time.sleep(0.02)
+
+    def complaints(self) -> Sequence[str]:
+        status, body = self.operate("/readyz", "GET")
+        found = json.loads(body) if status in (200, 503) else {"reasons": [str(status)], "warnings": []}
+        return [*found["reasons"], *found["warnings"]]
+
+    def workers(self) -> list[int]:
+        """Process numbers."""
+        return sorted(self.gateway.family()[1:])
+
+    def operate(self, path: str, method: str = "POST") -> tuple[int, bytes]:
+        """Status and body of the admin listener's answer; 0 when nobody answers."""
+        token = (self.folder / "var/admin.token").read_text().strip()
+        asked = urllib.request.Request(self.admin + path, method=method, headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+        except OSError as error:
+            return 0, str(error).encode()
+
+    def gauges(self) -> Mapping[str, float]:
+        """Samples of /metrics, by name and labels as they are written there."""
+        lines = self.operate("/metrics", "GET")[1].decode().splitlines()
+        pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    def told(self) -> list[str]:
+        """Lines of the application log so far."""
+        return self.gateway.log.read_text(errors="replace").splitlines()
