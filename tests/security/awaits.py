@@ -11,7 +11,7 @@ import ast
 import asyncio
 import inspect
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +142,7 @@ class Awaits:
         try:
             self._come(number, "before")
         except BaseException:
-            if inspect.iscoroutine(value):
+            if isinstance(value, Coroutine):  # uvloop's are none that `inspect` knows
                 value.close()
             raise
         ours = inspect.iscoroutine(value) and value.cr_code.co_filename in self._files
