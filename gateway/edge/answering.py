@@ -383,5 +383,8 @@ class Answering:
         if self.crowd is not None:
             self.crowd.end()
             self.crowd = None
-        self.client.edge.observe(self)
+        try:
+            self.client.edge.observe(self)
+        except Exception as error:  # what is told of it has no say in what becomes of the connection
+            self.client.edge.report(error)
         self.client.on_exchange_over(self, keep_alive)

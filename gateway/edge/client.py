@@ -214,7 +214,10 @@ class Client(Intake):
             lane = self.generation.unmatched
         answer = answers.refusal(fault, lane, None, request_id, False, own=self.generation.lines)
         self.transport.write(answer)
-        self.edge.observe_unread(self, fault, request_id)
+        try:
+            self.edge.observe_unread(self, fault, request_id)
+        except Exception as error:
+            self.edge.report(error)
         self.linger()
 
     # for the exchange: who is asking

@@ -212,29 +212,29 @@ class _Rewriting(ast.NodeTransformer):
         del self._names[-2:]
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         return self._named(node, "<locals>")
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:  # noqa: N802
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:
         return self._named(node, "<locals>")
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> Any:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         return self._named(node, "")
 
-    def visit_Await(self, node: ast.Await) -> Any:  # noqa: N802
+    def visit_Await(self, node: ast.Await) -> Any:
         text = ast.unparse(node.value)
         self.generic_visit(node)
         node.value = self._call(ast.Await, node.value, text)
         return node
 
-    def visit_AsyncWith(self, node: ast.AsyncWith) -> Any:  # noqa: N802
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> Any:
         texts = [ast.unparse(item.context_expr) for item in node.items]
         self.generic_visit(node)
         for item, text in zip(node.items, texts, strict=True):
             item.context_expr = self._call(ast.AsyncWith, item.context_expr, text)
         return node
 
-    def visit_AsyncFor(self, node: ast.AsyncFor) -> Any:  # noqa: N802
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> Any:
         text = ast.unparse(node.iter)
         self.generic_visit(node)
         node.iter = self._call(ast.AsyncFor, node.iter, text)

@@ -80,7 +80,9 @@ BESIDE_WITHIN: Final = {
 }
 
 # Where a connection is handed over: who cancels that, cancels within the loop's own call, which closes it.
-HANDED_OVER: Final = frozenset({"edge.connector.tcp.<locals>.connector", "edge.connector.in_process.<locals>.connector"})
+HANDED_OVER: Final = frozenset(
+    {"edge.connector.tcp.<locals>.connector", "edge.connector.in_process.<locals>.connector"}
+)
 
 FAULTS: Final[dict[str, Callable[[], BaseException]]] = {
     "mistake": lambda: ZeroDivisionError("a mistake of ours"),
@@ -93,10 +95,7 @@ FAULTS: Final[dict[str, Callable[[], BaseException]]] = {
 
 
 def looked_at(place: Place) -> bool:
-    if place.module in PARTS:
-        counts = place.function in PARTS[place.module]
-    else:
-        counts = place.name not in BESIDE
+    counts = place.function in PARTS[place.module] if place.module in PARTS else place.name not in BESIDE
     return counts and BESIDE_WITHIN.get(place.name, ("nothing", ""))[0] not in place.text
 
 
