@@ -1,7 +1,7 @@
 # make run | test | lint | docs | wheel: each makes .venv first if it is not there, and installs again only when pyproject.toml
-# has changed. make bench | fleet | test-compiled: the same in .venv-compiled, which has the wheel whose data plane is compiled;
-# that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer), ARGS=... goes to the
-# command. Tests run in PROCESSES processes, more than there are cores, as most of them wait; ARGS='-n 0' runs them in one.
+# has changed. make bench | exhaustion | fleet | test-compiled: the same in .venv-compiled, which has the wheel whose data
+# plane is compiled; that takes a C compiler and Python's headers. PYTHON=... chooses the interpreter (3.11 or newer),
+# ARGS=... goes to the command. Tests run in PROCESSES processes, more than there are cores, as most of them wait; ARGS='-n 0' runs them in one.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -21,7 +21,7 @@ SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -n
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
   tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/wire tests/test_pipeline.py
 
-.PHONY: run test test-compiled lint docs bench fleet wheel clean
+.PHONY: run test test-compiled lint docs bench exhaustion fleet wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -45,6 +45,10 @@ test-compiled: $(COMPILED)/.installed-dev
 # gateway/ itself is what the wheel has installed, not this source tree, which is not on the path of what is measured.
 bench: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench $(ARGS)
+
+# Attacks at full size; takes six minutes on two cores, of which it wants both.
+exhaustion: $(COMPILED)/.installed-bench
+	$(COMPILED)/bin/python -m bench.exhaustion $(ARGS)
 
 # Needs PostgreSQL, Redis, HAProxy, nginx, wrk and libfaketime; takes four minutes.
 fleet: $(COMPILED)/.installed-bench

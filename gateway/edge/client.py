@@ -339,6 +339,9 @@ class Client(Intake):
         """Closes our side and reads on for a while: closing with bytes unread would reset the connection."""
         self._state = State.LINGERING
         self._lingered = 0
+        self._partial = self.opening = b""  # nothing is read out of it any more, and many may linger
+        self.raw = None
+        self._backlog.clear()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():

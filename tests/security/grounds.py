@@ -97,8 +97,8 @@ async def _held(store: Store, clock: Clock) -> Held:
 class Grounds:
     """A gateway, and what is around it. published: the kids of the issuer's keys.
 
-    upstream: has an answer for everything. narrow: takes one connection at a time; what ends in /y waits for `go` there, and
-    so do the issuer's keys.
+    upstream: has an answer for everything. narrow: takes one connection at a time; what ends in /y waits for `go`
+    there, and so do the issuer's keys.
     """
 
     site: Site
