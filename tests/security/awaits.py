@@ -9,15 +9,19 @@ which its future is done). After a coroutine of these modules none can: no turn 
 
 import ast
 import asyncio
+import dis
 import inspect
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final, Literal
 
+_WAITS: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _HOOKS: Final = {ast.Await: "_awaits_await", ast.AsyncWith: "_awaits_with", ast.AsyncFor: "_awaits_for"}
 
 
@@ -82,6 +86,26 @@ class Awaits:
         with self._listening():
             yield self._hits
         self._hits = None
+
+    @contextmanager
+    def followed(self) -> Iterator[set[str]]:
+        """Functions of the gateway that wait for something, and that a request comes by meanwhile."""
+        found: set[str] = set()
+        before = asyncio.all_tasks()
+
+        def called(frame: FrameType, event: str, _: object) -> None:
+            code = frame.f_code
+            if event == "call" and code.co_flags & _WAITS and "/gateway/" in code.co_filename:
+                task = asyncio.current_task()
+                if task is not None and task not in before and not _is_upkeep(task) and _has_await(code):
+                    module = code.co_filename.rpartition("/gateway/")[2].removesuffix(".py").replace("/", ".")
+                    found.add(f"{module}.{code.co_qualname}")
+
+        sys.setprofile(called)
+        try:
+            yield found
+        finally:
+            sys.setprofile(None)
 
     @contextmanager
     def armed(self, hit: Hit, error: BaseException) -> Iterator[None]:
@@ -258,6 +282,11 @@ def _is_upkeep(task: asyncio.Task[Any] | None) -> bool:
     """Whether the gateway does it for itself, each second or so."""
     work = None if task is None else task.get_coro()
     return inspect.iscoroutine(work) and "/gateway/app/" in work.cr_code.co_filename
+
+
+@cache
+def _has_await(code: CodeType) -> bool:
+    return any(step.opname == "GET_AWAITABLE" for step in dis.get_instructions(code))
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -27,6 +27,8 @@ if not pipeline.__file__.endswith(".py"):
 PACKAGES: Final = ("access", "edge")
 MODULES: Final = (
     "pipeline",
+    "control.answers",
+    "control.builtin",
     "control.caller",
     "control.fetch",
     "control.profile",
@@ -41,6 +43,7 @@ PARTS: Final = {
     "store.audit": ("Scribe.write",),
     "store.database": ("Database._on_our_own", "Database.writing"),
     "store.locks": ("hold",),
+    "store.revocations": ("tell",),
     "store.sql": ("Store._provision", "Store.open_changes"),
 }
 
@@ -55,6 +58,8 @@ BESIDE: Final = {
     "access.jwks._IssuerKeys.keep_fresh": "in the background",
     "access.verifiers.Verifiers.external_identity": "links an identity, of whom who is let in by another credential",
     "access.verifiers.Verifiers.holder": "explains a request, and lets none pass",
+    "control.builtin.Builtin.aclose": "the gateway ends",
+    "control.builtin.Builtin.start": "the gateway starts",
     "control.fetch.HttpFetch.__aexit__": "the gateway ends",
     "control.fetch.HttpFetch.aclose": "the gateway ends",
     "edge.listener.Edge._emptied": "the gateway ends",
@@ -74,6 +79,7 @@ BESIDE_WITHIN: Final = {
     "access.jwks._IssuerKeys._newest": ("documents.newer", "shared with other nodes: tests/state"),
     "store.audit.Scribe.write": ("from_select", "what a decoy writes"),
     "store.database.Database.writing": ("invalidate", "once something has failed: the other tests here come by it"),
+    "store.revocations.tell": ("execute", "nothing is revoked where an account is made"),
     "store.sql.Store.open_changes": ("import_module", "once in a gateway's life, with the first change of anything"),
     "store.postgres.reader.Reader._open": ("create_pool", "the gateway starts"),
     "store.postgres.reader.Reader._twice": ("self._open()", "the gateway starts"),
@@ -199,3 +205,14 @@ async def test_s26_every_await_is_met(site: Site, tmp_path: Path, awaits: Awaits
         places |= {hit.place for way in ON_POSTGRES for hit in await met(other, awaits, way)}
         await other.running.stop()
     assert sorted(map(str, awaits.on_the_way - places)) == []
+
+
+async def test_s26_nothing_else_is_waited_for(site: Site, tmp_path: Path, awaits: Awaits) -> None:
+    """What a request comes by is looked at here, in whichever module it is."""
+    grounds, found = await laid_out(site, tmp_path), set()
+    for way in WAYS:
+        await way.prepare(grounds)
+        with awaits.recorded(), awaits.followed() as functions:
+            await asked(grounds, awaits, way)
+        found |= functions
+    assert sorted(found - {place.name for place in awaits.on_the_way} - set(BESIDE_WITHIN)) == []
