@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -19,8 +20,14 @@ from typing import Final
 import uvloop
 
 DIALS: Final = 64  # at a time: what is tried is what a connection costs, not a flood of SYNs
+SMALL: Final = (
+    64 * 1024
+)  # bytes that the kernel takes for a client that does not: else it is the kernel that is exhausted
 ASKED: Final = 25  # times that each connection asks, or more
 PIECE: Final = bytes(256 * 1024)
+
+
+Each = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +48,18 @@ class Aim:
         lines = [f"{method} {self.path}{suffix} HTTP/1.1", "Host: bench", credential or self.field, *fields]
         return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
-    async def connect(self, window: int | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """window: bytes that are read ahead."""
-        return await asyncio.open_connection("127.0.0.1", self.port, limit=window or 1 << 18)
+    async def connect(self, window: int = 0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """window: bytes that the kernel takes ahead, 0 for what it likes."""
+        sock = socket.socket()
+        sock.setblocking(False)
+        if window:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+        except OSError:
+            sock.close()
+            raise
+        return await asyncio.open_connection(sock=sock, limit=1 << 18)
 
 
 class Attack:
@@ -59,17 +75,15 @@ class Attack:
     def answers(self) -> int:
         return sum(count for what, count in self.done.items() if what.isdigit())
 
-    async def connections(self, each: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+    async def connections(self, each: Each, window: int = 0) -> None:
         """So many at once; one that ends is made anew."""
-        await asyncio.gather(*(self._again_and_again(each) for _ in range(self.aim.count)))
+        await asyncio.gather(*(self._again_and_again(each, window) for _ in range(self.aim.count)))
 
-    async def _again_and_again(
-        self, each: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-    ) -> None:
+    async def _again_and_again(self, each: Each, window: int) -> None:
         while True:
             try:
                 async with self._dialing:
-                    reader, writer = await self.aim.connect()
+                    reader, writer = await self.aim.connect(window)
             except OSError:
                 self.done["not connected"] += 1
                 await asyncio.sleep(0.1)
@@ -223,7 +237,7 @@ async def never_reading(attack: Attack) -> None:
         writer.write(attack.aim.head(f"/down/{attack.aim.size}"))
         await asyncio.Event().wait()
 
-    await attack.connections(each)
+    await attack.connections(each, SMALL)
 
 
 async def slow_reading(attack: Attack) -> None:
@@ -237,7 +251,7 @@ async def slow_reading(attack: Attack) -> None:
             await asyncio.sleep(0.5)
             writer.transport.resume_reading()  # type: ignore[attr-defined]
 
-    await attack.connections(each)
+    await attack.connections(each, SMALL)
 
 
 # What has to have happened before the end; for the others it is enough that they stand.

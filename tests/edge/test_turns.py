@@ -15,7 +15,7 @@ SIZE = 96 << 20
 
 
 class Meter:
-    """most: bytes that one turn of the loop has read, of the one exchange under way. name: of what counts them there."""
+    """most: bytes that one turn of the loop has read, of the exchange under way. name: of what counts them there."""
 
     def __init__(self, running: Running, name: str) -> None:
         self.most = self._last = 0
