@@ -1,5 +1,5 @@
 # make run | test | lint | docs | wheel | requirements | audit: each makes .venv first if it is not there, and installs
-# again only when pyproject.toml or the pins have changed. make bench | fleet | soak | test-compiled: the same in .venv-compiled,
+# again only when pyproject.toml or the pins have changed. make bench | exhaustion | fleet | soak | test-compiled: the same in .venv-compiled,
 # which has the wheel whose data plane is compiled; that takes a C compiler and Python's headers. PYTHON=... chooses the
 # interpreter (3.11 or newer), ARGS=... goes to the command. Tests run in PROCESSES processes, more than there are cores,
 # as most of them wait; ARGS='-n 0' runs them in one.
@@ -29,7 +29,7 @@ THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tes
 PINS := requirements/gateway.txt requirements/otel.txt
 PINNED := --quiet --require-hashes $(PINS:%=-r %)
 
-.PHONY: run test test-compiled lint docs bench fleet fuzz soak autobahn wheel requirements audit clean
+.PHONY: run test test-compiled lint docs bench exhaustion fleet fuzz soak autobahn wheel requirements audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
@@ -53,6 +53,10 @@ test-compiled: $(COMPILED)/.installed-dev
 # gateway/ itself is what the wheel has installed, not this source tree, which is not on the path of what is measured.
 bench: $(COMPILED)/.installed-bench
 	$(COMPILED)/bin/python -m bench $(ARGS)
+
+# Attacks at full size; takes six minutes on two cores, of which it wants both.
+exhaustion: $(COMPILED)/.installed-bench
+	$(COMPILED)/bin/python -m bench.exhaustion $(ARGS)
 
 # Needs PostgreSQL, Redis, HAProxy, nginx, wrk and libfaketime; takes four minutes.
 fleet: $(COMPILED)/.installed-bench

@@ -209,7 +209,13 @@ class Authenticator:
             settled: _Settled = ended.value
             return settled
         flight = self._flights[key] = asyncio.create_task(_resumed(work, waits_for))
+        flight.add_done_callback(lambda over: self._landed(key, over))
         return await asyncio.shield(flight)
+
+    def _landed(self, key: bytes, flight: asyncio.Task[_Settled]) -> None:
+        """Also where it ended before `_settle` could go on: nobody may wait for it any more."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
 
     async def _settle(self, key: bytes, presented: Presented, now: float) -> _Settled:
         """The outcome, and the epoch in which all that it rests on was read."""

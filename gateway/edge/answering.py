@@ -390,5 +390,8 @@ class Answering:
         client = self.client
         if not self.ended_at:
             self.ended_at = client.monotonic()
-        client.edge.observe(self)
+        try:
+            client.edge.observe(self)
+        except Exception as error:  # what is told of it has no say in what becomes of the connection
+            client.edge.report(error)
         client.on_exchange_over(self, keep_alive)

@@ -10,7 +10,7 @@ from gateway.edge import answers
 from gateway.edge.answering import Answering
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
-from gateway.edge.sockets import unsent
+from gateway.edge.sockets import READ, unsent
 from gateway.edge.tunnel import Tunnel
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Memo
@@ -89,6 +89,9 @@ class Client(Intake):
         self._await_request(self.monotonic())
 
     def data_received(self, data: bytes) -> None:
+        if len(data) >= READ:
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_again)
         if self._state is _OPEN:
             if self._backlog:
                 self._backlog.append(data)  # reading is paused; this was on its way
@@ -102,6 +105,10 @@ class Client(Intake):
         elif self.active is not None and self.active.request.websocket:
             self.early += data
             self.regulate()
+
+    def _read_again(self) -> None:
+        if self._reading and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def eof_received(self) -> bool:
         if self.tunnel is not None or self._state is State.LINGERING or self._incoming is not None:
@@ -215,7 +222,10 @@ class Client(Intake):
         bodiless = bool(self._url) and self.parser.get_method() == b"HEAD"
         answer = answers.refusal(fault, lane, None, request_id, False, own=self.generation.lines, bodiless=bodiless)
         self.transport.write(answer)
-        self.edge.observe_unread(self, fault, request_id)
+        try:
+            self.edge.observe_unread(self, fault, request_id)
+        except Exception as error:
+            self.edge.report(error)
         self.linger()
 
     # for the exchange: who is asking
@@ -339,6 +349,9 @@ class Client(Intake):
         """Closes our side and reads on for a while: closing with bytes unread would reset the connection."""
         self._state = State.LINGERING
         self._lingered = 0
+        self._partial = self.opening = b""  # nothing is read out of it any more, and many may linger
+        self.raw = None
+        self._backlog.clear()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():

@@ -41,8 +41,12 @@ def in_process(connect: Callable[[], Awaitable[socket.socket]]) -> Connector:
 
     async def connector(endpoint: "Endpoint") -> UpstreamConnection:
         end = await connect()
-        connection = UpstreamConnection(endpoint, names)
-        await asyncio.get_running_loop().create_connection(lambda: cast(asyncio.Protocol, connection), sock=end)
+        try:
+            connection = UpstreamConnection(endpoint, names)
+            await asyncio.get_running_loop().create_connection(lambda: cast(asyncio.Protocol, connection), sock=end)
+        except BaseException:
+            end.close()
+            raise
         return connection
 
     return connector

@@ -7,6 +7,7 @@ import httptools
 
 from gateway.edge.health import Health
 from gateway.edge.outlier import Outlier
+from gateway.edge.sockets import READ
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
@@ -137,6 +138,9 @@ class UpstreamConnection(ResponseReader):
         self.parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
+        if len(data) >= READ:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
         if self.pipe is not None:
             self.pipe.from_upstream(data)
             return
@@ -165,6 +169,10 @@ class UpstreamConnection(ResponseReader):
                 holder.on_bad_answer(_told(error))
                 return
         holder.on_read()
+
+    def _read_on(self) -> None:
+        if not self._paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def eof_received(self) -> bool:
         return False  # close; connection_lost says the rest

@@ -1,0 +1,100 @@
+"""Connections take turns: whoever sends without end does not keep the loop from the others."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+from harness.client import request
+from harness.site import Running, Site
+
+from gateway.edge.sockets import READ
+
+SIZE = 96 << 20
+
+
+class Meter:
+    """most: bytes that one turn of the loop has read, of the exchange under way. name: of what counts them there."""
+
+    def __init__(self, running: Running, name: str) -> None:
+        self.most = self._last = 0
+        self._running, self._name = running, name
+        self._handle = asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        for client in self._running.gateway.edge.clients:
+            if client.active is not None:
+                now = getattr(client.active, self._name)
+                self.most, self._last = max(self.most, now - self._last), now
+        self._handle = asyncio.get_running_loop().call_soon(self._turn)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+
+def sending(listener: socket.socket) -> None:
+    """An upstream in a thread of its own, with an answer of so many bytes."""
+    sock, _ = listener.accept()
+    with sock:
+        sock.recv(1 << 16)
+        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % SIZE)
+        _flood(sock)
+
+
+def taking(listener: socket.socket) -> None:
+    """An upstream in a thread of its own, that takes so many bytes."""
+    sock, _ = listener.accept()
+    with sock:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += sock.recv(1 << 16)
+        _drain(sock, SIZE - len(head.partition(b"\r\n\r\n")[2]))
+        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+
+def _flood(sock: socket.socket) -> None:
+    piece = bytes(1 << 20)
+    for _ in range(SIZE >> 20):
+        sock.sendall(piece)
+
+
+def _drain(sock: socket.socket, left: int) -> None:
+    while left > 0:
+        left -= len(sock.recv(1 << 20)) or left
+
+
+def download(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=50) as sock:
+        sock.sendall(request("/public/x"))
+        _drain(sock, SIZE)
+
+
+def upload(address: tuple[str, int]) -> bytes:
+    with socket.create_connection(address, timeout=50) as sock:
+        sock.sendall(request("/public/x", b"Content-Length: %d" % SIZE, method="POST"))
+        _flood(sock)
+        return sock.recv(1 << 16)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "client", "counted"),
+    [(sending, download, "bytes_out"), (taking, upload, "bytes_in")],
+    ids=["down", "up"],
+)
+async def test_one_turn_takes_one_read_of_a_connection(
+    site: Site,
+    upstream: Callable[[socket.socket], None],
+    client: Callable[[tuple[str, int]], object],
+    counted: str,
+) -> None:
+    """However much more is there: the others come first, and then the rest."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = await site.gateway(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread = threading.Thread(target=upstream, args=(listener,))
+        thread.start()
+        meter = Meter(running, counted)
+        await asyncio.to_thread(client, running.gateway.address)
+        await asyncio.to_thread(thread.join)
+        meter.stop()
+    assert 0 < meter.most <= 2 * READ
