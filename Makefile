@@ -1,8 +1,8 @@
 # make run | test | lint | docs | wheel | requirements | audit: each makes .venv first if it is not there, and installs
-# again only when pyproject.toml or the pins have changed. make bench | exhaustion | fleet | soak | test-compiled: the same in .venv-compiled,
-# which has the wheel whose data plane is compiled; that takes a C compiler and Python's headers. PYTHON=... chooses the
-# interpreter (3.11 or newer), ARGS=... goes to the command. Tests run in PROCESSES processes, more than there are cores,
-# as most of them wait; ARGS='-n 0' runs them in one.
+# again only when pyproject.toml or the pins have changed. make bench | exhaustion | fleet | soak | test-compiled: the same in
+# .venv-compiled, which has the wheel whose data plane is compiled; that takes a C compiler and Python's headers. PYTHON=...
+# chooses the interpreter (3.11 or newer), ARGS=... goes to the command. Tests run in PROCESSES processes, more than there
+# are cores, as most of them wait; ARGS='-n 0' runs them in one.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
