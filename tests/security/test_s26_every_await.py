@@ -10,18 +10,20 @@ from typing import Final
 
 import pytest
 from harness.postgres import Postgres
-from harness.site import Site, until
+from harness.site import Site
 
 from gateway import pipeline
 from gateway.errors import DependencyFailed
 
 from .awaits import Awaits, Hit, Place
-from .grounds import Grounds, laid_out, migrated
+from .grounds import Grounds, laid_out, migrated, soon
 from .ways import ON_POSTGRES, WAYS, Way
 
 if not pipeline.__file__.endswith(".py"):
     # The same source is tested where it is interpreted.
     pytest.skip("what is compiled has no code that could be rewritten", allow_module_level=True)
+
+pytestmark = pytest.mark.timeout(240)  # hundreds of requests each
 
 # All of these packages and modules is looked at, and of others what one that is listed here comes by.
 PACKAGES: Final = ("access", "edge")
@@ -121,7 +123,7 @@ async def asked(grounds: Grounds, awaits: Awaits, way: Way) -> tuple[int, int]:
     before = grounds.forwarded
     status = await way.ask(grounds, awaits.came)
     try:
-        await until(lambda: not any(grounds.under_way().values()))
+        await soon(lambda: not any(grounds.under_way().values()))
     except TimeoutError:
         left = {name: count for name, count in grounds.under_way().items() if count}
         raise AssertionError(f"after an answer of {status} there is still {left}") from None
@@ -187,7 +189,7 @@ async def test_s26_no_await_of_the_other_engine_either(
     found = []
     async with postgres.database("ways", migrated) as url:
         grounds, tried = await laid_out(site, tmp_path, url), Tried()
-        for way in ON_POSTGRES:
+        for way in ON_POSTGRES[:1]:  # a session can be ended once only
             for hit in await met(grounds, awaits, way):
                 if hit.place.module.startswith("store.") and not tried.again(way, hit):
                     for fault in ("mistake", "cancelled"):

@@ -11,11 +11,10 @@ from typing import Final
 import asyncpg
 from edge.test_decide import about
 from harness.client import request
-from harness.site import until
 
 from gateway.store.postgres.address import parse
 
-from .grounds import LONG, Grounds, seal_anew, status
+from .grounds import LONG, Grounds, seal_anew, soon, status
 
 WAITING: Final = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE wait_event_type = 'Lock' AND datname = current_database()"""
@@ -94,13 +93,13 @@ async def _locked(grounds: Grounds, come: Come) -> int:
             (folder / f"gateway.db{beside}").unlink(missing_ok=True)
         copy.rename(home)
         client = await grounds.sent(request("/secure/x", grounds.held.key))
-        await until(lambda: come("run_in_executor"))
+        await soon(lambda: come("run_in_executor"))
     return await status(client)
 
 
 async def _queued(grounds: Grounds, come: Come) -> int:
     client = await grounds.sent(request("/narrow/x", grounds.held.token.field))
-    await until(lambda: come("ticket"))
+    await soon(lambda: come("ticket"))
     grounds.go.set()
     return await status(client)
 
@@ -116,7 +115,7 @@ def _occupied(before: int) -> Callable[[Grounds], Awaitable[object]]:
         await grounds.narrow.got(narrow + 1)
         for number in range(before):
             await grounds.sent(request("/narrow/y", grounds.held.token.field))
-            await until(lambda number=number: ledger.waiting > number)
+            await soon(lambda number=number: ledger.waiting > number)
 
     return prepare
 
@@ -130,12 +129,12 @@ async def _in_company_of(grounds: Grounds) -> None:
     await _keys_too_old(grounds)
     grounds.go.clear()
     await grounds.sent(request("/roles/y", grounds.external("regular")))
-    await until(lambda: grounds.core.authenticator._flights)
+    await soon(lambda: grounds.core.authenticator._flights)
 
 
 async def _in_company(grounds: Grounds, come: Come) -> int:
     client = await grounds.sent(request("/secure/x", grounds.external("regular")))
-    await until(lambda: come("shield(flight)"))
+    await soon(lambda: come("shield(flight)"))
     grounds.go.set()
     return await status(client)
 
@@ -169,11 +168,12 @@ async def _session_ended(grounds: Grounds, come: Come) -> int:
         await holder.execute("BEGIN")
         await holder.execute("LOCK TABLE grant_ IN ACCESS EXCLUSIVE MODE")
         client = await grounds.sent(request("/secure/x", grounds.held.key))
-        while not await holder.fetch(WAITING) and not come("nothing else"):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)  # the server has no event for it
+        answer = asyncio.ensure_future(status(client))
+        while not await holder.fetch(WAITING) and not answer.done():
+            await asyncio.wait((answer,), timeout=0.01)
     finally:
         await holder.close()
-    return await status(client)
+    return await answer
 
 
 ON_POSTGRES: Final = (
