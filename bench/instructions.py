@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from contextlib import ExitStack
@@ -94,8 +95,13 @@ def known() -> dict[str, int]:
 
 
 def here() -> str:
-    """What a count belongs to: another Python runs other instructions for the same source."""
-    return f"{platform.python_implementation()} {'.'.join(platform.python_version_tuple()[:2])}, {how_it_runs()}"
+    """What a count belongs to: another build of Python runs other instructions for the same source."""
+    options = str(sysconfig.get_config_var("CONFIG_ARGS"))
+    optimized = "optimized" if "--enable-optimizations" in options else "not optimized"
+    python = (
+        f"{platform.python_implementation()} {platform.python_version()} {optimized} by {platform.python_compiler()}"
+    )
+    return f"{python}, {how_it_runs()}"
 
 
 def main() -> int:

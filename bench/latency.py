@@ -27,12 +27,30 @@ def p5_latency(bench: Bench) -> tuple[list[Row], list[str]]:
         load.run(rate, HALF)
         return lambda: load.waits(rate, bench.seconds)
 
+    when = f"at {rate:,.0f} a second"
     found = bench.in_turn({name: measure(port) for name, port in targets.items()})
     for system in (ours.system, *peers):
         bench.stable.stop(system.process)
-    p50 = {name: _added(found, name, lambda waits: waits.median) for name in targets}
-    p99 = {name: _added(found, name, lambda waits: waits.p99) for name in targets}
-    return _rows(f"at {rate:,.0f} a second", [peer.name for peer in peers], p50, p99), missing
+    direct = [
+        Row(
+            "P5",
+            f"latency of the upstream itself {when}, {which}",
+            "ms",
+            median(of(waits) for waits in found["direct"]),
+        )
+        for which, of in (("p50", _p50), ("p99", _p99))
+    ]
+    p50 = {name: _added(found, name, _p50) for name in targets}
+    p99 = {name: _added(found, name, _p99) for name in targets}
+    return direct + _rows(when, [peer.name for peer in peers], p50, p99), missing
+
+
+def _p50(waits: Waits) -> float:
+    return waits.median
+
+
+def _p99(waits: Waits) -> float:
+    return waits.p99
 
 
 def _added(found: Mapping[str, list[Waits]], name: str, of: Callable[[Waits], float]) -> list[float]:
@@ -41,21 +59,26 @@ def _added(found: Mapping[str, list[Waits]], name: str, of: Callable[[Waits], fl
 
 
 def _rows(when: str, peers: list[str], p50: Mapping[str, list[float]], p99: Mapping[str, list[float]]) -> list[Row]:
-    rows = []
-    for name in peers or ["nothing"]:
-        other = p50.get(name)
-        theirs = None if other is None else median(other)
-        samples = (tuple(p50["ours"]), tuple(other or ()))
+    rows = [
+        Row(
+            "P5",
+            f"latency added {when}, p50",
+            "ms",
+            median(p50["ours"]),
+            limit=P50_LIMIT,
+            samples=(tuple(p50["ours"]), ()),
+        )
+    ]
+    for name in peers:
         rows.append(
             Row(
                 "P5",
                 f"latency added {when}, p50",
                 "ms",
                 median(p50["ours"]),
-                against=None if other is None else name,
-                theirs=theirs,
-                limit=P50_LIMIT,
-                samples=samples,
+                against=name,
+                theirs=median(p50[name]),
+                samples=(tuple(p50["ours"]), tuple(p50[name])),
             )
         )
     for name in peers:

@@ -33,12 +33,14 @@ PROXY = (
     + """ location / {{ proxy_http_version 1.1; proxy_set_header Connection "";
  proxy_set_header x-mycelium-profile abcdef; proxy_pass http://u; }} }}"""
 )
+# With its default of a page for a buffer nginx takes twice as long.
 STREAMING = (
     """map $http_upgrade $then {{ default upgrade; "" ""; }} """
     + POOL
     + """ location / {{ proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
  proxy_set_header Connection $then; proxy_set_header x-mycelium-profile abcdef; proxy_read_timeout 300s;
- proxy_buffering off; proxy_request_buffering off; client_max_body_size 0; proxy_pass http://u; }} }}"""
+ proxy_buffering off; proxy_request_buffering off; client_max_body_size 0; client_body_buffer_size 64k;
+ proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k; proxy_pass http://u; }} }}"""
 )
 AUTH_REQUEST = (
     POOL

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from e2e.parts import LOOPBACK, NODE, Process, free_port, need, open_to_others, program, until
+from e2e.parts import LOOPBACK, NODE, Process, free_port, need, nginx_user, program, until
 from e2e.world import ask
 
 HERE = Path(__file__).resolve().parent
+OPENED = "/told"  # is asked for until it answers: nginx writes its log some time after that
 NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log info;
+daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log info;
 events {{ worker_connections 256; }}
 http {{
   log_format seen '$request_uri'; access_log {folder}/seen.log seen; keepalive_requests 100000; client_max_body_size 0;
@@ -61,14 +62,15 @@ class Logging(Counting):
 
     def told(self) -> Seen:
         errors = (self._folder / "error.log").read_text()
-        return Seen((self._folder / "seen.log").read_text().splitlines(), errors.count("client sent invalid"))
+        seen = [target for target in (self._folder / "seen.log").read_text().splitlines() if target != OPENED]
+        return Seen(seen, errors.count("client sent invalid"))
 
 
 def opened(process: Process, port: int) -> None:
     def listens() -> bool:
         assert not process.ended(), process.complained() + process.printed()
         try:
-            return ask(f"http://{LOOPBACK}:{port}/told").status == 200
+            return ask(f"http://{LOOPBACK}:{port}{OPENED}").status == 200
         except OSError:
             return False
 
@@ -79,14 +81,12 @@ def opened(process: Process, port: int) -> None:
 def nginx(folder: Path, hasty: bool = False) -> Iterator[Counting]:
     """Where it passes a body on, to another server of its own, all of it is read; not so with an answer of its own."""
     port, sink = free_port(), f"{LOOPBACK}:{free_port()}"
-    open_to_others(folder)
     answer = 'return 200 "seen\\n";' if hasty else f"proxy_pass http://{sink};"
-    text = NGINX.format(folder=folder, port=f"{LOOPBACK}:{port}", sink=sink, answer=answer)
+    text = NGINX.format(user=nginx_user(), folder=folder, port=f"{LOOPBACK}:{port}", sink=sink, answer=answer)
     (folder / "nginx.conf").write_text(text)
     command = [program("nginx", "/usr/sbin/nginx"), "-p", folder, "-c", folder / "nginx.conf"]
     with Process(command, folder, "nginx") as process:
         opened(process, port)
-        (folder / "seen.log").write_text("")
         yield Logging(port, folder, hasty)
         process.stop()
 
