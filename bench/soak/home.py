@@ -19,6 +19,7 @@ import yaml
 from bench.ours import PROGRAM
 from bench.processes import LOOPBACK, NotStartedError, Process, Stable, free_port
 from bench.soak import upstream
+from bench.soak.aside import Aside
 from gateway.cli.hashing import hashing
 from gateway.cli.shared import Session, opened
 from gateway.clock import Clock
@@ -62,48 +63,55 @@ class Doomed:
 
 @dataclass
 class Door:
-    """The store, opened beside the gateway as a command does it."""
+    """The store, opened beside the gateway as a command does it: what it writes waits for no client of ours."""
 
-    session: Session
+    aside: Aside[Session]
     tenant: str = ""
     people: list[Person] = field(default_factory=list)
 
     async def fill(self) -> None:
-        accounts = self.session.accounts
+        await self.aside(self._fill)
+
+    async def doomed(self, number: int) -> Doomed:
+        """Of each kind in turn."""
+        return await self.aside(lambda session: self._doomed(session, number))
+
+    async def revoke(self, doomed: Doomed) -> None:
+        await self.aside(lambda session: session.grants.revoke(doomed.grant))
+
+    async def _fill(self, session: Session) -> None:
+        accounts = session.accounts
         self.tenant = (await accounts.create_tenant("Soak")).id
         with hashing() as passwords:
             for number in range(PEOPLE):
                 password = secrets.token_urlsafe(16)
                 new = NewAccount(f"person{number}@soak.example")
-                account = await self.session.administration.create_account(new, passwords, password)
+                account = await session.administration.create_account(new, passwords, password)
                 await accounts.assign_role(account.id, self.tenant, "manager", "write")
-                string, key = await self._string(account), await self._key(account)
-                self.people.append(Person(account, password, (await self._token(account))[1], string[1], key[1]))
+                string, key = await self._string(session, account), await self._key(session, account)
+                token = await self._token(session, account)
+                self.people.append(Person(account, password, token[1], string[1], key[1]))
 
-    async def doomed(self, number: int) -> Doomed:
-        """Of each kind in turn."""
+    async def _doomed(self, session: Session, number: int) -> Doomed:
         account = self.people[number % PEOPLE].account
         if number % 3 == 0:
-            grant, string = await self._string(account)
+            grant, string = await self._string(session, account)
             return Doomed(grant, ("x-mycelium-connection-string", string))
-        grant, secret = await (self._token(account) if number % 3 == 1 else self._key(account))
+        grant, secret = await (self._token if number % 3 == 1 else self._key)(session, account)
         return Doomed(grant, ("Authorization", f"Bearer {secret}"))
 
-    async def revoke(self, doomed: Doomed) -> None:
-        await self.session.grants.revoke(doomed.grant)
-
-    async def _token(self, account: Account) -> tuple[str, str]:
-        grant = await self.session.grants.issue_session(account.id, Terms(DAY, name="soak"))
-        key = active(await self.session.store.keys.signing_keys(), "token")
+    async def _token(self, session: Session, account: Account) -> tuple[str, str]:
+        grant = await session.grants.issue_session(account.id, Terms(DAY, name="soak"))
+        key = active(await session.store.keys.signing_keys(), "token")
         return grant.id, mint(session_claims(grant, account, PUBLIC_URL, PUBLIC_URL), key)
 
-    async def _string(self, account: Account) -> tuple[str, str]:
-        until = self.session.clock.now() + DAY
-        handed = await self.session.grants.create_connection_string(account.id, self.tenant, "manager", until)
+    async def _string(self, session: Session, account: Account) -> tuple[str, str]:
+        until = session.clock.now() + DAY
+        handed = await session.grants.create_connection_string(account.id, self.tenant, "manager", until)
         return handed.grant.id, handed.secret
 
-    async def _key(self, account: Account) -> tuple[str, str]:
-        handed = await self.session.grants.issue_opaque(account.id, Terms(DAY, name="soak"))
+    async def _key(self, session: Session, account: Account) -> tuple[str, str]:
+        handed = await session.grants.issue_opaque(account.id, Terms(DAY, name="soak"))
         return handed.grant.id, handed.secret
 
 
@@ -164,8 +172,8 @@ class Home:
     @asynccontextmanager
     async def door(self) -> AsyncIterator[Door]:
         settings = load(self.folder / "config.yaml", environ).settings
-        async with opened(settings, Clock()) as session:
-            yield Door(session)
+        async with Aside(opened(settings, Clock())) as aside:
+            yield Door(aside)
 
     def start_service(self) -> None:
         command = [sys.executable, upstream.__file__, str(self.service_port)]
