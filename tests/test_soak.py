@@ -1,15 +1,20 @@
 """The soak in little, and what it judges by."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from e2e.parts import program
 
 from bench.soak.__main__ import read_log
+from bench.soak.aside import Aside
 from bench.soak.pace import Pace
 from bench.soak.record import AFTERMATH, Outages, Record, UnservedError, WrongError
 from bench.soak.watch import slope
@@ -34,6 +39,34 @@ def test_a_short_soak_finds_nothing_wrong(tmp_path: Path) -> None:
     assert found["right"].keys() >= DOINGS | {"bearer", "string", "nobody", "dead", "upload", "download", "events"}
     assert len(found["workers"]) == 2
     assert found["revoked_passed"]
+
+
+@asynccontextmanager
+async def store() -> AsyncIterator[str]:
+    yield "a store"
+
+
+async def transaction(given: str, pipe: Path) -> str:
+    for _ in range(10):
+        await asyncio.sleep(0)
+    pipe.write_text("committed")  # noqa: ASYNC240 - the other end reads
+    return given
+
+
+async def refused(_: str) -> None:
+    raise ValueError("no such grant")
+
+
+async def test_the_door_waits_for_no_client(tmp_path: Path) -> None:
+    """Its transactions hold the lock of all writers: they must end while the loop of the clients is busy."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    async with Aside(store) as aside:
+        under_way = asyncio.ensure_future(aside(partial(transaction, pipe=pipe)))
+        await asyncio.sleep(0)  # it is begun
+        assert pipe.read_text() == "committed"  # nothing else runs on this loop until then
+        assert await under_way == "a store"
+        with pytest.raises(ValueError, match="no such grant"):
+            await aside(refused)
 
 
 async def test_an_action_is_judged_by_what_it_raises() -> None:

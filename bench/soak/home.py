@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import yaml
 from bench.ours import PROGRAM
 from bench.processes import LOOPBACK, NotStartedError, Process, Stable, free_port
 from bench.soak import upstream
+from bench.soak.aside import Aside
 from gateway.cli.hashing import hashing
 from gateway.cli.shared import Session, opened
 from gateway.clock import Clock
@@ -62,49 +64,72 @@ class Doomed:
 
 @dataclass
 class Door:
-    """The store, opened beside the gateway as a command does it."""
+    """The store, opened beside the gateway as a command does it: in another process, for each change."""
 
-    session: Session
+    aside: Aside[Session]
     tenant: str = ""
-    people: list[Person] = field(default_factory=list)
+    people: Sequence[Person] = ()
 
     async def fill(self) -> None:
-        accounts = self.session.accounts
-        self.tenant = (await accounts.create_tenant("Soak")).id
-        with hashing() as passwords:
-            for number in range(PEOPLE):
-                password = secrets.token_urlsafe(16)
-                new = NewAccount(f"person{number}@soak.example")
-                account = await self.session.administration.create_account(new, passwords, password)
-                await accounts.assign_role(account.id, self.tenant, "manager", "write")
-                string, key = await self._string(account), await self._key(account)
-                self.people.append(Person(account, password, (await self._token(account))[1], string[1], key[1]))
+        self.tenant, self.people = await self.aside(_fill)
 
     async def doomed(self, number: int) -> Doomed:
         """Of each kind in turn."""
         account = self.people[number % PEOPLE].account
-        if number % 3 == 0:
-            grant, string = await self._string(account)
-            return Doomed(grant, ("x-mycelium-connection-string", string))
-        grant, secret = await (self._token(account) if number % 3 == 1 else self._key(account))
-        return Doomed(grant, ("Authorization", f"Bearer {secret}"))
+        return await self.aside(partial(_doomed, account=account, tenant=self.tenant, kind=number % 3))
 
     async def revoke(self, doomed: Doomed) -> None:
-        await self.session.grants.revoke(doomed.grant)
+        await self.aside(partial(_revoke, grant=doomed.grant))
 
-    async def _token(self, account: Account) -> tuple[str, str]:
-        grant = await self.session.grants.issue_session(account.id, Terms(DAY, name="soak"))
-        key = active(await self.session.store.keys.signing_keys(), "token")
-        return grant.id, mint(session_claims(grant, account, PUBLIC_URL, PUBLIC_URL), key)
 
-    async def _string(self, account: Account) -> tuple[str, str]:
-        until = self.session.clock.now() + DAY
-        handed = await self.session.grants.create_connection_string(account.id, self.tenant, "manager", until)
-        return handed.grant.id, handed.secret
+async def _fill(session: Session) -> tuple[str, Sequence[Person]]:
+    """The id of a tenant, and those who hold a role in it."""
+    accounts, people = session.accounts, []
+    tenant = (await accounts.create_tenant("Soak")).id
+    with hashing() as passwords:
+        for number in range(PEOPLE):
+            password = secrets.token_urlsafe(16)
+            new = NewAccount(f"person{number}@soak.example")
+            account = await session.administration.create_account(new, passwords, password)
+            await accounts.assign_role(account.id, tenant, "manager", "write")
+            string, key = await _string(session, account, tenant), await _key(session, account)
+            people.append(Person(account, password, (await _token(session, account))[1], string[1], key[1]))
+    return tenant, people
 
-    async def _key(self, account: Account) -> tuple[str, str]:
-        handed = await self.session.grants.issue_opaque(account.id, Terms(DAY, name="soak"))
-        return handed.grant.id, handed.secret
+
+async def _doomed(session: Session, account: Account, tenant: str, kind: int) -> Doomed:
+    if kind == 0:
+        grant, string = await _string(session, account, tenant)
+        return Doomed(grant, ("x-mycelium-connection-string", string))
+    grant, secret = await (_token if kind == 1 else _key)(session, account)
+    return Doomed(grant, ("Authorization", f"Bearer {secret}"))
+
+
+async def _revoke(session: Session, grant: str) -> None:
+    await session.grants.revoke(grant)
+
+
+async def _token(session: Session, account: Account) -> tuple[str, str]:
+    grant = await session.grants.issue_session(account.id, Terms(DAY, name="soak"))
+    key = active(await session.store.keys.signing_keys(), "token")
+    return grant.id, mint(session_claims(grant, account, PUBLIC_URL, PUBLIC_URL), key)
+
+
+async def _string(session: Session, account: Account, tenant: str) -> tuple[str, str]:
+    until = session.clock.now() + DAY
+    handed = await session.grants.create_connection_string(account.id, tenant, "manager", until)
+    return handed.grant.id, handed.secret
+
+
+async def _key(session: Session, account: Account) -> tuple[str, str]:
+    handed = await session.grants.issue_opaque(account.id, Terms(DAY, name="soak"))
+    return handed.grant.id, handed.secret
+
+
+@asynccontextmanager
+async def _store(config: Path) -> AsyncIterator[Session]:
+    async with opened(load(config, environ).settings, Clock()) as session:
+        yield session
 
 
 @dataclass
@@ -163,9 +188,11 @@ class Home:
 
     @asynccontextmanager
     async def door(self) -> AsyncIterator[Door]:
-        settings = load(self.folder / "config.yaml", environ).settings
-        async with opened(settings, Clock()) as session:
-            yield Door(session)
+        """The configuration as it is now; what it says of the store does not change."""
+        said = self.folder / "door.yaml"
+        said.write_bytes((self.folder / "config.yaml").read_bytes())
+        async with Aside(partial(_store, said)) as aside:
+            yield Door(aside)
 
     def start_service(self) -> None:
         command = [sys.executable, upstream.__file__, str(self.service_port)]

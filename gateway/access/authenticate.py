@@ -242,10 +242,16 @@ class Authenticator:
             return
         self.outcomes[outcome.code] += 1
         if isinstance(outcome, RequestRejected):
-            while len(self._refusals) >= self._limits.size:
-                self._refusals.popitem(last=False)
-            self._refusals.pop(key, None)  # made anew, it goes to the end
-            self._refusals[key] = _Refusal(outcome.code, outcome.detail, now, now + self._limits.negative)
+            self._keep_refusal(key, _Refusal(outcome.code, outcome.detail, now, now + self._limits.negative))
+
+    def _keep_refusal(self, key: bytes, refusal: _Refusal) -> None:
+        self._refusals.pop(key, None)  # made anew, it goes to the end
+        for _ in range(_SWEPT):
+            oldest = next(iter(self._refusals.values()), None)
+            if oldest is None or (len(self._refusals) < self._limits.size and refusal.since < oldest.until):
+                break
+            self._refusals.popitem(last=False)
+        self._refusals[key] = refusal
 
     def _keep(self, key: bytes, verified: Verified, now: float) -> None:
         self._drop(key)

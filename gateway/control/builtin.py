@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Final
 
-from aiohttp import http_parser, web
+from aiohttp import http_parser, web, web_app
 
 # Above what the edge lets through (design: 8 KiB a field and a target, 100 fields), so that a request which the edge
 # has admitted is never refused here in other words. The edge adds five fields of its own.
@@ -66,5 +66,15 @@ class Builtin:
         return theirs
 
     async def aclose(self) -> None:
-        """Lets running handlers end, then closes every connection."""
+        """Lets running handlers end, then closes every connection. Nothing of aiohttp's keeps the application then."""
         await self._runner.cleanup()
+        _forget_applications()
+
+
+def _forget_applications() -> None:
+    """aiohttp keeps the last 1,024 handlers that it has put into their middlewares, in a cache of the module, with the
+    application of each: one of every reload, and all that hangs on it, a third of a megabyte and more. What is in use
+    is put there again by its next request."""
+    kept = getattr(web_app, "_cached_build_middleware", None)
+    if kept is not None:
+        kept.cache_clear()

@@ -144,6 +144,18 @@ async def test_refusals_are_bounded(made: int, kept: int) -> None:
     assert world.authenticator.refusals == kept
 
 
+async def test_dead_refusals_do_not_pile_up() -> None:
+    """Nobody recalls what somebody made up: it goes when others are refused, and not with the hundred-thousandth."""
+    world = World()
+    for number in range(8):
+        await refused(world, Presented("opaque", b"wrong%d" % number))
+    later = NOW + CacheLimits().negative
+    for number, left in enumerate((5, 2, 3)):
+        await refused(world, Presented("opaque", b"late%d" % number), later)
+        assert world.authenticator.refusals == left, number
+    assert remembered(world, Presented("opaque", b"late0"), later) == "invalid_credential"
+
+
 async def test_a_flood_of_wrong_credentials_evicts_no_good_one() -> None:
     """Two maps: an attacker has only the one for refusals."""
     world = World(limits=CacheLimits(size=2))

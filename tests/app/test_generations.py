@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import gc
 import json
 import os
+import weakref
 from typing import Any
 
 import pytest
@@ -114,6 +116,21 @@ async def test_a_generation_that_goes_forgets_what_it_verified(site: Site) -> No
     before = old.authenticator.entries
     await running.gateway.reload()
     assert (before, old.authenticator.entries) == (1, 0)
+
+
+async def test_a_generation_that_nothing_uses_is_freed(site: Site) -> None:
+    """Also where our own application has answered for it: else each reload would cost its whole size, for ever."""
+    running = await site.gateway(await site.upstream())
+    client, old = await site.client(running), weakref.ref(running.gateway.core)
+    assert (await client.ask("/.well-known/jwks.json")).status == 200
+    await running.gateway.reload()
+    assert (await client.ask("/.well-known/jwks.json")).status == 200  # a connection remembers its last request
+
+    def gone() -> bool:
+        gc.collect()
+        return old() is None
+
+    await until(gone)
 
 
 def refused(faults: Any) -> list[str]:
