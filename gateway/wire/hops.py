@@ -45,11 +45,24 @@ ORIGINALS: Final = frozenset(
     b"x-forwarded-method x-forwarded-uri x-original-method x-original-uri".split()
 )
 RELAYED: Final = frozenset(
-    # what only a relay writes: believed from nobody, but whoever sends one is no direct caller
+    # what only a relay writes and an upstream may believe: goes on to none
     b"x-forwarded-port x-forwarded-prefix x-forwarded-server x-forwarded-by x-forwarded-scheme x-forwarded-ssl"
     b" x-real-ip x-client-ip x-cluster-client-ip true-client-ip x-original-url x-original-host x-rewrite-url"
     b" front-end-https".split()
 )
+# What relays of all kinds leave on a request: a caller who comes with one is not taken for one on this machine. Wide on
+# purpose, as a name too many only makes somebody use the token that others need.
+_RELAYS: Final = (
+    *(b"via", b"forwarded", b"cdn-loop", b"max-forwards", b"early-data", b"client-ip", b"surrogate-capability"),
+    *(b"x-forward", b"x-orig", b"x-real", b"x-client", b"x-remote", b"x-cluster", b"x-proxy", b"x-rewrite", b"x-via"),
+    *(b"x-host", b"x-scheme", b"x-url", b"x-ssl", b"x-https", b"x-request-start", b"x-queue-start", b"x-lb-"),
+    *(b"x-envoy", b"x-amz", b"x-azure", b"x-arr-", b"x-waws", b"x-appengine", b"x-cloud-trace", b"x-google"),
+    *(b"x-akamai", b"x-varnish", b"x-nginx", b"x-traefik", b"x-haproxy", b"x-vercel", b"x-nf-", b"x-cdn", b"x-ip"),
+    *(b"x-sucuri", b"x-bluecoat", b"x-coming-from", b"x-geo", b"x-country"),
+    *(b"cf-", b"fastly-", b"fly-", b"akamai-", b"cloudfront-", b"cdn-", b"incap-", b"do-connecting", b"true-client"),
+    *(b"proxy-", b"wl-proxy", b"front-end", b"ssl-", b"http-"),
+)
+
 REWRITES: Final = RELAYED | frozenset(
     # an upstream that believes one of these sees another request than the rule saw
     b"x-http-method x-http-method-override x-method-override"
@@ -82,6 +95,11 @@ _LONGEST: Final = 64  # bytes of a spelling that is remembered: else a field's l
 def fold(name: bytes) -> bytes:
     """The name as the most forgiving upstream reads it: CGI and WSGI fold case and every other character."""
     return _NOT_ALNUM.sub(b"-", name.lower())
+
+
+def is_relays(name: bytes) -> bool:
+    """Whether a relay writes a field of that name: where the caller has to be at this machine itself."""
+    return fold(name).startswith(_RELAYS)
 
 
 class _Names:

@@ -167,6 +167,32 @@ def test_our_own_application_may_use_the_namespace() -> None:
     assert names.classify(b"Keep-Alive") == hops.DROP
 
 
+RELAYS = (
+    b"Via Forwarded CDN-Loop Max-Forwards X-Forwarded X-Forwarded-Anything X-Original-URL X-Original-Forwarded-For"
+    b" X-Originating-IP X-Real-IP X-Client-IP X-Remote-IP X-Remote-Addr X-Cluster-Client-IP CF-RAY CF-Connecting-IP"
+    b" Fastly-Client-IP X-Envoy-External-Address X-Amz-Cf-Id X-Amzn-Trace-Id X-Azure-FDID Fly-Region True-Client-IP via"
+    b" VIA x_forwarded_for X.Real.IP Client-IP WL-Proxy-Client-IP Proxy-Client-IP"
+)
+OWN = (
+    b"Host User-Agent Accept Accept-Encoding Accept-Language Cookie Origin Referer DNT Sec-Fetch-Site Sec-CH-UA"
+    b" Viewport-Width Content-Type Content-Length Connection Cache-Control Pragma Priority X-Requested-With"
+    b" X-CSRFToken X-Request-ID X-API-Key X-Setup-Token Traceparent x-gateway-peer x-gateway-direct x-gateway-host"
+    b" x-gateway-scheme x-gateway-request-id x-mycelium-connection-string x-mycelium-tenant-id Authorization Range"
+)
+
+
+@pytest.mark.parametrize("name", RELAYS.split())
+def test_a_relays_mark_is_known_by_its_name(name: bytes) -> None:
+    """In any spelling."""
+    assert hops.is_relays(name)
+
+
+@pytest.mark.parametrize("name", OWN.split())
+def test_what_clients_and_the_edge_send_is_no_mark(name: bytes) -> None:
+    """Else nobody would be at the machine itself."""
+    assert not hops.is_relays(name)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
