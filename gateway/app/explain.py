@@ -299,7 +299,7 @@ def _head(core: Core, exchange: Exchange, admitted: Admitted) -> bytes:
     request, generation, permit = exchange.request, core.generation, admitted.permit
     trace = exchange.trace.fields()
     if admitted.injected is None:
-        sender = sender_fields(exchange.peer, request.host, generation.scheme)
+        sender = sender_fields(request, exchange.peer, generation.scheme)
         return prepare_builtin(request, sender, generation.connection_string, exchange.request_id, trace)
     forwarded = forwarded_fields(exchange.peer, request.host, generation.scheme)
     aim = core.upstreams[permit.route.upstream].endpoints[0].aim

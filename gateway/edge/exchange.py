@@ -275,7 +275,7 @@ class Exchange(Answering):
         trace = self.trace.fields()
         injected = admitted.injected
         if injected is None:
-            sender = sender_fields(self.peer, request.host, self.generation.scheme)
+            sender = sender_fields(request, self.peer, self.generation.scheme)
             data = prepare_builtin(request, sender, self.generation.connection_string, self.request_id, trace)
         else:
             forwarded = self.client.forwarded(self)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.access.authorize import Permit
-from gateway.wire.hops import OWN_TOKENS, without
+from gateway.wire.hops import HOP_BY_HOP, OWN_TOKENS, is_relays, without
 from gateway.wire.message import Request
 from gateway.wire.peer import Peer
 
 # Of what goes on to our own application, which refuses a request that repeats one of them, in other words than ours.
 _SINGLE = (b"content-type", b"user-agent", b"max-forwards", b"etag", b"server", b"content-range", b"content-location")
+_OF_CONNECTIONS: Final = OWN_TOKENS | HOP_BY_HOP
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 _UPGRADE: Final = b"connection: upgrade\r\nupgrade: websocket\r\n"
 
@@ -91,14 +92,21 @@ def _repeated(fields: list[bytes]) -> frozenset[bytes]:
     return frozenset(name for name in _SINGLE if names.count(name) > 1)
 
 
-def sender_fields(peer: Peer, host: bytes, scheme: bytes) -> bytes:
+def sender_fields(request: Request, peer: Peer, scheme: bytes) -> bytes:
     """The x-gateway-* lines that tell our own application who is at the other end: it sees a socket pair only."""
+    direct = peer.direct and not _relayed(request)
     return b"x-gateway-peer: %b\r\nx-gateway-direct: %d\r\nx-gateway-scheme: %b\r\nx-gateway-host: %b\r\n" % (
         peer.address.encode("ascii"),
-        peer.direct,
+        direct,
         peer.scheme or scheme,
-        peer.host or host,
+        peer.host or request.host,
     )
+
+
+def _relayed(request: Request) -> bool:
+    """Judged by all that arrived. `Connection` takes fields out before our application could look at them, and who
+    names more there than connections have of their own hides something: a relay's mark, or an `Origin`."""
+    return not request.listed <= _OF_CONNECTIONS or any(map(is_relays, request.fields[::4]))
 
 
 def _framing(request: Request) -> bytes:

@@ -29,6 +29,14 @@ _NOT_IN_PATH = re.compile(rb'["<>^`{}]').search
 # `/` as some decoder may see it: plain, encoded, encoded again.
 _SLASH = rb"(?:/|%(?:25)*(?:2F|5C))"
 
+# White space and control characters, encoded, as some server trims them from a name: what C and Python's `bytes.strip`
+# take, C1 controls and the no-break space in Latin-1 and in UTF-8, and what Unicode has of white space (Z) and of marks
+# without width (Cf): U+00AD, 1680, 180E, 2000-200F, 2028-202F, 205F-206F, 3000, FEFF.
+_BLANK = (
+    rb"(?:%(?:25)*+(?:[0189][0-9A-F]|20|7F|A0|C2X(?:[89][0-9A-F]|A[0D])|E1X(?:9AX80|A0X8E)"
+    rb"|E2X(?:80X(?:8[0-9A-F]|A[89A-F])|81X(?:9F|A[0-9A-F]))|E3X80X80|EFXBBXBF))"
+).replace(b"X", rb"%(?:25)*+")
+
 # What is refused on every route. A row is an attack, the text is the answer's detail.
 _AMBIGUOUS = tuple(
     (re.compile(pattern, re.IGNORECASE).search, detail)
@@ -43,6 +51,12 @@ _AMBIGUOUS = tuple(
         # `..;x` is `..` to servers that cut path parameters first, `..%20` and `..%09` to those that trim names
         (
             rb"%b\.\.?(?=%b|;|%%(?:25)*(?:3B|[01][0-9A-F]|20|7F)|\Z)" % (_SLASH, _SLASH),
+            "dot segments are not resolved here",
+        ),
+        # `%20..` and `..%C2%A0` are `..` to those that trim on both sides, `..%3Fx` and `..%23x` to those that decode
+        # a target before they cut query and fragment off
+        (
+            rb"%b%b*+\.(?:%b*+\.)?%b*+(?=%b|;|%%(?:25)*(?:3B|3F|23)|\Z)" % (_SLASH, _BLANK, _BLANK, _BLANK, _SLASH),
             "dot segments are not resolved here",
         ),
     )

@@ -7,6 +7,8 @@ from urllib.parse import unquote_to_bytes
 
 _ABSOLUTE = re.compile(rb"\Ahttps?://[^/?#]*", re.IGNORECASE)
 _UNRESERVED = re.compile(rb"%(2D|2E|5F|7E|3[0-9]|4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A])", re.IGNORECASE)
+_BLANK = rb"(?:[\x00-\x20\x7f-\xa0]|\xc2[\x80-\xa0]|\xe3\x80\x80)"
+_TRIMMED = re.compile(rb"(?<=/)%b+|%b+(?=/|\Z)" % (_BLANK, _BLANK))
 _ROUNDS: Final = 4
 
 
@@ -49,7 +51,7 @@ _HABITS: Final[tuple[Callable[[bytes], bytes], ...]] = (
     lambda path: path.partition(b"\0")[0],  # C strings
     lambda path: path.partition(b"#")[0],  # fragments
     lambda path: path.partition(b"?")[0],  # a query that was encoded
-    lambda path: re.sub(rb"[\t\r\n ]+(?=/|\Z)", b"", path),  # names that are trimmed, as on Windows
+    lambda path: _TRIMMED.sub(b"", path),  # names that are trimmed, as on Windows and by `str.strip`
     lambda path: path.replace(b"\xc0\xae", b".").replace(b"\xc0\xaf", b"/"),  # overlong UTF-8
     lambda path: re.sub(rb"%u00([0-9a-fA-F]{2})", lambda found: bytes([int(found[1], 16)]), path),  # IIS
     bytes.lower,

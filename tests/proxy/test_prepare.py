@@ -108,7 +108,7 @@ def test_our_own_application_is_told_who_asks() -> None:
         b"GET /x HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer t\r\nx-mycelium-tenant-id: 7\r\n"
         b"x-gateway-peer: 6.6.6.6\r\nCookie: c=1\r\n\r\n"
     )
-    sender = sender_fields(PEER, request.host, b"http")
+    sender = sender_fields(request, PEER, b"http")
     head = prepare_builtin(request, sender, b"x-mycelium-connection-string", ID, TRACE)
     assert head == (
         b"GET /x HTTP/1.1\r\nhost: gateway.test\r\nCookie: c=1\r\nauthorization: Bearer t\r\n"

@@ -16,7 +16,7 @@ _PIECES: Final = (
 _ODD: Final = (
     b"%2f", b"%2F", b"%5c", b"%25", b";", b";v=1", b"%41", b"%7e", b"..", b".", b"%2e", b"%2e%2e", b"%252f",
     b"\\", b"#", b"%", b"%zz", b"%00", b"//", b"..;", b"..%20", b"%c0%ae", b"\"", b"<", b"{", b"^",
-    b"/public/", b"/secure/", b"/../",
+    b"/public/", b"/secure/", b"/../", b"/%20..", b"..%C2%A0/", b"/..%85/",
 )  # fmt: skip
 _QUERY: Final = (
     b"x=1", b"&", b"?", b"/../", b"%2f", b"%zz", b"{}", b"|", b"\\", b";", b"'", b"<", b"%00", b"=", b"..",
@@ -138,7 +138,8 @@ class Maker:
 _CODED = rb"%(?:[89a-fA-F][0-9a-fA-F]|0[1-9a-fA-F]|20|26|40)"
 _SEGMENT = rb"(?:[A-Za-z0-9._~!$&'()*+,=:@|\[\]-]|%b)+" % _CODED
 _PATH = re.compile(rb"(?:/%b)+/?" % _SEGMENT).fullmatch
-_DOTS = re.compile(rb"/\.{1,2}(?:/|\Z|%0|%20)|%c0%a", re.IGNORECASE).search
+_BLANK = rb"(?:%0[0-9a-f]|%20|%c2%a0|%85)*"
+_DOTS = re.compile(rb"/%b\.{1,2}%b(?:/|\Z)|/\.{1,2}(?:%%0|%%20)|%%c0%%a" % (_BLANK, _BLANK), re.IGNORECASE).search
 _RELAXED = re.compile(rb"%(?:2f|5c|25|41|7e)|;", re.IGNORECASE)
 
 

@@ -154,8 +154,43 @@ def test_s54_local_is_who_sits_at_the_machine(address: str, direct: bool, origin
         ({"host": "localhost", "via": "1.1 edge"}, False),
         ({"host": "localhost", "x-real-ip": "127.0.0.1"}, False),
         ({"host": "localhost", "cf-connecting-ip": "192.0.2.1"}, False),
+        ({"host": "localhost", "fastly-client-ip": "192.0.2.1"}, False),
+        ({"host": "localhost", "x_real_ip": "192.0.2.1"}, False),
+        ({"host": "localhost", "x-gateway-peer": "127.0.0.1", "user-agent": "x", "x-request-id": "1"}, True),
     ],
 )
 def test_s54_what_came_through_a_relay_is_not_local(headers: dict[str, str], local: bool) -> None:
     """One on the same machine shows in the Host that it was meant for, or in what it adds."""
     assert is_local(Call(Origin("127.0.0.1", direct=True), headers=headers), PUBLIC) is local
+
+
+MARKS = (
+    "Via X-Real-IP CF-Connecting-IP CF-RAY Fastly-Client-IP X-Envoy-External-Address CDN-Loop X-Original-Forwarded-For"
+    " X-Forwarded X-Remote-IP X-Originating-IP Max-Forwards X-Forwarded-For X-Forwarded-Proto Forwarded True-Client-IP"
+    " X-Client-IP X-Cluster-Client-IP X-Amz-Cf-Id X-Amzn-Trace-Id X-Azure-ClientIP Fly-Client-IP X-Forwarded-Tls"
+)
+
+
+@pytest.mark.parametrize("name", MARKS.split())
+def test_s54_a_relays_mark_is_seen(booth: Booth, name: str) -> None:
+    """Also where `Connection` names it, which takes it out before the API could look."""
+    listed = [name.lower(), f"keep-alive, {name}", f"close ,{name.upper()}"]
+    answers = [set_up(booth, **{name: "203.0.113.9"})]
+    answers += [set_up(booth, **{name: "203.0.113.9", "Connection": connection}) for connection in listed]
+    assert [(answer.status, answer.json()) for answer in answers] == [(403, BARRED)] * 4
+
+
+@pytest.mark.parametrize("name", ["origin", "via", "x-real-ip", "cookie", "x-anything"])
+def test_s54_who_hides_a_field_is_not_local(booth: Booth, name: str) -> None:
+    """A caller at the machine has no reason to; an `Origin` that is taken out is of another site."""
+    answer = set_up(booth, Origin="https://evil.example", Connection=name)
+    assert (answer.status, answer.json()) == (403, BARRED)
+    assert set_up(booth, Connection=name).status == 403
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "Close", "TE, close", "Upgrade, HTTP2-Settings", ""])
+def test_s54_what_connections_have_of_their_own_hides_nothing(booth: Booth, connection: str) -> None:
+    """What clients at the machine send."""
+    assert (
+        set_up(booth, Connection=connection, **{"User-Agent": "curl/8", "Accept": "*/*", "Cookie": "a=1"}).status == 200
+    )

@@ -87,12 +87,53 @@ def test_no_spelling_of_the_namespace_is_forwarded(rest: str, upper: bool) -> No
         assert kind((name.upper() if upper else name).encode()) != hops.FORWARD
 
 
-def test_spellings_are_remembered_up_to_a_bound() -> None:
-    """A client that invents names must not fill the memory."""
-    names = RequestNames(CONNECTION_STRING)
+NAMES = [RequestNames(CONNECTION_STRING), ResponseNames(), ResponseNames(reserved=True)]
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_spellings_are_remembered_up_to_a_bound(names: RequestNames | ResponseNames) -> None:
+    """A client that invents names must not fill the memory, neither by their number nor by their length."""
     for number in range(5000):
         assert names.classify(b"x-%d" % number) == hops.FORWARD
-    assert len(names.known) <= 2048
+        assert names.classify(b"x-%060d%05d" % (0, number)) == hops.FORWARD
+        assert len(names.known) <= 2048
+    assert max(map(len, names.known)) <= 64
+
+
+@pytest.mark.parametrize(("length", "learned"), [(1, True), (64, True), (65, False), (8192, False)])
+def test_short_spellings_are_learned(length: int, learned: bool) -> None:
+    """A long one is classified each time that it comes, at the expense of who sends it."""
+    for names in (RequestNames(CONNECTION_STRING), ResponseNames()):
+        assert names.classify(b"q" * length) == hops.FORWARD
+        assert (b"q" * length in names.known) is learned
+
+
+def test_what_is_full_learns_on() -> None:
+    """After a flood of invented names, a name is unknown once, and what everybody sends is not at all."""
+    names = RequestNames(CONNECTION_STRING, [b"user_id"])
+    for number in range(10_000):
+        names.classify(b"x-%d" % number)
+        assert b"DNT" in names.known
+    names.classify(b"X-Our-Own")
+    assert names.known[b"X-Our-Own"] == hops.FORWARD
+    kept = b"Host host User-Agent Authorization Sec-Ch-Ua sec-ch-ua Dnt X-Mycelium-Connection-String user_id User_id"
+    assert [name for name in kept.split() if name not in names.known] == []
+
+
+def test_what_one_has_learned_another_has_not() -> None:
+    """The usual spellings are shared by all, and never written to."""
+    one, other = RequestNames(CONNECTION_STRING), RequestNames(CONNECTION_STRING)
+    one.classify(b"x-learned")
+    assert (b"x-learned" in one.known, b"x-learned" in other.known) == (True, False)
+    assert b"x-learned" not in RequestNames(CONNECTION_STRING).known
+
+
+def test_the_usual_spellings_mean_what_they_would_if_they_were_learned() -> None:
+    """Among them no odd one that would be let through, and the credential is what the settings say."""
+    for names in (RequestNames(b"x-api-key"), *NAMES):
+        assert [name for name, kind in dict(names.known).items() if names.classify(name) != kind] == []
+    assert RequestNames(b"x-api-key").known[b"X-API-Key"] == hops.CONNECTION_STRING
+    assert RequestNames(CONNECTION_STRING).known[b"X-API-Key"] == hops.FORWARD
 
 
 @pytest.mark.parametrize(
@@ -124,6 +165,32 @@ def test_our_own_application_may_use_the_namespace() -> None:
     names = ResponseNames(reserved=True)
     assert names.classify(b"x-mycelium-x") == hops.FORWARD
     assert names.classify(b"Keep-Alive") == hops.DROP
+
+
+RELAYS = (
+    b"Via Forwarded CDN-Loop Max-Forwards X-Forwarded X-Forwarded-Anything X-Original-URL X-Original-Forwarded-For"
+    b" X-Originating-IP X-Real-IP X-Client-IP X-Remote-IP X-Remote-Addr X-Cluster-Client-IP CF-RAY CF-Connecting-IP"
+    b" Fastly-Client-IP X-Envoy-External-Address X-Amz-Cf-Id X-Amzn-Trace-Id X-Azure-FDID Fly-Region True-Client-IP via"
+    b" VIA x_forwarded_for X.Real.IP Client-IP WL-Proxy-Client-IP Proxy-Client-IP"
+)
+OWN = (
+    b"Host User-Agent Accept Accept-Encoding Accept-Language Cookie Origin Referer DNT Sec-Fetch-Site Sec-CH-UA"
+    b" Viewport-Width Content-Type Content-Length Connection Cache-Control Pragma Priority X-Requested-With"
+    b" X-CSRFToken X-Request-ID X-API-Key X-Setup-Token Traceparent x-gateway-peer x-gateway-direct x-gateway-host"
+    b" x-gateway-scheme x-gateway-request-id x-mycelium-connection-string x-mycelium-tenant-id Authorization Range"
+)
+
+
+@pytest.mark.parametrize("name", RELAYS.split())
+def test_a_relays_mark_is_known_by_its_name(name: bytes) -> None:
+    """In any spelling."""
+    assert hops.is_relays(name)
+
+
+@pytest.mark.parametrize("name", OWN.split())
+def test_what_clients_and_the_edge_send_is_no_mark(name: bytes) -> None:
+    """Else nobody would be at the machine itself."""
+    assert not hops.is_relays(name)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Targets and hosts: what is taken goes on byte for byte, what two programs could read in two ways is refused."""
 
+import re
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -105,6 +106,42 @@ def test_a_plain_target_is_kept_as_sent(raw: bytes, path: bytes, query: bytes | 
 def test_an_ambiguous_target_is_refused(raw: bytes) -> None:
     """What one server resolves, merges, cuts or decodes where another does not is refused on every route."""
     assert code_of(raw) == "ambiguous_path"
+
+
+# what servers trim from a name: blanks of C, of Python and of Java, controls, and Unicode's, in Latin-1 and in UTF-8
+BLANKS = (
+    "%20 %09 %0a %0D %0b %0C %00 %01 %1f %7F %80 %85 %9f %A0 %C2%85 %C2%A0 %c2%ad %E1%9A%80 %E1%A0%8E %E2%80%80"
+    " %E2%80%8B %e2%80%8f %E2%80%A8 %E2%80%AF %E2%81%9F %E2%81%A0 %E2%81%AF %E3%80%80 %EF%BB%BF %2520 %25C2%25A0"
+)
+TRIMMED = [
+    dots.join(sides)
+    for dots in (".", "..")
+    for blank in BLANKS.split()
+    for sides in ((blank, ""), ("", blank), (blank, blank))
+]
+TRIMMED += ["%20%09..", "..%0d%0a", "%C2%A0%20..%85%20", "%20.%20.", ".%09.", "%20..;x", "%20..%20;x", "%20..%20%3Bx"]
+TRIMMED += ["..%3Fx", "..%3f", "..%23", "..%23x", ".%23", ".%3Fx", "..%20%3Fx", "..%253Fx", "%1f..%2523x"]
+
+
+@pytest.mark.parametrize("segment", TRIMMED)
+def test_a_segment_that_is_dots_to_who_trims_or_cuts_is_refused(segment: str) -> None:
+    """First, last, in between, and between encoded slashes: the upstream would go up where no rule saw it."""
+    for around in ("/?", "/a/?", "/?/b", "/a/?/b", "/a%2F?%2fb", "/a%5C?", "/a%252f?%255Cb", "http://h/?/b"):
+        assert code_of(around.replace("?", segment).encode()) == "ambiguous_path"
+
+
+NO_DOTS = (
+    "/a..b /..a /a.. /.a /a. /... /a%20b /%20 /%20/%C2%A0 /%20a /a%20 /%20.a /%20..a /a..%20 /a%20.. /a%20..%20b"
+    " /%20... /...%20 /%C3%A0.. /..%C3%A0 /%C3%A0.%C3%A0 /..%E2%80%A6 /..%E2%80%A7 /%E2%80%90.. /%E2%81%9E.."
+    " /..%E2%81%B0 /..%A1 /..%AD /..%C2 /..%C2%A1 /%E3%80%81.. /%EF%BB%BE.. /..%3Cx /..%22x /..%24x /..%3Ax /a%3F.."
+    " /a%23.. /%3F /%23 /%3Fa /%23.. /%3F.. /a%09b/c%0d /%1f /%20/..a /..a/%20 /x?%20../y"
+)
+
+
+@pytest.mark.parametrize("path", NO_DOTS.split())
+def test_a_segment_that_is_dots_to_nobody_goes_on(path: str) -> None:
+    """Dots within a name, blanks without dots, and characters next to those that are trimmed."""
+    assert read_target(path.encode(), b"GET")[0].raw == path.encode()
 
 
 MALFORMED = [
@@ -262,15 +299,20 @@ PIECES = st.sampled_from(
         b"\\",
         b"3b",
         b"?",
+        b"%20",
+        b"%c2%a0",
+        b"%3F",
     ]
 )
 
 
 def decoded(path: bytes) -> bytes:
-    """The path as the most eager upstream could see it: decoded until it stays, both slashes one, parameters cut."""
+    """The path as the most eager upstream could see it: decoded until it stays, both slashes one, parameters and
+    what else ends a path cut, names trimmed."""
     while (once := unquote_to_bytes(path)) != path:
         path = once
-    return b"/".join(segment.partition(b";")[0] for segment in path.replace(b"\\", b"/").split(b"/"))
+    segments = path.replace(b"\\", b"/").decode("utf-8", "replace").split("/")
+    return b"/".join(re.split("[;?#]", segment)[0].strip().encode() for segment in segments)
 
 
 @given(st.lists(PIECES, max_size=14).map(lambda parts: b"/" + b"".join(parts)))

@@ -4,9 +4,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from gateway.login.dialect import Call
-
-# What relays add and the edge lets through: for what it does not, `direct` is false. A foreign Host was meant for one.
-_RELAYED = ("via", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip")
+from gateway.wire.hops import is_relays
 
 
 def is_local(call: Call, public_url: str) -> bool:
@@ -15,11 +13,13 @@ def is_local(call: Call, public_url: str) -> bool:
     A page that a browser of this machine shows is not the operator: one of another site names itself in Origin, also
     where its name was made to lead here (DNS rebinding).
     """
-    if any(name in call.headers for name in _RELAYED) or not _is_loopback(_host(f"//{call.headers.get('host', '')}")):
+    if not _is_loopback(_host(f"//{call.headers.get('host', '')}")):  # a foreign Host was meant for a relay
         return False
     origin = call.headers.get("origin")
     if origin is not None and origin != _origin_of(public_url) and not _is_loopback(_host(origin)):
         return False
+    if any(is_relays(name.encode("latin-1", "replace")) for name in call.headers):
+        return False  # the edge has looked as well, and at more: what `Connection` took out is seen there alone
     return _is_loopback(call.origin.address) and call.origin.direct
 
 

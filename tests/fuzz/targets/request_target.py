@@ -26,6 +26,22 @@ TABLE = Table(ROUTES)
 CODES = {"malformed_request", "ambiguous_path", "bad_host"}
 UNRESERVED = (string.ascii_letters + string.digits + "-_~").encode()
 PLAIN = frozenset(UNRESERVED + b".!$&'()*+,=:@|[]/;%")
+BLANKS = (
+    [bytes((byte,)) for byte in (*range(0x21), *range(0x7F, 0xA1))]
+    + [
+        chr(code).encode()
+        for code in (
+            0xAD,
+            0x1680,
+            0x180E,
+            *range(0x2000, 0x2010),
+            *range(0x2028, 0x2030),
+            *range(0x205F, 0x2070),
+            0x3000,
+        )
+    ]
+    + [chr(code).encode() for code in (*range(0x80, 0xA1), 0xFEFF)]
+)
 
 
 def seeds() -> Iterator[bytes]:
@@ -35,6 +51,7 @@ def seeds() -> Iterator[bytes]:
         yield bytes((number,)) + b"http://h.example:80/a%2Fb;c=d/%41?q"
         yield bytes((number,)) + b"https://[::ffff:1.2.3.4]:8080?q=/../"
     yield from (b"\0" + path.encode() for path in PATHS)
+    yield from (b"\0/%20../a", b"\0/a/..%C2%A0/b", b"\0/..%3Fx", b"\0/%E3%80%80.%09./b", b"\0/a/..%20b", b"\0/.%85%23")
     yield from (b"\0/a/%252e%252e/b", b"\0/a/..;x/b", b"\0/%c0%ae%c0%ae/", b"\0/a%5c..%5cb", b"\0/x.y/..a/.b/c..")
 
 
@@ -171,7 +188,7 @@ def _origin(raw: bytes, authority: bytes | None) -> Read | None:
     if b"\0" in plain or any(byte == b"." and piece != b"." for byte, piece in zip(plain, kept, strict=True)):
         return None
     segments = b"".join(b"/" if byte == b"\\" else byte for byte in plain).split(b"/")
-    if any(segment.partition(b";")[0] in (b".", b"..") for segment in segments) or _overlong(path.upper()):
+    if any(map(_dots, segments)) or _overlong(path.upper()):
         return None
     odd = {
         piece.upper() if len(piece) == 3 else piece
@@ -179,6 +196,24 @@ def _origin(raw: bytes, authority: bytes | None) -> Read | None:
         if piece == b";" or (len(piece) == 3 and unquote_to_bytes(piece) in {bytes((b,)) for b in UNRESERVED + b"/\\%"})
     }
     return path, query if mark else None, frozenset(odd), authority
+
+
+def _dots(segment: bytes) -> bool:
+    """Whether somebody who cuts or trims takes it for a segment of dots."""
+    ends = segment.removeprefix(b".").removeprefix(b".") if segment[:1] == b"." else b"-"
+    if set(ends[:1]) & {*range(0x21), 0x7F}:
+        return True
+    rest = _trimmed(segment)
+    if rest[:1] != b".":
+        return False
+    rest = _trimmed(_trimmed(rest[1:]).removeprefix(b"."))
+    return rest[:1] in (b"", b";", b"?", b"#")
+
+
+def _trimmed(text: bytes) -> bytes:
+    while blank := next((blank for blank in BLANKS if text.startswith(blank)), b""):
+        text = text[len(blank) :]
+    return text
 
 
 def _pieces(path: bytes) -> Iterator[bytes | None]:
