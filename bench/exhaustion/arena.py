@@ -55,10 +55,8 @@ class Arena:
         return start_gateway(self.stable, self.seeded, self.issuer, self.upstream)
 
     @contextlib.contextmanager
-    def attacked(
-        self, ours: Ours, name: str, count: int, size: int = 0, answers: int = 0
-    ) -> Iterator[dict[str, int]]:
-        """An attack that stands. What it did is in the mapping when it is over, which it is not before so many answers."""
+    def attacked(self, ours: Ours, name: str, count: int, size: int = 0, answers: int = 0) -> Iterator[dict[str, int]]:
+        """An attack that stands. What it did is in the mapping when it is over: not before it got so many answers."""
         target = ours.bearer()
         aim = Aim(target.port, target.path, ": ".join(target.header), self.issuer.url, count, size, answers)
         command = [sys.executable, "-m", "bench.exhaustion.attacks", name, json.dumps(asdict(aim))]

@@ -24,7 +24,7 @@ SHORT = "3s"  # for a head, and for an upstream's first byte: the slow ones are 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """growth: MiB that the gateway may grow by. answers: so many at least, and all of them with that status; none at all
+    """growth: MiB that the gateway may grow by. answers: so many at least, and all of them with that status; none
     where there is nobody to take one, and where a body goes on for ever: it may, while it is never silent.
     """
 
