@@ -2,8 +2,8 @@
 
 `make autobahn` runs all of them, with those of 9 (limits and performance), 12 and 13 (compression), which takes long:
 the suite itself is slow. `AUTOBAHN_CASES` names others, with a space between them.
-There is no Python 2.7 in Debian 12, so without one of another origin this is skipped, in CI too. The suite comes from the
-package index: a plain `make test` leaves this out.
+There is no Python 2.7 in Debian 12, so without one of another origin this is skipped, in CI too. The suite comes from
+the package index: a plain `make test` leaves this out.
 """
 
 import os
