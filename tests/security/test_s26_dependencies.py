@@ -14,13 +14,13 @@ from edge.test_tunnel import HANDSHAKE
 from harness.client import Answer, request
 from harness.site import Running, Site
 from harness.upstream import Line, Script, Upstream
-from identity.forge import AUDIENCE, ISSUER, jwk, jwks, private_key, token
+from identity.forge import AUDIENCE, ISSUER, jwk, jwks, private_key
 
 from gateway.app.opening import StartFailed
-from gateway.clock import Clock
 from gateway.settings.faults import SettingsInvalid
 
 from .ground import ASKING, CONNECTION_STRING, DECIDE, PATHS, api_key, question
+from .outside import good, whole
 
 WANTING = ("authenticated", "protected", "role", "websocket")
 
@@ -83,9 +83,7 @@ async def test_s26_without_its_database_nobody_new_passes(site: Site, how: str, 
 
 def outside() -> bytes:
     """A good token of the external issuer."""
-    now = int(Clock().now())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 600}
-    return b"Authorization: Bearer " + token(private_key("RS256"), claims=claims)
+    return b"Authorization: Bearer " + good()
 
 
 def trusting(url: str) -> Mapping[str, Any]:
@@ -102,20 +100,15 @@ def fixed(answer: bytes) -> Script:
     return script
 
 
-def document(body: bytes, status: bytes = b"200 OK", *fields: bytes) -> bytes:
-    head = b"".join(field + b"\r\n" for field in fields)
-    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, head, len(body), body)
-
-
 KEYS = jwks(jwk(private_key("RS256")))
 BROKEN = {
-    "an error": document(KEYS, b"500 Internal Server Error"),
-    "not found": document(KEYS, b"404 Not Found"),
+    "an error": whole(KEYS, b"500 Internal Server Error"),
+    "not found": whole(KEYS, b"404 Not Found"),
     "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
-    "a redirect": document(b"", b"302 Found", b"Location: /elsewhere"),
-    "no json": document(b"<html>maintenance</html>"),
-    "another json": document(b"[]"),
-    "cut": document(KEYS)[:-20].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+    "a redirect": whole(b"", b"302 Found", b"Location: /elsewhere"),
+    "no json": whole(b"<html>maintenance</html>"),
+    "another json": whole(b"[]"),
+    "cut": whole(KEYS)[:-20].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
     "no http": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "no answer": b"",
 }
@@ -160,7 +153,7 @@ async def test_s26_without_the_issuers_keys_nobody_passes(site: Site, how: str) 
 
 async def test_s26_with_the_keys_the_same_token_passes(site: Site) -> None:
     """Which is what makes the refusals above ones of the keys."""
-    running, upstream = await keyed(site, fixed(document(KEYS, b"200 OK", b"Content-Type: application/json")))
+    running, upstream = await keyed(site, fixed(whole(KEYS, b"200 OK", b"Content-Type: application/json")))
     assert (await ask(site, running, about("authenticated", outside()))).status == 200
     assert len(upstream.requests) == 1
 
@@ -190,7 +183,7 @@ async def test_s26_a_caller_that_leaves_while_it_is_looked_at_is_not_forwarded(s
         await line.request()
         asked.set()
         await over.wait()
-        line.send(document(KEYS, b"200 OK", b"Content-Type: application/json"))
+        line.send(whole(KEYS, b"200 OK", b"Content-Type: application/json"))
 
     running, upstream = await keyed(site, script)
     client = await site.client(running)
