@@ -34,7 +34,7 @@ PINNED := --quiet --require-hashes $(PINS:%=-r %)
 run: $(VENV)/.installed
 	$(BIN)/gateway serve --demo $(ARGS)
 
-# The slow tests build and install the wheel from the package index: they run where GATEWAY_CI is set.
+# The slow tests install from the package index, the wheel for one: they run where GATEWAY_CI is set.
 test: $(VENV)/.installed-dev
 	$(BIN)/$(PYTEST) $(if $(GATEWAY_CI),,-m "not slow") $(ARGS)
 

@@ -55,10 +55,10 @@ class Arena:
         return start_gateway(self.stable, self.seeded, self.issuer, self.upstream)
 
     @contextlib.contextmanager
-    def attacked(self, ours: Ours, name: str, count: int, size: int = 0) -> Iterator[dict[str, int]]:
-        """An attack that stands. What it did is in the mapping when it is over."""
+    def attacked(self, ours: Ours, name: str, count: int, size: int = 0, answers: int = 0) -> Iterator[dict[str, int]]:
+        """An attack that stands. What it did is in the mapping when it is over: not before it got so many answers."""
         target = ours.bearer()
-        aim = Aim(target.port, target.path, ": ".join(target.header), self.issuer.url, count, size)
+        aim = Aim(target.port, target.path, ": ".join(target.header), self.issuer.url, count, size, answers)
         command = [sys.executable, "-m", "bench.exhaustion.attacks", name, json.dumps(asdict(aim))]
         pinned = ["taskset", "-c", str(self.stable.cores.load), *command]
         root = Path(__file__).parents[2]

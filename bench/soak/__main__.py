@@ -104,13 +104,13 @@ async def run(chosen: argparse.Namespace, stable: Stable) -> Outcome:
         chance, record = random.Random(chosen.seed), Record()
         say("warming up")
         async with clients() as sessions:
-            await drive(Actions(home, door, sessions, chance), record, Pace(WARM_UP, chosen.rate))
+            await drive(Actions(home, door, sessions, chance, chosen.bound), record, Pace(WARM_UP, chosen.rate))
         before = await rest(home)
         pace = Pace(chosen.actions or int(chosen.rate * 60 * chosen.minutes), chosen.rate)
         say(f"soaking: {pace.total} actions")
         async with watching(home, pace) as watch, clients() as sessions:
-            actions = Actions(home, door, sessions, chance)
-            doings = Doings(home, door, actions, record, pace, chosen.bound)
+            actions = Actions(home, door, sessions, chance, chosen.bound)
+            doings = Doings(home, door, actions, record, pace)
             async with asyncio.TaskGroup() as group:
                 group.create_task(doings.all(timetable(pace.total)))
                 group.create_task(drive(actions, record, pace))

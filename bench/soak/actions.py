@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ import aiohttp
 
 from bench.processes import LOOPBACK
 from bench.soak.home import Door, Home, Person
-from bench.soak.record import UnservedError, WrongError
+from bench.soak.record import PATIENCE, UnservedError, WrongError
 from bench.soak.upstream import PROTOCOL, pattern
 
 STRING = "x-mycelium-connection-string"
@@ -19,6 +20,7 @@ UNAVAILABLE = (502, 503, 504)
 LARGEST = 256 * 1024  # bytes of a body
 BURST = 8  # events of a stream, and messages of a WebSocket
 CUT = 1006  # what the client's library calls the end of a WebSocket without a Close frame
+POLL = 0.02  # seconds between two requests with a credential that was just revoked
 DEAD_KEPT = 500  # revoked credentials that are tried again and again
 
 
@@ -29,12 +31,13 @@ def expect(got: object, wanted: object, what: str) -> None:
 
 @dataclass
 class Actions:
-    """dead: headers of credentials that must not pass any more."""
+    """bound: seconds that a revoked credential may still pass. dead: headers of those that must not pass any more."""
 
     home: Home
     door: Door
     sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession]  # one keeps connections, one does not
     chance: random.Random
+    bound: float
     dead: list[tuple[str, str]] = field(default_factory=list)
 
     def table(self) -> Mapping[str, tuple[Callable[[], Awaitable[None]], int]]:
@@ -211,7 +214,7 @@ class Actions:
     # logins
 
     async def login(self) -> None:
-        """Its token passes until its logout, and is dead within the second that follows."""
+        """Its token passes until its logout, and is dead within `bound` after it."""
         person = self.person()
         base, said = f"{self.home.url}/_adm/beginners/users", {"email": person.email, "password": person.password}
         async with self.session.post(f"{base}/login", json=said) as answer:
@@ -222,9 +225,25 @@ class Actions:
         async with self.session.post(f"{base}/logout", headers=bearer(token)) as answer:
             await answer.read()
         expect(answer.status, 204, "the status of the logout")
-        await asyncio.sleep(1.0)
-        await self.refused(bearer(token))
+        passed = await self.passes(bearer(token), time.monotonic())
+        if passed > self.bound:
+            raise WrongError(f"logged out, and passed {passed:.2f} s later")
         self.bury(("Authorization", f"Bearer {token}"))
+
+    async def passes(self, headers: Mapping[str, str], began: float) -> float:
+        """Seconds until the last request that passed was sent. Over once eight in a row were refused, on connections of
+        their own: so that each worker is asked.
+        """
+        last, refused = 0.0, 0
+        while refused < 8 and time.monotonic() < began + PATIENCE / 2:
+            sent = time.monotonic()
+            async with self.sessions[1].get(f"{self.home.url}/known/echo/x", headers=headers) as answer:
+                await answer.read()
+            refused = refused + 1 if answer.status == 401 else 0
+            if not refused:
+                last = sent - began
+                await asyncio.sleep(POLL)
+        return last
 
     def bury(self, header: tuple[str, str]) -> None:
         self.dead.append(header)

@@ -13,12 +13,11 @@ import aiohttp
 from bench.soak.actions import Actions, served
 from bench.soak.home import Door, Home
 from bench.soak.pace import Pace
-from bench.soak.record import PATIENCE, Record, UnservedError, WrongError
+from bench.soak.record import Record, UnservedError, WrongError
 
 REFUSED = 4  # every so many reloads is one of a faulty configuration
 TERMINATED = 2  # every so many restarts the service is asked to go; else it is killed
 AWAY = 0.5  # seconds that the service stays away
-POLL = 0.02  # seconds between two requests with a credential that was just revoked
 POLICY_VIOLATION = 1008
 
 
@@ -33,15 +32,14 @@ class Timetable:
 
 @dataclass
 class Doings:
-    """bound: seconds that a revoked credential may still pass. lasted, ended: how long each did, and when its
-    WebSocket was closed, in seconds after its revocation."""
+    """lasted, ended: how long each revoked credential still passed, and when its WebSocket was closed, in seconds after
+    its revocation."""
 
     home: Home
     door: Door
     actions: Actions
     record: Record
     pace: Pace
-    bound: float
     lasted: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
 
@@ -108,31 +106,18 @@ class Doings:
             async with self.actions.sessions[0].ws_connect(url, headers=headers, autoclose=False) as socket:
                 await self.door.revoke(doomed)
                 began = time.monotonic()
-                (ended, message), passed = await asyncio.gather(_end(socket), self._passes(headers, began))
+                (ended, message), passed = await asyncio.gather(_end(socket), self.actions.passes(headers, began))
         except aiohttp.WSServerHandshakeError as error:
             raise UnservedError(f"handshake: {error.status}") from error
         self.lasted.append(passed)
         if message != (aiohttp.WSMsgType.CLOSE, POLICY_VIOLATION):
             raise UnservedError(f"a revoked WebSocket ended with {message}")
         self.ended.append(ended - began)
-        if max(passed, self.ended[-1]) > self.bound:
+        if max(passed, self.ended[-1]) > self.actions.bound:
             raise WrongError(
                 f"revoked, and passed {passed:.2f} s later; its WebSocket ended after {self.ended[-1]:.2f} s"
             )
         self.actions.bury(doomed.header)
-
-    async def _passes(self, headers: dict[str, str], began: float) -> float:
-        """Seconds until the last request that passed was sent. Over once eight in a row were refused."""
-        last, refused = 0.0, 0
-        while refused < 8 and time.monotonic() < began + PATIENCE / 2:
-            sent = time.monotonic()
-            async with self.actions.sessions[1].get(f"{self.home.url}/known/echo/x", headers=headers) as answer:
-                await answer.read()
-            refused = refused + 1 if answer.status == 401 else 0
-            if not refused:
-                last = sent - began
-                await asyncio.sleep(POLL)
-        return last
 
     async def restart(self, number: int) -> None:
         self.record.outages.begin()

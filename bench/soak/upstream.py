@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator
 from aiohttp import WSMsgType, web
 
 CHUNK = 16 * 1024
+PERIOD = 16_381  # bytes; a prime, so that pieces of no size that somebody reads or writes at once look alike
 EVENT_SECONDS = 0.02  # between two events of a stream
 PROTOCOL = "soak"
 
 
 def pattern(token: str, size: int) -> bytes:
     """So many bytes that are those of one token alone, and show where they are cut or swapped."""
-    line = b"".join(hashlib.sha256(f"{token}{number}".encode()).digest() for number in range(CHUNK // 32))
-    return (line * (size // CHUNK + 1))[:size]
+    digests = (hashlib.sha256(f"{token}{number}".encode()).digest() for number in range(PERIOD // 32 + 1))
+    line = b"".join(digests)[:PERIOD]
+    return (line * (size // PERIOD + 1))[:size]
 
 
 async def echo(request: web.Request) -> web.Response:

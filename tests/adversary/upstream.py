@@ -28,6 +28,21 @@ def _text(data: bytes) -> str:
     return data.decode("latin-1")
 
 
+def _answer(method: bytes, target: bytes, number: int, persistent: bool) -> bytes:
+    """To the request of this record; of the status that its target asks for."""
+    found = _STATUS(target)
+    status = b"%b Said" % found[1] if found else b"200 OK"
+    body = b"record %d\n" % number
+    fields = b"%b: %d\r\n" % (RECORD.encode(), number)
+    if status.startswith((b"204", b"304")):
+        body = b""
+    else:
+        fields += b"content-length: %d\r\n" % len(body)
+    if not persistent:
+        fields += b"connection: close\r\n"
+    return b"HTTP/1.1 %b\r\n%b\r\n%b" % (status, fields, b"" if method == b"HEAD" else body)
+
+
 class Recorder:
     """log: where the records go, each as soon as it is whole."""
 
@@ -78,17 +93,7 @@ class Recorder:
             return await self._tunnel(record | whole, names[b"upgrade"], reader, writer)
         self._write(record | whole)
         persistent = version == b"HTTP/1.1" and b"close" not in names.get(b"connection", b"") and not malformed
-        found = _STATUS(target)
-        status = b"%b Said" % found[1] if found else b"200 OK"
-        body = b"" if method == b"HEAD" else b"record %d\n" % number
-        length = (
-            b"" if status.startswith((b"204", b"304")) else b"content-length: %d\r\n" % len(b"record %d\n" % number)
-        )
-        writer.write(
-            b"HTTP/1.1 %b\r\n%b: %d\r\n%b%b\r\n%b"
-            % (status, RECORD.encode(), number, length, b"" if persistent else b"connection: close\r\n",
-               body if length else b"")
-        )  # fmt: skip
+        writer.write(_answer(method, target, number, persistent))
         await writer.drain()
         return persistent
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from harness.client import request
-from harness.people import People, open_people, revoke
+from harness.people import People, api_key, open_people, revoke
 from harness.site import Running, Site, until
 from harness.upstream import OK, Line, Upstream
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
-from gateway.identity.grants import Grants, Terms
 from gateway.identity.keys import Keys
 from gateway.settings.load import Loaded
 
@@ -35,15 +34,6 @@ async def published(site: Site, running: Running) -> set[object]:
     return {key["kid"] for key in json.loads(answer.body)["keys"]}
 
 
-async def opaque(people: People) -> bytes:
-    store = await open_people(people)
-    try:
-        issued = await Grants(store.grants, store.keys, Clock()).issue_opaque(people.ada.account_id, Terms(3600))
-        return b"Authorization: Bearer " + issued.secret.encode()
-    finally:
-        await store.aclose()
-
-
 async def replace_keys(people: People) -> None:
     """As `gateway keys rotate --force` does it, from another process."""
     store = await open_people(people)
@@ -57,7 +47,7 @@ async def test_a_void_key_signs_nothing_more(site: Site) -> None:
     """Also where the caller's own credential, an opaque token, needs no key of ours."""
     upstream = await site.upstream()
     running = await site.gateway(upstream)
-    field = await opaque(running.people)
+    field = await api_key(running.people)
     client = await site.client(running)
     await client.ask("/secure/x", field)
     old = signed_with(upstream)
@@ -75,7 +65,7 @@ async def test_a_purge_reads_the_keys_again(site: Site) -> None:
     client = await site.client(running)
     await client.ask("/secure/x", running.people.ada.field)
     old = signed_with(upstream)
-    field = await opaque(running.people)
+    field = await api_key(running.people)
     await running.gateway.poll.aclose()
     await replace_keys(running.people)
     await running.gateway.purge()

@@ -10,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from .sandboxed import said
 
 TEXT = (ROOT / "docs/deploy.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.M | re.S)
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 VERSIONS = (
     "import json; from importlib.metadata import *; print(json.dumps({d.name: d.version for d in distributions()}))"
 )
@@ -173,7 +175,7 @@ def pinned() -> dict[str, str]:
 def test_the_image_holds_what_is_pinned_and_nothing_else(image: Image) -> None:
     """No pip, no build tool: what runs, at the versions that were looked at."""
     got = versions(image.folder / "opt/gateway/bin/python", image.folder)
-    assert got == {**pinned(), "mycelium-gateway": "0.1.0"}
+    assert got == {**pinned(), "mycelium-gateway": VERSION}
     assert image.skipped == ["apt-get", "groupadd"]
 
 

@@ -32,8 +32,10 @@ async def deciding(site: Site, **more: Any) -> Running:
     return await site.gateway("http://127.0.0.1:9", **said)
 
 
-def about(target: str, *fields: bytes, method: str = "GET", kind: str = "nginx") -> bytes:
-    """The question of one data plane."""
+def about(
+    target: str, *fields: bytes, method: str = "GET", kind: str = "nginx", origin: bytes = b"https://app.test"
+) -> bytes:
+    """What a data plane asks about a request that it holds. origin: that the request came to, where it says so."""
     raw = target.encode()
     if kind == "envoy":
         return request(f"{MOUNT}/envoy{target}", *fields, method=method)
@@ -42,7 +44,7 @@ def about(target: str, *fields: bytes, method: str = "GET", kind: str = "nginx")
     else:
         said = (
             b"X-Forwarded-Method: " + method.encode(), b"X-Forwarded-Uri: " + raw,
-            b"X-Forwarded-Host: app.test", b"X-Forwarded-Proto: https",
+            b"X-Forwarded-Host: " + origin.partition(b"://")[2], b"X-Forwarded-Proto: " + origin.partition(b":")[0],
         )  # fmt: skip
     return request(f"{MOUNT}/{kind}", *said, *fields)
 

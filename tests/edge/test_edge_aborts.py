@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from edge.memory import Rig, Wire
+from edge.memory import Rig
 from edge.transcript import Line, Sent, answer, read_answers, request
+from edge.transports import Wire
 
 TURNS = 5  # of the loop that are looked at after each thing that happens; none of them takes more to come to rest
 

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from edge.memory import Rig, Wire
+from edge.memory import Rig
 from edge.transcript import MALFORMED, Line, Sent, answer, read_answers, request
+from edge.transports import Wire
 
 T = TypeVar("T")
 

@@ -5,7 +5,8 @@ Nothing here calls the gateway. A number goes along as `x-n`, in the request and
 
 from dataclasses import dataclass, field
 
-from edge.memory import PROFILE, Wire
+from edge.memory import PROFILE
+from edge.transports import Wire
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT"))
 MALFORMED = {  # what is no request, and what it is refused with

@@ -1,4 +1,4 @@
-"""Every input that a target once failed on passes; so do its seeds, and a few thousand inputs that nobody has seen."""
+"""Every input that a target once failed on passes; so do its seeds, and a few thousand inputs made of them."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_target_holds(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_target_holds_where_coverage_guides(name: str, tmp_path: Path) -> None:
-    """A short run of what `make fuzz` does for long, with other inputs each time."""
+    """A short run of what `make fuzz` does for long, but from the same seed each time."""
     need(find_spec("atheris"), "atheris (the dependency group `fuzz`)")
     code, said = run(name, tmp_path, tmp_path / "found", f"-runs={COVERED}", "-seed=1")
     assert code == 0, told(name, code, said)

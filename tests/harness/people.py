@@ -85,6 +85,16 @@ async def issue(store: Store, account: Account, lifetime: float = DAY) -> Pass:
     return Pass(mint(session_claims(grant, account, PUBLIC_URL, PUBLIC_URL), signer), grant.id, account.id)
 
 
+async def api_key(people: People) -> bytes:
+    """An opaque token of ada's, as a header field."""
+    store = await open_people(people)
+    try:
+        issued = await Grants(store.grants, store.keys, Clock()).issue_opaque(people.ada.account_id, Terms(3600))
+        return b"Authorization: Bearer " + issued.secret.encode()
+    finally:
+        await store.aclose()
+
+
 async def revoke(people: People, grant_id: str) -> None:
     """As `gateway grant revoke` does it, from another process."""
     store = await open_people(people)

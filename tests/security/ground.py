@@ -4,14 +4,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
+from edge.test_decide import DECIDE, KINDS, about
 from edge.test_tunnel import HANDSHAKE, SWITCH
 from harness.client import Answer, Client, request
-from harness.people import People, open_people
+from harness.people import People, api_key
 from harness.site import Running, Site
 from harness.upstream import OK, Got, Line, Upstream
 
-from gateway.clock import Clock
-from gateway.identity.grants import Grants, Terms
+__all__ = [
+    "ASKING", "CONNECTION_STRING", "DECIDE", "FORGED", "GROUPS", "OURS", "PATHS", "PROXIED", "Ground", "api_key",
+    "ground", "question", "reserved", "serve",
+]  # fmt: skip
 
 FORGED: Final = b"forged-by-the-client"
 PATHS: Final[Mapping[str, str]] = {
@@ -24,8 +27,7 @@ PATHS: Final[Mapping[str, str]] = {
 }
 GROUPS: Final = tuple(PATHS)
 PROXIED: Final = GROUPS[:-1]
-ASKING: Final = ("nginx", "haproxy", "traefik", "caddy", "envoy")  # data planes
-DECIDE: Final = {"mount": "/_gateway/decide", "peers": ["127.0.0.0/8"]}
+ASKING: Final = KINDS  # data planes
 CONNECTION_STRING: Final = b"x-mycelium-connection-string: "
 
 _ROUTE: Final = {b"x-mycelium-" + name for name in (b"security-group", b"service-name", b"request-id")}
@@ -42,7 +44,7 @@ OURS: Final[Mapping[str, set[bytes]]] = {
 }
 
 
-async def _serve(line: Line) -> None:
+async def serve(line: Line) -> None:
     while True:
         got = await line.request()
         if got.all(b"upgrade"):
@@ -93,7 +95,7 @@ class Ground:
 
 async def ground(site: Site, **more: Any) -> Ground:
     """more: of the configuration. The built-in endpoints of the gateway end in the upstream as well."""
-    upstream = await site.upstream(_serve)
+    upstream = await site.upstream(serve)
     running = await site.gateway(upstream, **more)
     edge = running.gateway.edge
     lanes = edge.generation.lanes
@@ -113,23 +115,5 @@ def reserved(got: Got) -> list[bytes]:
 
 
 def question(kind: str, target: str, *fields: bytes, method: str = "GET") -> bytes:
-    """What a data plane asks about a request that it holds."""
-    mount = DECIDE["mount"]
-    if kind == "envoy":
-        return request(f"{mount}/envoy{target}", *fields, method=method)
-    if kind in ("nginx", "haproxy"):
-        said = [b"X-Original-Method: " + method.encode(), b"X-Original-URI: " + target.encode()]
-    else:
-        said = [b"X-Forwarded-Method: " + method.encode(), b"X-Forwarded-Uri: " + target.encode()]
-        said += [b"X-Forwarded-Host: gateway.test", b"X-Forwarded-Proto: http"]
-    return request(f"{mount}/{kind}", *said, *fields)
-
-
-async def api_key(people: People) -> bytes:
-    """An opaque token of ada's, as a header field."""
-    store = await open_people(people)
-    try:
-        issued = await Grants(store.grants, store.keys, Clock()).issue_opaque(people.ada.account_id, Terms(3600))
-        return b"Authorization: Bearer " + issued.secret.encode()
-    finally:
-        await store.aclose()
+    """What a data plane asks about a request that it holds, which came to the host that `request` names."""
+    return about(target, *fields, method=method, kind=kind, origin=b"http://gateway.test")

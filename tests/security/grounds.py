@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from edge.test_decide import DECIDE
 from harness.client import Client, request
 from harness.people import DAY, MASTER_KEY, PUBLIC_URL, Pass, issue
 from harness.site import ROUTES, Running, Site, until
-from harness.upstream import Line, Upstream
+from harness.upstream import Line, Script, Upstream
 from identity.forge import ISSUER, jwk, private_key, token
 
 from gateway.clock import Clock
@@ -191,10 +191,10 @@ async def status(client: Client) -> int:
         return 0
 
 
-async def laid_out(site: Site, folder: Path, url: str | None = None) -> Grounds:
-    """folder: for a file. url: of the database; None for the SQLite file beside the configuration."""
-    published, go = ["k1"], asyncio.Event()
-    go.set()
+def _around(published: Sequence[str], go: asyncio.Event) -> tuple[Script, Script, Script]:
+    """The servers around it: the issuer's keys, which wait for `go`; answers to everything; and the same, but what ends
+    in /y waits.
+    """
 
     async def keys(line: Line) -> None:
         await line.request()
@@ -212,9 +212,10 @@ async def laid_out(site: Site, folder: Path, url: str | None = None) -> Grounds:
             await go.wait()
         line.send(ANSWER)
 
-    site.expected_errors = True
-    issuers, upstream = await site.upstream(keys), await site.upstream(answering)
-    narrow = await site.upstream(hanging)
+    return keys, answering, hanging
+
+
+def _settings(another_key: Path, issuers: Upstream, narrow: Upstream) -> dict[str, Any]:
     issuer = {
         "name": "acme",
         "issuer": ISSUER,
@@ -224,16 +225,25 @@ async def laid_out(site: Site, folder: Path, url: str | None = None) -> Grounds:
         "provision": True,
         "email": "verified",
     }
-    (folder / "another.key").write_text(ANOTHER_KEY)
-    another = {"file": str(folder / "another.key")}
-    settings: dict[str, Any] = {
-        "secrets": {"master_key": another, "previous_master_key": {"file": "master.key"}},
+    return {
+        "secrets": {"master_key": {"file": str(another_key)}, "previous_master_key": {"file": "master.key"}},
         "issuers": [issuer],
         "decide": DECIDE,
         "upstreams": {"narrow": {"endpoints": [narrow.url], "limits": {"connections": 1}}},
         "routes": [*ROUTES, NARROW],
         "route": {"limits": {"concurrency": 100}},
     }
+
+
+async def laid_out(site: Site, folder: Path, url: str | None = None) -> Grounds:
+    """folder: for a file. url: of the database; None for the SQLite file beside the configuration."""
+    published, go = ["k1"], asyncio.Event()
+    go.set()
+    site.expected_errors = True
+    issuers, upstream, narrow = [await site.upstream(script) for script in _around(published, go)]
+    another = folder / "another.key"
+    another.write_text(ANOTHER_KEY)
+    settings = _settings(another, issuers, narrow)
     if url is not None:
         settings["store"] = {"url": url}
     running = await site.gateway(upstream, **settings)

@@ -56,7 +56,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, name: str, kind: type[Exception]) ->
     return calls
 
 
-async def laid_out(site: Site) -> tuple[Running, Upstream]:
+async def started(site: Site) -> tuple[Running, Upstream]:
     site.expected_errors = True
     upstream = await site.upstream()
     return await site.gateway(upstream, routes=[ROUTE]), upstream
@@ -80,7 +80,7 @@ async def nothing_under_way(running: Running) -> None:
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 async def test_s26_no_step_that_fails_lets_a_request_through(site: Site, mistake: str, warm: bool) -> None:
     """Whether the credential was known before or not; and the next request is served."""
-    running, upstream = await laid_out(site)
+    running, upstream = await started(site)
     found = []
     for step, name in STEPS.items():
         running.gateway.core.authenticator.purge_all()
@@ -103,7 +103,7 @@ async def test_s26_no_step_that_fails_lets_a_request_through(site: Site, mistake
 
 async def test_s26_a_preflight_that_fails_is_not_permitted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is it forwarded."""
-    running, upstream = await laid_out(site)
+    running, upstream = await started(site)
     broken(monkeypatch, "gateway.wire.cors.Cors.permission", ZeroDivisionError)
     asking = b"Access-Control-Request-Method: GET"
     assert await asked(site, running, asking, method="OPTIONS") == 500
@@ -112,7 +112,7 @@ async def test_s26_a_preflight_that_fails_is_not_permitted(site: Site, monkeypat
 
 async def test_s26_a_log_that_fails_changes_no_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever may not is told so, whoever may is served, on one connection; what could not be read is refused."""
-    running, upstream = await laid_out(site)
+    running, upstream = await started(site)
     calls = broken(monkeypatch, "gateway.ops.access_log.AccessLog.write", ZeroDivisionError)
     client = await site.client(running)
     assert (await client.ask("/secure/x")).status == 401

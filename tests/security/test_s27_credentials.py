@@ -4,28 +4,18 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from edge.test_tunnel import HANDSHAKE, SWITCH
+from edge.test_tunnel import HANDSHAKE
 from harness.client import request
 from harness.people import DAY, People, issue, open_people, revoke
 from harness.site import Running, Site
-from harness.upstream import OK, Line
 
 from gateway.clock import Clock
 from gateway.identity.grants import Grants
 
-from .ground import ASKING, CONNECTION_STRING, DECIDE, PATHS, api_key, question
+from .ground import ASKING, CONNECTION_STRING, DECIDE, PATHS, api_key, question, serve
 
 BEARER = b"Authorization: Bearer "
 GOOD = {"string", "token", "key"}
-
-
-async def _serve(line: Line) -> None:
-    while True:
-        got = await line.request()
-        if got.all(b"upgrade"):
-            line.send(SWITCH)
-            await line.gone()
-        line.send(OK)
 
 
 async def hand_out(people: People) -> dict[str, bytes]:
@@ -98,7 +88,7 @@ class Door:
 @pytest.mark.parametrize("path", [PATHS["authenticated"], PATHS["protected"], PATHS["login"]])
 async def test_s27_the_first_counts_and_nothing_rescues_it(site: Site, path: str) -> None:
     """Every kind of string with every kind of token, in both orders: a string decides, else the token does."""
-    upstream = await site.upstream(_serve)
+    upstream = await site.upstream(serve)
     running = await site.gateway(upstream)
     known = await hand_out(running.people)
     door = Door(site, running)
@@ -132,7 +122,7 @@ def doubled(known: dict[str, bytes]) -> list[tuple[bytes, ...]]:
 @pytest.mark.parametrize("group", PLACES)
 async def test_s27_there_are_no_two_of_one_kind(site: Site, group: str) -> None:
     """400 on every route, public ones too, and whichever of them is good."""
-    upstream = await site.upstream(_serve)
+    upstream = await site.upstream(serve)
     running = await site.gateway(upstream)
     door = Door(site, running)
     shake = HANDSHAKE if group == "websocket" else ()
@@ -158,7 +148,7 @@ def joined(known: dict[str, bytes]) -> list[bytes]:
 @pytest.mark.parametrize("group", ["authenticated", "protected", "role", "websocket", "login"])
 async def test_s27_nor_two_in_one_line(site: Site, group: str) -> None:
     """400, whichever is good and wherever it stands. A comma in a connection string is a wrong one."""
-    upstream = await site.upstream(_serve)
+    upstream = await site.upstream(serve)
     running = await site.gateway(upstream)
     known = await hand_out(running.people)
     door = Door(site, running)
@@ -179,7 +169,7 @@ async def test_s27_nor_two_in_one_line(site: Site, group: str) -> None:
 @pytest.mark.parametrize("kind", ASKING)
 async def test_s27_a_data_plane_is_told_the_same(site: Site, kind: str) -> None:
     """It passes the client's headers on, two of a kind among them."""
-    running = await site.gateway(await site.upstream(_serve), decide=DECIDE)
+    running = await site.gateway(await site.upstream(serve), decide=DECIDE)
     known = await hand_out(running.people)
     door = Door(site, running)
     bad = 403 if kind == "nginx" else 400
@@ -199,7 +189,7 @@ async def test_s27_a_data_plane_is_told_the_same(site: Site, kind: str) -> None:
 
 async def test_s27_a_tenant_is_said_once(site: Site) -> None:
     """It narrows the credential, so it counts as one."""
-    running = await site.gateway(await site.upstream(_serve))
+    running = await site.gateway(await site.upstream(serve))
     door = Door(site, running)
     tenant = b"x-mycelium-tenant-id: "
     for group in ("public", "protected", "login"):

@@ -2,7 +2,8 @@
 
 `make autobahn` runs all of them, with those of 9 (limits and performance), 12 and 13 (compression), which takes long:
 the suite itself is slow. `AUTOBAHN_CASES` names others, with a space between them.
-There is no Python 2.7 in Debian 12, so without one of another origin this is skipped, in CI too.
+There is no Python 2.7 in Debian 12, so without one of another origin this is skipped, in CI too. The suite comes from
+the package index: a plain `make test` leaves this out.
 """
 
 import os
@@ -39,6 +40,7 @@ def suite(python: Path) -> Path:
         raise
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(LIMIT)
 def test_no_case_is_worse_than_without_the_gateway(
     python: Path, suite: Path, template: Home, service: int, tmp_path: Path
