@@ -75,7 +75,8 @@ class Sessions:
         key = await signing_key(self._keyring, "token")
 
         def begun(grant: Grant) -> Session:
-            fresh = replace(grant, created_at=self._clock.now())
+            lifetime = self.terms.restricted if grant.restricted else self.terms.lifetime
+            fresh = replace(grant, created_at=min(self._clock.now(), grant.expires_at - lifetime))
             token = mint(session_claims(fresh, account, self.terms.issuer, self.terms.audience), key)
             return Session(token, fresh, account)
 

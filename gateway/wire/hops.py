@@ -190,9 +190,17 @@ def _response_kind(lower: bytes, reserved: bool) -> int:
     return FORWARD
 
 
-@lru_cache(maxsize=256)
 def tokens(value: bytes) -> frozenset[bytes]:
     """The lower-case members of a comma-separated list such as `Connection` (RFC 9110 section 5.6.1)."""
+    return _remembered(value) if len(value) <= _LONGEST else _members(value)
+
+
+@lru_cache(maxsize=256)
+def _remembered(value: bytes) -> frozenset[bytes]:
+    return _members(value)
+
+
+def _members(value: bytes) -> frozenset[bytes]:
     return frozenset(part.strip(b" \t").lower() for part in value.split(b",")) - {b""}
 
 

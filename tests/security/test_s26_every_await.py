@@ -145,7 +145,12 @@ async def wrongs(grounds: Grounds, awaits: Awaits, way: Way, hit: Hit, error: Ba
     try:
         with awaits.armed(hit, error):
             status, forwarded = await asked(grounds, awaits, way)
-        found += ["it did not come to that"] if not awaits.struck else []
+        if not awaits.struck:
+            if hit not in await met(
+                grounds, awaits, way
+            ):  # the one that met it had to read again: a purge came between
+                return []
+            found.append("it did not come to that")
         found += ["the request went on"] if forwarded else []
         found += [f"the answer was {status}"] if 0 < status < 500 else []
         await met(grounds, awaits, way)
