@@ -333,10 +333,9 @@ class Answering:
         one read. What only expires may go on if it has said how long it is."""
         if self.dead is None or reason != _EXPIRED:
             self.dead = reason
+        ends = self._begun or not self.received
         if self.dead == _EXPIRED:
             ends = (self._begun and self._framing in _ENDLESS) or (self.request.chunked and not self.received)
-        else:
-            ends = self._begun or not self.received
         if ends or (self._connection is None and self._task is not None):
             self.fail(RequestRejected(self.dead))
 
