@@ -54,10 +54,11 @@ async def started(site: Site, first: bytes, last: bytes = b"") -> tuple[Running,
 )
 async def test_s25_an_answer_that_has_begun_is_cut(site: Site, how: str, first: bytes) -> None:
     """However it is framed; and the upstream is told."""
-    running, client, line, _ = await started(site, first)
+    running, client, line, go_on = await started(site, first)
     await client.head()
     await withdraw(running, how)
     assert len(await asyncio.wait_for(client.rest(), 5)) <= 10
+    go_on.set()
     await asyncio.wait_for(line.ended.wait(), 5)
     (entry,) = await running.lines()
     assert entry["reason"] == f"{how}_credential"
@@ -74,11 +75,12 @@ async def test_s25_a_counted_answer_outlives_its_credential(site: Site) -> None:
 
 async def test_s25_but_not_its_revocation_after_that(site: Site) -> None:
     """An expired credential can still be revoked."""
-    running, client, line, _ = await started(site, COUNTED)
+    running, client, line, go_on = await started(site, COUNTED)
     await client.head()
     await withdraw(running, "expired")
     await revoke(running.people, running.people.ada.grant_id)
     assert len(await asyncio.wait_for(client.rest(), 5)) <= 5
+    go_on.set()
     await asyncio.wait_for(line.ended.wait(), 5)
 
 
