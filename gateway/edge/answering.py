@@ -22,7 +22,7 @@ from gateway.wire.trace import Trace
 if TYPE_CHECKING:
     from gateway.edge.client import Client
 
-
+_EXPIRED: Final = "expired_credential"
 _ENDLESS = frozenset((Framing.CHUNKED, Framing.UNTIL_CLOSE))  # their head did not say how long they are
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what a tunnel still holds for it
 _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # found faster than through the Enum
@@ -124,11 +124,6 @@ class Answering:
         self._keep = self._sent = self._continued = self._begun = False
 
     @property
-    def endless(self) -> bool:
-        """Whether an answer is under way whose head did not say how long it is (an event stream, say)."""
-        return self._begun and self._framing in _ENDLESS
-
-    @property
     def _idle(self) -> float:
         assert self.permit is not None
         return self.permit.route.timeouts.idle
@@ -157,7 +152,7 @@ class Answering:
             if self._framing is _COUNTED and connection.done and len(connection.pieces) == 1:
                 self._answer_whole(connection, head)
                 return
-            if self.dead is not None and self._framing in _ENDLESS:
+            if self.dead is not None and not connection.done and (self.dead != _EXPIRED or self._framing in _ENDLESS):
                 self.fail(RequestRejected(self.dead))
                 return
             out = [head]
@@ -196,6 +191,9 @@ class Answering:
         """The upstream has answered 101; early: its first bytes after that."""
         client, connection = self.client, self._connection
         assert connection is not None
+        if client.half_closed or client.transport.is_closing():
+            self.on_client_gone()  # what would end the tunnel has happened already
+            return
         self.status = connection.status
         self.answered_at = client.monotonic()
         if connection.home.outlier is not None:
@@ -331,10 +329,15 @@ class Answering:
                 outlier.failed(connection.home)
 
     def withdraw(self, reason: str) -> None:
-        """The permit does not hold any more. What has not been sent is not, and what has no end ends."""
-        self.dead = reason
-        if self.endless or (self._connection is None and self._task is not None):
-            self.fail(RequestRejected(reason))
+        """The permit does not hold any more: what is under way ends, but for a whole request, whose answer may come in
+        one read. What only expires may go on if it has said how long it is."""
+        if self.dead is None or reason != _EXPIRED:
+            self.dead = reason
+        ends = self._begun or not self.received
+        if self.dead == _EXPIRED:
+            ends = (self._begun and self._framing in _ENDLESS) or (self.request.chunked and not self.received)
+        if ends or (self._connection is None and self._task is not None):
+            self.fail(RequestRejected(self.dead))
 
     def on_client_gone(self) -> None:
         """The client's connection is closed: nobody is left to answer."""

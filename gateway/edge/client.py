@@ -42,11 +42,11 @@ class Wait(Enum):
 class Client(Intake):
     """An asyncio.Protocol by its methods alone, as `UpstreamConnection` is.
 
-    deadline: monotonic seconds. tunnel: what the connection has become, once an upgrade was granted.
+    deadline: monotonic seconds. half_closed: the client sends no more. tunnel: what the connection has become, once an
+    upgrade was granted.
     """
 
     __slots__ = (
-        "_half_closed",
         "_lingered",
         "_seen",
         "_stuffed",
@@ -55,6 +55,7 @@ class Client(Intake):
         "_wait",
         "asked",
         "deadline",
+        "half_closed",
         "loop",
         "memo",
         "transport",
@@ -72,7 +73,7 @@ class Client(Intake):
         self.deadline = _NEVER
         self._wait = Wait.NOTHING
         self._lingered = 0
-        self._turning = self._half_closed = False
+        self._turning = self.half_closed = False
         self._stuffed = False  # what was written is not taken
         self._taken: tuple[bytes, int] | None = None  # of what, and how many bytes, when a deadline was over
         self._seen: tuple[Peer | None, bytes, bytes] = (None, b"", b"")
@@ -113,9 +114,13 @@ class Client(Intake):
     def eof_received(self) -> bool:
         if self.tunnel is not None or self._state is State.LINGERING or self._incoming is not None:
             return False
-        if self.active is None and not self._backlog:
+        active = self.active
+        if active is None and not self._backlog:
             return False
-        self._half_closed = True  # the requests that came are still answered
+        self.half_closed = True  # the requests that came are still answered
+        if active is not None and active.request.websocket:  # but a tunnel takes both sides
+            active.on_client_gone()
+            return False
         return self.transport.can_write_eof()  # with TLS there is no half-close
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -193,7 +198,7 @@ class Client(Intake):
         if self._fault is not None:
             fault, self._fault = self._fault, None
             self._refuse(fault)
-        elif self._half_closed:
+        elif self.half_closed:
             self.close()
 
     def on_exchange_over(self, exchange: Answering, keep_alive: bool) -> None:
@@ -208,7 +213,7 @@ class Client(Intake):
                 self.linger()
             return
         self._await_request(exchange.ended_at)
-        if not self._turning and (self._queue or self._backlog or self._fault or self._half_closed):
+        if not self._turning and (self._queue or self._backlog or self._fault or self.half_closed):
             self.turn()
         if not self._reading:
             self.regulate()
@@ -349,9 +354,10 @@ class Client(Intake):
         """Closes our side and reads on for a while: closing with bytes unread would reset the connection."""
         self._state = State.LINGERING
         self._lingered = 0
-        self._partial = self.opening = b""  # nothing is read out of it any more, and many may linger
-        self.raw = None
+        self._partial = self.opening = self.early = b""  # nothing is read out of it any more, and many may linger
+        self.raw = self._incoming = None
         self._backlog.clear()
+        self._queue.clear()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():

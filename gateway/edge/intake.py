@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SLICE: Final = 16 * 1024
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z").match
 
+_SPACES = re.compile(b"  +").sub
+
 
 class State(Enum):
     OPEN = 0
@@ -88,10 +90,7 @@ class Intake(RequestReader):
             self._check_version()
         if self._partial:
             self._partial = b""  # that was this head: what is left of a slice belongs to the next
-        edge = self.edge
-        generation = edge.generation
-        if generation is not self.generation:
-            self.generation, self.names, self.limits = generation, generation.names, generation.limits
+        generation = self.generation
         peer = generation.trusted.resolve(self.address, request.forwarding)
         trace = generation.traces.begin(request, peer.trusted, self.ids.trace())
         exchange = Exchange(
@@ -122,6 +121,16 @@ class Intake(RequestReader):
         line = b"%b %b HTTP/1.0\r\n" % (self.parser.get_method(), self._url)
         if not (self._partial + self._feeding).lstrip(b"\r\n").startswith(line):
             raise RequestRejected("bad_version", "A request in HTTP/1.0 is read only at the beginning of what arrives.")
+
+    def on_unseen_line(self) -> None:
+        # looked for among all that may hold it, once per read unless something of the kind is in there; llhttp takes
+        # more than one space
+        data = self._partial + self._feeding
+        self._partial = self._feeding = b""
+        if b" RTSP/1.1" in data or b" ICE/1.1" in data:
+            self._feeding = data = _SPACES(b" ", data)
+            if b" %b RTSP/1.1" % self._url in data or b" %b ICE/1.1" % self._url in data:
+                raise RequestRejected("bad_version")
 
     # from bytes to exchanges
 
@@ -155,6 +164,9 @@ class Intake(RequestReader):
         self.regulate()
 
     def _parse(self, data: bytes) -> None:
+        generation = self.edge.generation
+        if generation is not self.generation:  # before a head is complete: it is classified by what decides on it
+            self.generation, self.names, self.limits = generation, generation.names, generation.limits
         self._feeding = data
         if self._partial:
             self.opening, self.bulky = b"", True

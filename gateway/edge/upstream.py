@@ -154,7 +154,7 @@ class UpstreamConnection(ResponseReader):
                 self.home.answered()
             self.opening = data
             self.bulky = len(data) > _BARREN
-        elif 0 < len(self.opening) < 9:
+        elif self.opening and len(self.opening.lstrip(b"\r\n")) < 9:
             self.opening += data
         try:
             self.parser.feed_data(data)

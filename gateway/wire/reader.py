@@ -67,6 +67,9 @@ class RequestReader:
     def on_request(self, request: Request) -> None:
         """A head is complete and well-formed. A RequestRejected from here ends the parser as one from the head does."""
 
+    def on_unseen_line(self) -> None:
+        """The parser says HTTP/1.1, as it does of RTSP/1.1, and the bytes do not begin with the line that says it."""
+
     def on_message_begin(self) -> None:
         self._url = b""
         self.raw = []
@@ -106,6 +109,8 @@ class RequestReader:
                 if version != "1.0":
                     raise RequestRejected("bad_version")
                 request.minor = 0
+            else:
+                self.on_unseen_line()
         special = self._fields(raw, request)
         if special is not None or request.minor == 0:
             self._special(special or [], request)
@@ -317,9 +322,10 @@ class ResponseReader:
 
     def _version(self, opening: bytes) -> int:
         version = self.parser.get_http_version()
-        if version == "1.1":
+        # llhttp reports RTSP/1.0 and ICE/1.0 as version 1.0, 1.1 likewise, and does not say which; where an answer
+        # follows an informational one, its line is not known here
+        if version == "1.1" and b"HTTP/".startswith(opening.lstrip(b"\r\n")[:5]):
             return 1
-        # llhttp reports RTSP/1.0 and ICE/1.0 as version 1.0, and does not say which
         if version != "1.0" or not opening.startswith(b"HTTP/1.0 "):
             raise BadAnswer("only HTTP/1.0 and HTTP/1.1 answers are understood")
         return 0

@@ -8,7 +8,7 @@ import pytest
 from harness.client import request
 from harness.people import revoke
 from harness.site import Running, Site
-from harness.upstream import OK, Line, Upstream
+from harness.upstream import Line, Upstream
 
 from gateway.access.authenticate import Verified
 from gateway.access.inject import Injected
@@ -202,26 +202,3 @@ async def test_s25_an_event_stream_ends_with_its_credential(site: Site) -> None:
     await revoke(running.people, running.people.ada.grant_id)
     assert await asyncio.wait_for(client.rest(), 20) == b""
     await asyncio.wait_for(upstream.lines[0].ended.wait(), 20)
-
-
-async def test_s25_an_answer_with_an_end_is_not_cut(site: Site) -> None:
-    """A download that was begun in good order is finished."""
-    revoked = asyncio.Event()
-
-    async def script(line: Line) -> None:
-        while (await line.request()).target != b"/secure/long":
-            line.send(OK)
-        line.send(OK[:-1])
-        await revoked.wait()
-        line.send(OK[-1:])
-
-    running = await site.gateway(await site.upstream(script))
-    client = await site.client(running)
-    await client.send(request("/secure/long", running.people.ada.field))
-    head = await client.head()
-    await revoke(running.people, running.people.ada.grant_id)
-    probe = await site.client(running)
-    while (await probe.ask("/secure/x", running.people.ada.field)).status == 200:
-        pass
-    revoked.set()
-    assert await client.body(head) == b"ok"
