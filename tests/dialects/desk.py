@@ -91,8 +91,8 @@ class Desk:
         return self.ask("POST", path, body, token)
 
     def passes(self, token: str) -> bool:
-        """Whether a route for callers lets it through. After a jump of the clock nobody passes until revocations are read
-        again: what is known of them is too old."""
+        """Whether a route for callers lets it through. After a jump of the clock, what is known of revocations is too
+        old, and nobody passes before they are read again."""
         answer = until(lambda: self._told("GET", "/secure/x", token), "revocations that were read")
         assert answer.status in (200, 401), answer.body
         return answer.status == 200
