@@ -5,6 +5,7 @@ the reserved namespaces, and is in none of the tables.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -102,7 +103,7 @@ def is_relays(name: bytes) -> bool:
     return fold(name).startswith(_RELAYS)
 
 
-class _Names:
+class _Names(ABC):
     """Classifies header names; remembers each spelling, so that the warm cost is one dictionary lookup.
 
     All connections share what is remembered. Whoever invents names fills it, and it is then forgotten but for the
@@ -121,8 +122,8 @@ class _Names:
             self.known[name] = kind
         return kind
 
-    def _kind(self, name: bytes) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _kind(self, name: bytes) -> int: ...
 
 
 class RequestNames(_Names):

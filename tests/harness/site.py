@@ -176,11 +176,19 @@ class Site:
         return client
 
     async def aclose(self) -> None:
-        """Stops everything; a traceback or an error in the log of a gateway fails the test."""
-        for close in reversed(self._closers):
-            await close()
+        """Stops everything, whatever fails; a traceback or an error in the log of a gateway fails the test.
+
+        A loop with a gateway that still runs may never close.
+        """
+        faults: list[Exception] = []
+        for close in (*reversed(self._closers), *(running.stop for running in self._gateways)):
+            try:
+                await close()
+            except Exception as fault:
+                faults.append(fault)
+        if faults:
+            raise ExceptionGroup("what was running did not end well", faults)
         for running in self._gateways:
-            await running.stop()
             assert self.expected_errors or not running.log.errors
         assert not self.surprises, self.surprises
 

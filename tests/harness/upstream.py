@@ -108,7 +108,11 @@ class Line:
             body += data[:-2]
 
     def send(self, *parts: bytes) -> None:
-        self.writer.write(b"".join(parts))
+        """Raises ConnectionResetError where the gateway has gone, which uvloop tells as a mistake of whoever writes."""
+        try:
+            self.writer.write(b"".join(parts))
+        except RuntimeError as gone:
+            raise ConnectionResetError from gone
 
     async def gone(self) -> None:
         """Reads on until the gateway has closed its side."""

@@ -159,9 +159,6 @@ async def test_s32_an_answer_of_a_mebibyte_is_read(site: Site) -> None:
     assert await at.said(good()) == "ok"
 
 
-@pytest.mark.skip(
-    reason="its event loop did not close once in two whole runs; a hang is tried in test_s26_dependencies"
-)
 async def test_s32_a_slow_drip_has_five_seconds(site: Site) -> None:
     """A byte now and then keeps no caller waiting for longer; others are served meanwhile."""
     hung_up = asyncio.Event()
