@@ -14,6 +14,8 @@ from harness.client import chunked, request
 from harness.site import Running, Site
 from harness.upstream import Got, Line
 
+from .mutations import KINDS, spoil
+
 SEED = 21
 CASES = int(os.environ.get("MUTATED", "2000"))
 AT_ONCE = 16
@@ -48,19 +50,10 @@ def mutated(chance: random.Random) -> bytes:
     data = bytearray(chance.choice(BASES))
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         at = chance.randrange(len(data))
-        kind = chance.randrange(7)
-        if kind == 0:
-            data[at : at + 1] = chance.choice(BYTES)
-        elif kind == 1:
-            data[at:at] = chance.choice(BYTES)
-        elif kind == 2:
-            del data[at : at + chance.choice((1, 1, 2, 5))]
-        elif kind == 3:
-            data[at:at] = chance.choice(WORDS)
-        elif kind == 4:  # at a line's beginning, where it is a line
-            line = data.find(b"\n", at) + 1
-            data[line:line] = chance.choice(WORDS)
-        elif kind == 5:  # a line again
+        kind = chance.randrange(KINDS + 2)
+        if kind < KINDS:
+            spoil(data, at, kind, chance, BYTES, WORDS)
+        elif kind == KINDS:  # a line again
             begin = data.rfind(b"\n", 0, at) + 1
             end = data.find(b"\n", at) + 1 or len(data)
             data[begin:begin] = data[begin:end]

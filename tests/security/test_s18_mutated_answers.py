@@ -12,6 +12,8 @@ from harness.client import Answer, Client, chunked, request
 from harness.site import Site
 from harness.upstream import Line
 
+from .mutations import KINDS, spoil
+
 SEED = 22
 CASES = int(os.environ.get("MUTATED", "400"))
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Mycelium-Email: evil\r\n\r\nevil"
@@ -39,18 +41,9 @@ def mutated(chance: random.Random) -> bytes:
     data = bytearray(chance.choice(BASES))
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         at = chance.randrange(min(len(data), chance.choice((20, 80, 1000))))
-        kind = chance.randrange(6)
-        if kind == 0:
-            data[at : at + 1] = chance.choice(BYTES)
-        elif kind == 1:
-            data[at:at] = chance.choice(BYTES)
-        elif kind == 2:
-            del data[at : at + chance.choice((1, 1, 2, 5))]
-        elif kind == 3:
-            data[at:at] = chance.choice(WORDS)
-        elif kind == 4:  # at a line's beginning, where it is a line
-            line = data.find(b"\n", at) + 1
-            data[line:line] = chance.choice(WORDS)
+        kind = chance.randrange(KINDS + 1)
+        if kind < KINDS:
+            spoil(data, at, kind, chance, BYTES, WORDS)
         else:
             data += chance.choice((EVIL, b"\r\n", b"x", b"0\r\n\r\n"))
     return bytes(data)
