@@ -1,5 +1,59 @@
-"""The fixtures that every folder may use: servers that are started once for all tests."""
+"""The fixtures that every folder may use, servers that are started once for all tests, and the end of a hung test."""
 
+import faulthandler
+import os
+from collections.abc import Generator
+
+import pytest
 from harness.postgres import patient, postgres
 
 __all__ = ["patient", "postgres"]
+
+HANGS = 90.0  # seconds beyond its own time limit after which a phase of a test ends its process
+ERRORS = pytest.StashKey[int]()  # a descriptor: while a test runs, pytest has a file in the place of the process's own
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ERRORS] = os.dup(2)
+    if terminal := config.pluginmanager.getplugin("terminalreporter"):
+        config.pluginmanager.register(_Failures(terminal))
+
+
+class _Failures:
+    """A failure is told when it happens: a run that is killed later has no summary."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\n{report.when or 'run'} of {report.nodeid} failed")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _guarded(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _guarded(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _guarded(item))
+
+
+def _guarded(item: pytest.Item) -> Generator[None, object, object]:
+    """pytest-timeout ends a test by a signal, which is not seen in code that never returns to Python: a loop of uvloop
+    that is closed with a handle open, for one. A thread that needs no Python prints where it hangs, and exits."""
+    marker = item.get_closest_marker("timeout")
+    limit = float(marker.args[0] if marker else item.config.getini("timeout"))
+    if not limit:
+        return (yield)
+    faulthandler.dump_traceback_later(limit + HANGS, exit=True, file=item.config.stash[ERRORS])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
