@@ -13,6 +13,7 @@ HANGS = 90.0  # seconds beyond its own time limit after which a phase of a test 
 ERRORS = pytest.StashKey[int]()  # a descriptor: while a test runs, pytest has a file in the place of the process's own
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[ERRORS] = os.dup(2)
     if terminal := config.pluginmanager.getplugin("terminalreporter"):
