@@ -282,7 +282,7 @@ class Client(Intake):
 
     def _await_request(self, now: float) -> None:
         """now: monotonic seconds."""
-        if self.edge.draining and not self._queue:
+        if self.edge.draining and not self.edge.patient and not self._queue:
             self.close()
             return
         if self.raw is None:

@@ -33,7 +33,8 @@ class Observer(Protocol):
 class Edge:
     """All client connections of one worker.
 
-    generation: what new exchanges go by. clients, tunnels: those open now. accepted: connections so far.
+    generation: what new exchanges go by. clients, tunnels: those open now. accepted: connections so far. draining: each
+    answer says that it is its connection's last. patient: yet a connection without a request may wait for one.
     """
 
     def __init__(self, generation: Generation, observer: Observer, clock: Clock) -> None:
@@ -45,7 +46,7 @@ class Edge:
         self.clients: set[Client] = set()
         self.tunnels: set[Tunnel] = set()
         self.accepted = 0
-        self.draining = False
+        self.draining = self.patient = False
         self.observe = observer.exchange
         self.observe_unread = observer.unread
         self.report = observer.report
@@ -96,12 +97,14 @@ class Edge:
         patience: seconds that an idle connection may go on for, until its next answer, which says `close`. With 0 they
         close at once, which loses a request that is on its way: of the last process that does not matter.
         """
-        self.draining = True
+        self.draining, self.patient = True, patience > 0
         for server in self._servers:
             server.close()
+        await asyncio.sleep(0)  # connection_made of what was accepted in this turn
         if patience and self.clients:
             await self._emptied(min(patience, seconds))
             seconds = max(seconds - patience, 0.0)
+        self.patient = False
         for client in tuple(self.clients):
             client.drain()
         for tunnel in tuple(self.tunnels):

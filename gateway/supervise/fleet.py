@@ -25,7 +25,7 @@ from gateway.supervise.worker import Worker, WorkerFailed, how
 RELOAD_SECONDS: Final = 60.0  # 10,000 routes on a busy machine take a tenth of that
 READY_SECONDS: Final = 120.0  # of a successor; a migration may be part of its start
 MARGIN_SECONDS: Final = 10.0  # after `listen.timeouts.drain`, before what does not end is killed
-PATIENCE_SECONDS: Final = 1.0  # that connections of a worker that is replaced may take to their last request
+PATIENCE_SECONDS: Final = 3.0  # that connections of a worker that is replaced may take to their last request
 
 
 class Launch(Protocol):

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
-from harness.client import request
+from harness.client import Answer, Client, request
 from harness.site import ROUTES, Site
 from harness.upstream import OK, Line, answering
 
@@ -27,6 +28,52 @@ async def test_draining_with_patience_answers_an_idle_connection_once_more(site:
     await client.ask()
     draining = asyncio.create_task(running.gateway.drain(patience=20.0))
     await asyncio.sleep(0)
+    assert (await client.ask()).one(b"connection") == b"close"
+    await asyncio.wait_for(draining, 10)
+
+
+async def test_draining_with_patience_answers_what_was_accepted_just_before(site: Site) -> None:
+    """The loop tells of a connection a turn after it has accepted it."""
+    running = await site.gateway(await site.upstream(), listen={"timeouts": {"drain": "20s"}})
+    edge = running.gateway.edge
+    with socket.create_connection(running.gateway.address, timeout=10) as sock:
+        asking = asyncio.create_task(_asked(sock))
+        await asyncio.sleep(0)
+        assert edge.accepted == 0
+        async with asyncio.timeout(10):
+            await running.gateway.drain(patience=20.0)
+        answer = await asking
+    assert (edge.accepted, answer.status, answer.one(b"connection")) == (1, 200, b"close")
+
+
+async def _asked(sock: socket.socket) -> Answer:
+    client = Client(*await asyncio.open_connection(sock=sock))
+    answer = await client.ask()
+    client.writer.close()
+    return answer
+
+
+async def test_draining_with_patience_waits_for_the_request_that_an_answer_promised_to_take(site: Site) -> None:
+    """Its head had gone out before the draining began, and did not say that it is the last."""
+    release = asyncio.Event()
+
+    async def slow(line: Line) -> None:
+        await line.request()
+        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        await release.wait()
+        line.send(b"k")
+        await line.request()
+        line.send(OK)
+
+    running = await site.gateway(await site.upstream(slow), listen={"timeouts": {"drain": "20s"}})
+    client = await site.client(running)
+    await client.send(request())
+    begun = await client.head()
+    draining = asyncio.create_task(running.gateway.drain(patience=20.0))
+    await asyncio.sleep(0)
+    release.set()
+    assert await client.exactly(2) == b"ok"
+    assert begun.all(b"connection") == []
     assert (await client.ask()).one(b"connection") == b"close"
     await asyncio.wait_for(draining, 10)
 

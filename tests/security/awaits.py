@@ -21,6 +21,9 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final, Literal
 
+import gateway
+
+_PACKAGE: Final = f"{Path(gateway.__file__).parent}/"
 _WAITS: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _HOOKS: Final = {ast.Await: "_awaits_await", ast.AsyncWith: "_awaits_with", ast.AsyncFor: "_awaits_for"}
 
@@ -95,10 +98,10 @@ class Awaits:
 
         def called(frame: FrameType, event: str, _: object) -> None:
             code = frame.f_code
-            if event == "call" and code.co_flags & _WAITS and "/gateway/" in code.co_filename:
+            if event == "call" and code.co_flags & _WAITS and code.co_filename.startswith(_PACKAGE):
                 task = asyncio.current_task()
                 if task is not None and task not in before and not _is_upkeep(task) and _has_await(code):
-                    module = code.co_filename.rpartition("/gateway/")[2].removesuffix(".py").replace("/", ".")
+                    module = code.co_filename.removeprefix(_PACKAGE).removesuffix(".py").replace("/", ".")
                     found.add(f"{module}.{code.co_qualname}")
 
         sys.setprofile(called)
@@ -281,7 +284,7 @@ class _Rewriting(ast.NodeTransformer):
 def _is_upkeep(task: asyncio.Task[Any] | None) -> bool:
     """Whether the gateway does it for itself, each second or so."""
     work = None if task is None else task.get_coro()
-    return inspect.iscoroutine(work) and "/gateway/app/" in work.cr_code.co_filename
+    return inspect.iscoroutine(work) and work.cr_code.co_filename.startswith(f"{_PACKAGE}app/")
 
 
 @cache
