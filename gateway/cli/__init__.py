@@ -1,53 +1,52 @@
-"""The command line. One module per noun; what needs the whole gateway is imported when it is called."""
+"""The command line. One module per noun, imported when it is called."""
 
 from importlib import import_module
 
 import click
 
-from gateway.cli.account import account
-from gateway.cli.audit import audit
-from gateway.cli.connection_string import connection_string
-from gateway.cli.grant import grant
-from gateway.cli.init import init
-from gateway.cli.keys import keys
-from gateway.cli.migrate import migrate
-from gateway.cli.reload import reload
-from gateway.cli.role import role
-from gateway.cli.shared import chosen_config, shared, translated, wants_json
-from gateway.cli.tenant import tenant
-from gateway.cli.token import token
-from gateway.cli.upgrade import upgrade
+from gateway.cli.options import chosen_config, shared, translated, wants_json
 
-# name, module, what `--help` says; a broken one breaks no other command
-LAZY = {
-    "check": ("gateway.cli.check", "Every fault of the configuration, with file:line:column."),
-    "diff": ("gateway.cli.diff", "What another configuration would change."),
-    "explain": ("gateway.cli.explain", "What would happen to a request, and why."),
-    "schema": ("gateway.cli.check", "The JSON Schema of the configuration, for editors."),
-    "serve": ("gateway.cli.start", "Run the gateway."),
+# What `--help` says of each. A broken one breaks no other command.
+COMMANDS = {
+    "account": "Create, import, list, show, disable and enable accounts.",
+    "audit": "List and verify the audit trail.",
+    "check": "Every fault of the configuration, with file:line:column.",
+    "connection-string": "Create connection strings.",
+    "diff": "What another configuration would change.",
+    "explain": "What would happen to a request, and why.",
+    "grant": "List and revoke credentials.",
+    "init": "Write var/master.key, var/admin.token, config.yaml and an empty database.",
+    "keys": "List and rotate keys.",
+    "migrate": "Bring the database up to date; make it, and the first keys, when there are none.",
+    "reload": "Have the running gateway read its configuration again.",
+    "role": "Assign, remove and list roles.",
+    "schema": "The JSON Schema of the configuration, for editors.",
+    "serve": "Run the gateway.",
+    "tenant": "Create, list and show tenants.",
+    "token": "Issue tokens.",
+    "upgrade": "Replace the running gateway's processes by new ones, one after another.",
 }
-COMMANDS = (account, audit, connection_string, grant, init, keys, migrate, reload, role, tenant, token, upgrade)
+ELSEWHERE = {"schema": "check", "serve": "start"}  # the module of a command that is not named like it
+OWN = ("check", "diff", "explain", "schema", "serve")  # they have `-c` and `--json` themselves
 
 
 class Gateway(click.Group):
-    """Commands by name, the lazy ones among them; faults become a line on stderr and an exit code."""
+    """Faults become a line on stderr and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*self.commands, *LAZY])
+        return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in LAZY:
-            return super().get_command(ctx, cmd_name)
-        found = getattr(import_module(LAZY[cmd_name][0]), cmd_name)
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        found = getattr(import_module(f"gateway.cli.{ELSEWHERE.get(name, name)}"), name)
         assert isinstance(found, click.Command)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self._short_help(name)) for name in self.list_commands(ctx)])
-
-    def _short_help(self, name: str) -> str:
-        return LAZY[name][1] if name in LAZY else self.commands[name].get_short_help_str(80)
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> object:
         with translated():
@@ -63,11 +62,6 @@ def main(context: click.Context) -> None:
 
     Exit codes: 0 yes, 1 no, 2 misuse, 3 a dependency is down.
     """
-    # the lazy commands have these two options of their own
     given = {"as_json": wants_json(context) or None, "config": chosen_config(context)}
     said = {name: value for name, value in given.items() if value is not None}
-    context.default_map = dict.fromkeys(LAZY, said)
-
-
-for command in COMMANDS:
-    main.add_command(command)
+    context.default_map = dict.fromkeys(OWN, said)

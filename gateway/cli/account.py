@@ -7,7 +7,8 @@ import click
 from gateway.cli.arguments import IDENTIFIER
 from gateway.cli.hashing import hashing
 from gateway.cli.imports import import_
-from gateway.cli.shared import Fields, Misuse, Session, emit, operate, shared
+from gateway.cli.options import Misuse, shared
+from gateway.cli.shared import Fields, Session, emit, operate
 from gateway.identity.accounts import NewAccount
 from gateway.identity.model import Account
 from gateway.identity.origin import Origin

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from gateway.cli.arguments import IDENTIFIER, MOMENT
+from gateway.cli.options import Failure, shared, wants_json
 from gateway.cli.progress import progress
-from gateway.cli.shared import Failure, Fields, Session, emit, operate, shared, shown, wants_json
+from gateway.cli.shared import Fields, Session, emit, operate, shown
 from gateway.identity.audit import KINDS
 from gateway.login.rfc3339 import moment
 

@@ -75,7 +75,7 @@ def check(context: click.Context, file: Path | None, config: Path | None, as_jso
 
     FILE is ./config.yaml unless given, else $GATEWAY_CONFIG. Exit code: 0 right, 1 wrong, 2 misuse.
     """
-    from gateway.app import compile_faults  # the composition root imports everything; `--help` need not
+    from gateway.app.checks import compile_faults  # the composition root imports everything; `--help` need not
 
     result = report(config_path([file, config], os.environ), os.environ, compile_faults, as_json=as_json)
     if result.out:

@@ -17,8 +17,9 @@ from gateway.app.explain import offline
 from gateway.app.explanation import as_fields
 from gateway.cli.check import config_path
 from gateway.cli.demo import decode_profile
+from gateway.cli.options import Down, Failure
 from gateway.cli.reload import get
-from gateway.cli.shared import Down, Failure, keys_of, shown
+from gateway.cli.shared import keys_of, shown
 from gateway.clock import Clock
 from gateway.errors import RequestRejected
 from gateway.ops.logged import Logged, find

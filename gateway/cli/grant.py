@@ -3,7 +3,8 @@
 import click
 
 from gateway.cli.arguments import IDENTIFIER, account_option
-from gateway.cli.shared import Fields, Session, emit, operate, shared
+from gateway.cli.options import shared
+from gateway.cli.shared import Fields, Session, emit, operate
 from gateway.login.shown import grant as summary
 
 

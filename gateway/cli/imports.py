@@ -16,8 +16,9 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 import click
 
 from gateway.cli.hashing import hashing
+from gateway.cli.options import Failure, Misuse, shared
 from gateway.cli.progress import progress
-from gateway.cli.shared import Failure, Fields, Misuse, Session, emit, operate, shared
+from gateway.cli.shared import Fields, Session, emit, operate
 from gateway.errors import RequestRejected
 from gateway.store.told import Told
 

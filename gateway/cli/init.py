@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from gateway.cli.migrate import prepare
-from gateway.cli.shared import Misuse, chosen_config, emit, shared
+from gateway.cli.options import Misuse, chosen_config, shared
+from gateway.cli.shared import emit
 from gateway.clock import Clock
 from gateway.settings.load import load
 

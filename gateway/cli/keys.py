@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from gateway.cli.arguments import LIFETIME
+from gateway.cli.options import Failure, Misuse, shared
 from gateway.cli.progress import progress
-from gateway.cli.shared import Failure, Fields, Misuse, Session, emit, operate, settings, shared
+from gateway.cli.shared import Fields, Session, emit, operate, settings
 from gateway.login.shown import key as summary
 from gateway.store.told import Told
 

@@ -5,8 +5,9 @@ import asyncio
 import click
 
 from gateway.app.audit import migration
+from gateway.cli.options import shared
 from gateway.cli.progress import progress
-from gateway.cli.shared import Fields, emit, opened, settings, shared
+from gateway.cli.shared import Fields, emit, opened, settings
 from gateway.clock import Clock
 from gateway.settings.model import Settings
 from gateway.store.told import Told, silent

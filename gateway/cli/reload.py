@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 import click
 
-from gateway.cli.shared import Down, Failure, emit, settings, shared
+from gateway.cli.options import Down, Failure, shared
+from gateway.cli.shared import emit, settings
 from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.values import Address
 

@@ -1,21 +1,21 @@
-"""What every command has: `-c` and `--json`, the services over an open store, output, exit codes."""
+"""What the commands share: the services over an open store, and output."""
 
 import asyncio
 import json
 import os
 import pwd
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import TypeVar
 
 import click
 
 from gateway.app.masters import master_keys
 from gateway.cli.check import config_path
+from gateway.cli.options import Misuse, chosen_config, wants_json
 from gateway.clock import Clock
-from gateway.errors import DependencyFailed, RequestRejected
+from gateway.errors import DependencyFailed
 from gateway.identity.accounts import Accounts
 from gateway.identity.administration import Administration
 from gateway.identity.audit import Scope, acting
@@ -23,77 +23,11 @@ from gateway.identity.grants import Grants
 from gateway.identity.keys import Keys
 from gateway.identity.sessions import Terms
 from gateway.login.shown import Fields as Fields
-from gateway.settings.faults import SettingsInvalid, render
 from gateway.settings.load import load
 from gateway.settings.model import Secrets, Settings
-from gateway.settings.secrets import SecretAbsent
 from gateway.store.sql import Store, open_store
 
 T = TypeVar("T")
-
-_CONFIG, _JSON = "shared_config", "shared_json"  # keys of click's `meta`, which nested contexts share
-
-
-class Failure(click.ClickException):
-    """A line on stderr, and the exit code for "no"."""
-
-    exit_code = 1
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"gateway: {self.message}", err=True)
-
-
-class Misuse(Failure):
-    exit_code = 2
-
-
-class Down(Failure):
-    exit_code = 3
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """The program's own errors as exit codes."""
-    try:
-        yield
-    except RequestRejected as error:
-        raise Failure(error.detail or error.code) from error
-    except SettingsInvalid as error:
-        raise Misuse("\n".join(["the configuration is not valid", *map(render, error.faults)])) from error
-    except SecretAbsent as error:
-        raise Misuse(str(error)) from error
-    except DependencyFailed as error:
-        raise Down(error.detail or error.code) from error
-
-
-def shared(command: Callable[..., T]) -> Callable[..., T]:
-    """Adds `-c FILE` and `--json`, which count wherever they stand: `gateway --json keys list` as well."""
-    command = click.option(
-        "--json", _JSON, is_flag=True, expose_value=False, callback=_remember, help="JSON on standard output."
-    )(command)
-    return click.option(
-        "-c",
-        _CONFIG,
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        expose_value=False,
-        callback=_remember,
-        help="The configuration: ./config.yaml unless given, else $GATEWAY_CONFIG.",
-    )(command)
-
-
-def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    if value:
-        context.meta[str(parameter.name)] = value
-
-
-def wants_json(context: click.Context) -> bool:
-    return bool(context.meta.get(_JSON))
-
-
-def chosen_config(context: click.Context) -> Path | None:
-    found = context.meta.get(_CONFIG)
-    return found if isinstance(found, Path) else None
 
 
 def settings() -> Settings:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from gateway.cli.options import Failure, shared
 from gateway.cli.reload import post, reason
-from gateway.cli.shared import Failure, emit, settings, shared
+from gateway.cli.shared import emit, settings
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import compile_faults
+from gateway.app.checks import compile_faults
 from gateway.settings.faults import SettingsInvalid
 from gateway.settings.load import load
 

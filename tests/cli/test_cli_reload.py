@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from gateway.cli.options import Down
 from gateway.cli.reload import post
-from gateway.cli.shared import Down
 from gateway.settings.values import Address
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from pytest_aiohttp.plugin import AiohttpClient
 
-from gateway.app import Gateway
 from gateway.app.checks import read
+from gateway.app.gateway import Gateway
 from gateway.cli import demo as module
 from gateway.cli.demo import (
     ADMIN,

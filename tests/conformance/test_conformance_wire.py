@@ -11,7 +11,7 @@ from dialects.desk import Desk, opened
 from e2e.world import Answer
 from harness.people import People
 
-from gateway.app import compile_faults
+from gateway.app.checks import compile_faults
 from gateway.login.dialect import Endpoint
 from gateway.settings.load import load
 

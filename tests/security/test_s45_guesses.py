@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from dialects.desk import Desk
 
+from gateway.identity.factors import Factor, Factors
 from gateway.login.dialect import Endpoint
 
 from .code_places import APP, ENROLMENTS, HELD, MAILED, SECOND, Present, armed, unarmed
@@ -50,14 +51,29 @@ def looked_at(found: Counter[int]) -> int:
     return GUESSES - found[429]
 
 
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Codes that are compared with a factor's. Navak's page says 401 both of the last try and of what came after."""
+    found: list[str] = []
+    accepts = Factors._accepts
+
+    async def noted(self: Factors, factor: Factor, typed: str) -> bool:
+        found.append(typed)
+        return await accepts(self, factor, typed)
+
+    monkeypatch.setattr(Factors, "_accepts", noted)
+    return found
+
+
 @pytest.mark.parametrize("where", SECOND)
-def test_s45_two_hundred_second_steps_are_two_hundred(desk: Desk, where: str) -> None:
-    """At most five are looked at; then the login is over: the right code is of no use, also later."""
+def test_s45_two_hundred_second_steps_are_two_hundred(desk: Desk, where: str, looks: list[str]) -> None:
+    """Five are looked at; then the login is over: the right code is of no use, also later."""
     at = armed(desk)
     present = SECOND[where](desk, at)
     found = guesses(present, "")
     desk.hand.rest()
-    assert (0 < looked_at(found) <= LOOKED_AT, present(desk.code(at.secret)).status >= 400) == (True, True)
+    assert looked_at(found) >= LOOKED_AT
+    assert (present(desk.code(at.secret)).status >= 400, len(looks)) == (True, LOOKED_AT), found
 
 
 @pytest.mark.parametrize("where", HELD)
@@ -89,15 +105,15 @@ def test_s45_two_hundred_mailed_codes_are_two_hundred(desk: Desk, where: str) ->
     assert (looked_at(found) == LOOKED_AT, present(right).status >= 400) == (True, True)
 
 
-def test_s45_all_of_an_accounts_places_count_together(desk: Desk) -> None:
-    """Twenty wrong codes at each of all places at once: five are looked at in all, for each of the two kinds."""
+def test_s45_all_of_an_accounts_places_count_together(desk: Desk, looks: list[str]) -> None:
+    """Twenty wrong codes at each of all places at once: five are looked at in all."""
     at = armed(desk)
     places = [place(desk, at) for place in APP.values()]
     desk.hand.rest()
     work = [(present, f"{number:06d}") for number in range(20) for present in places]
     with ThreadPoolExecutor(GUESSES) as pool:
         found = Counter(answer.status for answer in pool.map(lambda one: one[0](one[1]), work))
-    assert len(work) - found[429] == LOOKED_AT
+    assert (len(looks), found[429] > len(work) // 2, max(found) < 500) == (LOOKED_AT, True, True)
 
 
 def test_s45_guesses_at_a_password_are_guesses(desk: Desk) -> None:
