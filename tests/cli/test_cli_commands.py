@@ -271,7 +271,8 @@ def test_help_says_of_a_command_what_its_own_says() -> None:
     context, found = click.Context(main), {}
     for name in main.list_commands(context):
         command = main.get_command(context, name)
-        assert command is not None and command.name == name
+        assert command is not None
+        assert command.name == name
         found[name] = command.get_short_help_str(200)
     assert {name for name in found if found[name] != COMMANDS[name]} == {"diff", "serve"}
 
