@@ -16,7 +16,7 @@ PROCESSES ?= 4
 MINUTES ?= 10
 EXAMPLES ?= 1000
 # A file is one process's: its servers are started once. Each process has a PostgreSQL and a Redis of its own.
-PYTEST := pytest -n $(PROCESSES) --dist loadfile
+PYTEST := pytest -n $(PROCESSES) --dist loadfile --max-worker-restart 0
 
 COMPILED := .venv-compiled
 SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -name '*.yaml' -o -name '*.mako' -o -name '*.html' -o -name '*.css' -o -name '*.txt')

@@ -1,6 +1,7 @@
 """One client's connection: one exchange at a time, with its deadlines, until one of the sides closes."""
 
 import asyncio
+import contextlib
 from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
 
@@ -361,7 +362,8 @@ class Client(Intake):
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):  # the client has reset the connection, and the loop has not told yet
+                self.transport.write_eof()
         self.tunnel = None
         self._await(Wait.LINGER, LINGER_SECONDS)
         self.regulate()

@@ -89,8 +89,10 @@ class Running:
     async def stop(self) -> None:
         if not self._stopped:
             self._stopped = True
-            await self.gateway.drain()
-            await self.gateway.aclose()
+            try:
+                await self.gateway.drain()
+            finally:
+                await self.gateway.aclose()
 
     async def lines(self) -> list[dict[str, Any]]:
         """Stops the gateway, and gives back its access log."""
