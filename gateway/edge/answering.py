@@ -261,7 +261,7 @@ class Answering:
     def _write(self, out: list[bytes]) -> None:
         if out:
             self._begun = True
-            self.client.transport.write(b"".join(out))
+            self.client.transport.writelines(out)
 
     def _complete(self, connection: UpstreamConnection, out: list[bytes]) -> None:
         if self._framing is _CHUNKED:

@@ -101,7 +101,7 @@ class Exchange(Answering):
         if limit is not None and self.bytes_in > limit:
             self.fail(body_too_large(limit))
         elif self._connection is not None:
-            self._connection.transport.write(self._body())
+            self._connection.transport.writelines(self._body())
             self._await_next()
 
     @property
@@ -283,7 +283,7 @@ class Exchange(Answering):
             data = prepare(request, admitted.permit, injected.head, aim, forwarded, self.request_id, trace)
         if body is None:
             if self._pieces or request.chunked:
-                body = self._body()
+                body = b"".join(self._body())
             else:
                 body, self._sent = b"", self.received
         connection.transport.write(data + body if body else data)
@@ -302,15 +302,17 @@ class Exchange(Answering):
             self.client.transport.write(answers.CONTINUE)
         self._continued = True
 
-    def _body(self) -> bytes:
+    def _body(self) -> list[bytes]:
         """What has come of the body, framed for the upstream, with the last chunk if the request is complete."""
-        pieces, self._pieces, self.held = self._pieces, [], 0
+        pieces, self._pieces = self._pieces, []
+        held, self.held = self.held, 0
         self._sent = self.received
-        data = b"".join(pieces)
-        if not self.request.chunked:
-            return data
-        framed = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        return framed + b"0\r\n\r\n" if self.received else framed
+        if self.request.chunked:
+            if held:
+                pieces = [b"%x\r\n" % held, *pieces, b"\r\n"]
+            if self.received:
+                pieces.append(b"0\r\n\r\n")
+        return pieces
 
     def _await_next(self) -> None:
         client = self.client

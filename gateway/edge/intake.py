@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # httptools cannot pause between messages: one 256 KiB read ran 10,082 callbacks in 72 ms
 SLICE: Final = 16 * 1024
+LONGEST: Final = 64 * 1024  # slice of a chunked body whose chunks are long
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z").match
 
 _SPACES = re.compile(b"  +").sub
@@ -105,13 +106,17 @@ class Intake(RequestReader):
     def on_body(self, data: bytes) -> None:
         assert self._incoming is not None
         self._incoming.take(data)
-        self._body_left -= len(data)
-        self._barren = 0
+        if self._incoming.request.chunked:
+            self._body_left = min(4 * len(data), LONGEST)  # nobody says how much is left: more of the kind
+        else:
+            self._body_left -= len(data)
+        self._barren = -len(self._feeding)  # which is added when it has been read
 
     def on_message_complete(self) -> None:
         exchange, self._incoming = self._incoming, None
         assert exchange is not None
         exchange.received = True
+        self._body_left = 0
         if not exchange.request.keep_alive:
             self._state = State.LAST
 
