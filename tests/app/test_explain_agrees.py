@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from harness.kept import Kept
 from harness.people import MASTER_KEY, People, revoke
-from harness.site import Kept, Running, Site
+from harness.site import Running, Site
 from harness.upstream import answering
 from identity.forge import ISSUER, jwk, jwks, private_key, token
 

@@ -4,8 +4,9 @@ import base64
 import time
 
 import pytest
+from harness.kept import Kept
 from harness.people import MASTER_KEY, People, open_people
-from harness.site import Kept, Site
+from harness.site import Site
 from harness.upstream import answering
 from identity.forge import ISSUER, jwk, jwks, private_key, token
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from harness.site import Kept
+from harness.kept import Kept
 
 from gateway.app.revocations import (
     DOUBT_SECONDS,

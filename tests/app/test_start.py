@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.kept import Kept
 from harness.people import MASTER_KEY, People
-from harness.site import Kept, Site
+from harness.site import Site
 
 from gateway.app.checks import read
 from gateway.app.gateway import Gateway

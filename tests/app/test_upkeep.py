@@ -7,8 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
+from harness.kept import Kept
 from harness.people import People
-from harness.site import Kept, Running, Site
+from harness.site import Running, Site
 
 from gateway.app.upkeep import FORGET_SECONDS, KEPT_SECONDS, USED_SECONDS, Upkeep
 from gateway.clock import Clock

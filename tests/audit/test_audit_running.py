@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from harness.kept import Kept
 from harness.people import MASTER_KEY, People
-from harness.site import Kept, Running, Site
+from harness.site import Running, Site
 
 from gateway.app.audit import RARELY, Auditing
 from gateway.clock import Clock

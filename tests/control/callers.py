@@ -59,22 +59,3 @@ class Knowing:
             raise RequestRejected("invalid_credential")
         self.cache[presented.raw] = Holding(KNOWN[presented.raw])
         return self.cache[presented.raw]
-
-
-@dataclass
-class Kept:
-    """lines: (level, event, fields)."""
-
-    lines: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
-
-    def debug(self, event: str, **fields: object) -> None:
-        self.lines.append(("debug", event, fields))
-
-    def info(self, event: str, **fields: object) -> None:
-        self.lines.append(("info", event, fields))
-
-    def warning(self, event: str, **fields: object) -> None:
-        self.lines.append(("warning", event, fields))
-
-    def error(self, event: str, **fields: object) -> None:
-        self.lines.append(("error", event, fields))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
+from harness.kept import Kept
 from pytest_aiohttp.plugin import AiohttpClient
 
-from control.callers import Kept
 from gateway.control import admin
 from gateway.control.admin import AdminAccess, host_allowed
 from gateway.identity.audit import Event, Scope, scope

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
+from harness.kept import Kept
 from pytest_aiohttp.plugin import AiohttpClient
 
-from control.callers import OTHER, TENANT, Kept, Knowing
+from control.callers import OTHER, TENANT, Knowing
 from gateway.access.authorize import narrowed, owned
 from gateway.control import application
 from gateway.identity.model import Principal

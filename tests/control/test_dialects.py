@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from harness.kept import Kept
 
 from gateway.control import application, dialects
 from gateway.errors import DependencyFailed, GatewayError
@@ -12,7 +13,7 @@ from gateway.identity.model import Principal
 from gateway.identity.origin import Origin
 from gateway.login.dialect import NO_CONTENT, Call, Endpoint, Metered, Reply, replied
 
-from .callers import Kept, Knowing
+from .callers import Knowing
 
 
 class Shop:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gateway.app.gateway import Gateway
 from gateway.app.lookups import Resolver, system_resolver
 from gateway.clock import Clock
 from harness.client import Client
+from harness.kept import Kept
 from harness.people import PUBLIC_URL, People
 from harness.upstream import Script, Upstream
 
@@ -24,29 +25,6 @@ ROUTES: Sequence[Mapping[str, Any]] = (
     {"path": "/secure/**", "access": "protected"},
     {"path": "/roles/**", "access": {"roles": [{"role": "manager", "permission": "write"}]}},
 )
-
-
-@dataclass
-class Kept:
-    """A log that keeps what it is told. lines: (level, event, fields)."""
-
-    lines: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
-
-    def debug(self, event: str, **fields: object) -> None:
-        self.lines.append(("debug", event, fields))
-
-    def info(self, event: str, **fields: object) -> None:
-        self.lines.append(("info", event, fields))
-
-    def warning(self, event: str, **fields: object) -> None:
-        self.lines.append(("warning", event, fields))
-
-    def error(self, event: str, **fields: object) -> None:
-        self.lines.append(("error", event, fields))
-
-    @property
-    def errors(self) -> list[tuple[str, str, dict[str, object]]]:
-        return [line for line in self.lines if line[0] == "error"]
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """An outage in the application log: its beginning, and nothing of the thousands of requests that meet it."""
 
 import pytest
-from harness.site import Kept
+from harness.kept import Kept
 
 from gateway.errors import UPSTREAM_FAULTS, DependencyFailed
 from gateway.ops.outages import QUIET_SECONDS, Outages
