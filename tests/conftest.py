@@ -1,8 +1,11 @@
 """The fixtures that every folder may use, servers that are started once for all tests, and the end of a hung test."""
 
+import asyncio
 import faulthandler
+import inspect
 import os
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
+from functools import wraps
 
 import pytest
 from harness.postgres import patient, postgres
@@ -47,14 +50,34 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 
 def _guarded(item: pytest.Item) -> Generator[None, object, object]:
-    """pytest-timeout ends a test by a signal, which is not seen in code that never returns to Python: a loop of uvloop
-    that is closed with a handle open, for one. A thread that needs no Python prints where it hangs, and exits."""
-    marker = item.get_closest_marker("timeout")
-    limit = float(marker.args[0] if marker else item.config.getini("timeout"))
-    if not limit:
+    """pytest-timeout ends a test by an exception from a handler of a signal. What is closing a loop of uvloop does not
+    get to Python to hear of it, and uvloop itself reports it and goes on. A thread that needs no Python exits then."""
+    if not (limit := _limit(item)):
         return (yield)
     faulthandler.dump_traceback_later(limit + HANGS, exit=True, file=item.config.stash[ERRORS])
     try:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A coroutine is cancelled within its time: the failure shows where it waited, and everything is stopped."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj) and _limit(item):
+            item.obj = _within(0.9 * _limit(item), item.obj)
+
+
+def _within(seconds: float, work: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    @wraps(work)
+    async def limited(*args: object, **kwargs: object) -> object:
+        async with asyncio.timeout(seconds):
+            return await work(*args, **kwargs)
+
+    return limited
+
+
+def _limit(item: pytest.Item) -> float:
+    """Seconds; 0 for none."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker else item.config.getini("timeout"))

@@ -76,6 +76,7 @@ def envoy(folder: Path) -> list[object]:
     return [binary, "-c", folder / "envoy.yaml", "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error"]
 
 
+SLOW = 45.0  # seconds: Envoy's start has taken more than 20 on a busy machine
 COMMANDS: dict[str, Command] = {
     "nginx": nginx, "haproxy": haproxy, "caddy": caddy, "traefik": traefik, "envoy": envoy,
 }  # fmt: skip
@@ -90,7 +91,7 @@ def running(name: str, folder: Path, gateway: int, service: int, alive: bool = T
         (folder / path.name).write_text(ports.put(path.read_text(), folder))
     homes = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     with Process(command, folder, name, homes) as process:
-        until(lambda: _listens(process, ports.listen, alive), f"{name} to listen")
+        until(lambda: _listens(process, ports.listen, alive), f"{name} to listen", SLOW)
         yield Plane(name, ports.listen, few=name == "nginx", empty=name != "nginx")
         process.stop()
 
