@@ -44,6 +44,7 @@ class Intake(RequestReader):
         "_fault",
         "_feeding",
         "_incoming",
+        "_longest",
         "_partial",
         "_queue",
         "_reading",
@@ -69,7 +70,7 @@ class Intake(RequestReader):
         self._state = State.OPEN
         self._queue: deque[Exchange] = deque()
         self._incoming: Exchange | None = None
-        self._body_left = self._barren = 0
+        self._body_left = self._barren = self._longest = 0
         self._backlog: list[bytes] = []
         self._partial = self._feeding = b""
         self._reading = True
@@ -193,8 +194,10 @@ class Intake(RequestReader):
     def _measure(self, data: bytes) -> None:
         """What the parser does not limit: a head, chunk extensions or trailers without end."""
         if self.raw is not None:
+            if not self._partial:  # what came before the head in this slice is no part of it
+                self._longest = self.limits.head + max(SLICE, len(data))
             self._partial += data
-            if len(self._partial) > self.limits.head + SLICE:
+            if len(self._partial) > self._longest:
                 long = not self.raw and len(self._url) > self.limits.target
                 self._broken(RequestRejected("target_too_long" if long else "head_too_large"))
             elif self.active is None and not self._queue:

@@ -296,3 +296,18 @@ async def test_a_limit_of_nothing_takes_nothing(site: Site) -> None:
     running = await site.gateway(await site.upstream(), route={"limits": {"body": "0B"}})
     for body, status in ((None, 200), (b"", 200), (b"x", 413)):
         assert (await (await site.client(running)).ask(method="POST", body=body)).status == status
+
+
+async def test_heads_behind_a_chunked_body_are_none_of_its_slice(site: Site) -> None:
+    """A long slice of the body holds the first of them, and ends within another, which is not too large for that."""
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    client = await site.client(running)
+    body, heads = bytes(200_000), 60
+    data = POST_CHUNKED + chunked(*[body[at : at + 65_536] for at in range(0, len(body), 65_536)])
+    data += request("/public/y", b"X-Long: " + b"x" * 1_000) * heads
+    (connection,) = running.gateway.edge.clients
+    connection.data_received(data)  # one read: what the kernel would make of it is chance
+    answers = [await asyncio.wait_for(client.answer(), 10) for _ in range(1 + heads)]
+    assert {answer.status for answer in answers} == {200}
+    assert [got.body for got in upstream.requests] == [body] + [b""] * heads
