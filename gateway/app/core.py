@@ -96,7 +96,7 @@ class Core:
         )
         upstreams = {
             **self.upstreams,
-            compile.BUILTIN: Upstream(compile.BUILTIN, [itself], counters=metrics.upstream(compile.BUILTIN)),
+            compile.BUILTIN: Upstream(compile.BUILTIN, [itself], counters=metrics.upstream(compile.BUILTIN), own=True),
         }
         quotas = quotas_of(settings, routes, counts or Counts(clock))
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics, quotas), **(asked := asking.lanes(metrics))}

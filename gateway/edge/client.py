@@ -44,7 +44,7 @@ class Client(Intake):
     """An asyncio.Protocol by its methods alone, as `UpstreamConnection` is.
 
     deadline: monotonic seconds. half_closed: the client sends no more. tunnel: what the connection has become, once an
-    upgrade was granted.
+    upgrade was granted. shelf: where the roster has it.
     """
 
     __slots__ = (
@@ -59,6 +59,7 @@ class Client(Intake):
         "half_closed",
         "loop",
         "memo",
+        "shelf",
         "transport",
         "tunnel",
     )
@@ -68,6 +69,7 @@ class Client(Intake):
     def __init__(self, edge: "Edge") -> None:
         super().__init__(edge)
         self.loop = edge.loop
+        self.shelf = 0
         self.tunnel: Tunnel | None = None
         self.memo = Memo()
         self.asked = Memo()  # of what was asked about: the connection is a data plane's, and its clients take turns
@@ -87,7 +89,6 @@ class Client(Intake):
         name = transport.get_extra_info("peername")
         self.address = name[0] if isinstance(name, tuple) else ""
         self.edge.clients.add(self)
-        self.edge.accepted += 1
         self._await_request(self.monotonic())
 
     def data_received(self, data: bytes) -> None:

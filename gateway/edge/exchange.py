@@ -113,6 +113,7 @@ class Exchange(Answering):
 
     async def _settle(self, unverified: Unverified, now: float) -> None:
         try:
+            await self.client.edge.turns.take()
             outcome = await self.generation.pipeline.settle(unverified, now)
             self._task = None
             self.client.edge.settled(self.client.monotonic() - self.routed_at)
@@ -245,6 +246,8 @@ class Exchange(Answering):
         sent: how often it went out before.
         """
         try:
+            if upstream.own:
+                await self.client.edge.turns.take()
             seconds = admitted.permit.route.timeouts.connect
             connection = await upstream.connect(endpoint, seconds, fresh=again is not None)
             self._task = None

@@ -25,8 +25,9 @@ KeyOf = Callable[["Answering"], bytes]
 class Upstream:
     """A named set of endpoints.
 
-    plain: nothing of a request has a say in the choice, and nothing limits it. retries: when a request is sent again.
-    ledger, counters: its counts, kept over a reload. changed: called where a connect failed: it may have moved.
+    plain: nothing of a request has a say in the choice, and nothing limits it. own: the gateway's built-in API, which
+    is slow to begin and has the same loop. retries: when a request is sent again. ledger, counters: its counts, kept
+    over a reload. changed: called where a connect failed: it may have moved.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Upstream:
         "ledger",
         "name",
         "outlier",
+        "own",
         "plain",
         "retries",
     )
@@ -57,6 +59,7 @@ class Upstream:
         crowd: Crowd | None = None,
         outlier: Outlier | None = None,
         counters: UpstreamCounters | None = None,
+        own: bool = False,
     ) -> None:
         """key: what of a request decides, b"" where it has no such thing; then `choose` does."""
         self.name = name
@@ -64,7 +67,8 @@ class Upstream:
         self.ledger = ledger if ledger is not None else Ledger()
         self.crowd = crowd
         self.outlier = outlier
-        self.plain = key is None and crowd is None
+        self.own = own
+        self.plain = key is None and crowd is None and not own
         self.counters = counters if counters is not None else UpstreamCounters(name)
         self.changed: Callable[[], None] | None = None
         self._choose: Choose[Endpoint] = choose if choose is not None else least()
@@ -107,8 +111,8 @@ class Upstream:
         return self._picked(hashed(self.endpoints, key, now), now)
 
     def take(self, endpoint: Endpoint) -> UpstreamConnection | None:
-        """An idle connection of it, but for one that others have waited for."""
-        return None if self.crowd is not None and self.crowd.waited_for else endpoint.take()
+        """An idle connection of it, but for one that others have waited for, and of what has to wait for its turn."""
+        return None if self.own or (self.crowd is not None and self.crowd.waited_for) else endpoint.take()
 
     @staticmethod
     def _picked(endpoint: Endpoint, now: float) -> Endpoint:

@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 from harness.client import Answer
+from harness.ports import free_port
 from harness.site import Running, Site, until
 
 SERVER = """
@@ -33,9 +33,7 @@ class Process:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
+        self.port = free_port()
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:

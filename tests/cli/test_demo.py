@@ -3,13 +3,13 @@
 import asyncio
 import io
 import json
-import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from harness.ports import free_port
 from pytest_aiohttp.plugin import AiohttpClient
 
 from gateway.app.checks import read
@@ -94,12 +94,6 @@ async def test_the_greeting_has_every_line_by_itself(running: Demo) -> None:
     base = "http://127.0.0.1:8080"
     shown = running.greeting(base).splitlines()
     assert [line for line in shown if line.startswith("curl ")] == running.curl_lines(base)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from harness.ports import free_port
 
 from gateway.control.fetch import HttpFetch
 from gateway.errors import DependencyFailed
@@ -200,9 +201,9 @@ async def test_only_https_or_loopback_is_fetched(url: str) -> None:
     await refused(url)
 
 
-async def test_an_address_where_nobody_listens_is_a_failure(unused_tcp_port: int) -> None:
+async def test_an_address_where_nobody_listens_is_a_failure() -> None:
     """Of ours, not the caller's."""
-    await refused(f"http://127.0.0.1:{unused_tcp_port}/jwks")
+    await refused(f"http://127.0.0.1:{free_port()}/jwks")
 
 
 async def test_an_answer_that_is_not_http_is_a_failure() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from e2e.parts import LOOPBACK, free_port
+from e2e.parts import LOOPBACK
 from harness.certificates import Authority
+from harness.ports import free_port
 
 from .cluster import AUTHORITIES, KUBERNETES, ROOT, SECRETS, kubectl, kustomized
 from .image import instructions

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from e2e import world
-from e2e.parts import LOOPBACK, Process, free_port, program, until
+from e2e.parts import LOOPBACK, Process, program, until
+from harness.ports import free_port
 from packaging.markers import default_environment
 
 from requirements.pins import of

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from e2e.parts import LOOPBACK, Process, free_port, program, until
+from e2e.parts import LOOPBACK, Process, program, until
+from harness.ports import free_port
 
 from . import sandboxed
 from .sandboxed import UNIT, said

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from harness.ports import free_port
 
-from .parts import LOOPBACK, Process, free_port, program, until
+from .parts import LOOPBACK, Process, program, until
 from .world import PROGRAM
 
 ROOT = Path(__file__).resolve().parent.parent.parent

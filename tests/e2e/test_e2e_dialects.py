@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from harness.ports import free_port
 
-from .parts import LOOPBACK, Process, free_port, program, until
+from .parts import LOOPBACK, Process, program, until
 from .transcripts import SHOWN, Shell, commands, normal, replayed, steps
 from .world import PROGRAM
 

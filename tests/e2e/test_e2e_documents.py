@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from harness.ports import free_port
 
-from .parts import LOOPBACK, free_port, program
+from .parts import LOOPBACK, program
 from .test_e2e_dialects import WRITE, demo, given
 from .transcripts import Shell, replayed
 from .world import PROGRAM

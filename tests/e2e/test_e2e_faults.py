@@ -14,10 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from harness.ports import free_port
 
 from . import disk, upstream, world
 from .disk import Disk
-from .parts import LOOPBACK, PATIENCE, Process, free_port, took, until
+from .parts import LOOPBACK, PATIENCE, Process, took, until
 from .provider import Provider, provided, trusting
 from .seeding import licensed
 from .world import Answer, Gateway, Home, Person

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from harness.ports import free_port
 
 from gateway.app.checks import read
 
-from .parts import LOOPBACK, Process, free_port, program, until
+from .parts import LOOPBACK, Process, program, until
 from .transcripts import SHOWN, Shell, replayed
 from .world import PROGRAM, ask
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.ports import free_port
 from harness.postgres import Postgres
 from sqlalchemy import func, select
 
@@ -19,7 +20,7 @@ from gateway.cli.shared import Session
 from gateway.store.tables import data_key
 
 from . import world
-from .parts import LOOPBACK, Process, free_port, until
+from .parts import LOOPBACK, Process, until
 from .seeding import in_store, person
 from .world import PROGRAM, Gateway, Home, Person, ask, bearer
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from harness.ports import free_port
 
 from . import world
 from .conftest import STATIC_BYTES
-from .parts import LOOPBACK, Process, free_port, nginx_user, program, until
+from .parts import LOOPBACK, Process, nginx_user, program, until
 from .upstream import pattern
 from .world import Answer, Gateway, Home
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 import pytest
+from harness.ports import free_port
 
 from gateway.app.logins import paths
 from gateway.control import application
 from gateway.settings.load import load
 
 from . import world
-from .parts import LOOPBACK, free_port, until
+from .parts import LOOPBACK, until
 from .world import Answer, Gateway, Home
 
 EMAIL = "ada@example.org"
@@ -70,8 +71,8 @@ class Service(threading.Thread):
 
     def __init__(self, secrets: Secrets) -> None:
         super().__init__()
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self.port = self._listener.getsockname()[1]
+        self.port = free_port()
+        self._listener = socket.create_server((LOOPBACK, self.port))
         new = secrets.new
         self._answers = {
             b"/fine": f"HTTP/1.1 200 OK\r\nSet-Cookie: s={new('Set-Cookie')}\r\n"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from harness.ports import free_port
 from harness.redis import Servers
 from identity.forge import jwk, jwks, private_key
 from ops.promql import samples, unknown
@@ -18,7 +19,7 @@ from ops.promql import samples, unknown
 from gateway.ops.metrics import DISTRIBUTIONS, READINGS, label_names
 
 from . import world
-from .parts import LOOPBACK, free_port, until
+from .parts import LOOPBACK, until
 from .several import said
 from .world import Gateway, Home
 

@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from harness.ports import free_port
 
-from .parts import LOOPBACK, PATIENCE, free_port, until
+from .parts import LOOPBACK, PATIENCE, until
 from .world import PROGRAM
 
 LINE = re.compile(

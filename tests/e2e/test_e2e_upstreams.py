@@ -5,12 +5,12 @@ GATEWAY_WRITE_TRANSCRIPTS=1 writes the answers into the document instead.
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from harness.ports import free_port
 
 from gateway.edge.health import STATES
 from gateway.ops.health import FATAL
@@ -23,14 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs/upstreams.md"
 SHOWN = (8080, 9901, 9001, 9002, 9003)
 WRITE = os.environ.get("GATEWAY_WRITE_TRANSCRIPTS") == "1"
-
-
-def free_ports(count: int) -> list[int]:
-    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [sock.getsockname()[1] for sock in socks]
-    for sock in socks:
-        sock.close()
-    return found
 
 
 class Ported(Shell):
@@ -62,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_session_is_what_happens(folder: Path) -> None:
     """Commands are run as they stand, but for the ports, and print what is shown."""
-    ports = dict(zip(SHOWN, free_ports(len(SHOWN)), strict=True))
+    ports = {shown: free_port() for shown in SHOWN}
     document = DOCUMENT.read_text()
     (configuration,) = re.findall(r"^```yaml\n(.*?)^```$", document, re.M | re.S)
     (folder / "config.yaml").write_text(put(configuration, ports))

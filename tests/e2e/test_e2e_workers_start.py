@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from harness.ports import free_port
 
 from . import world
-from .parts import LOOPBACK, free_port, until
+from .parts import LOOPBACK, until
 from .several import Load, asked, said, sockets, stopped, unready, workers
 from .test_e2e_lifecycle import attempt, one_line
 from .world import PROGRAM, Gateway, Home

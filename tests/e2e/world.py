@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from harness.ports import free_port
 
-from .parts import LOOPBACK, Process, free_port, until
+from .parts import LOOPBACK, Process, until
 
 PROGRAM = Path(sys.executable).parent / "gateway"
 PUBLIC_URL = "http://gateway.example"  # the same for every gateway, so that each takes the tokens of the others

@@ -39,11 +39,11 @@ async def test_draining_with_patience_answers_what_was_accepted_just_before(site
     with socket.create_connection(running.gateway.address, timeout=10) as sock:
         asking = asyncio.create_task(_asked(sock))
         await asyncio.sleep(0)
-        assert edge.accepted == 0
+        assert edge.clients.added == 0
         async with asyncio.timeout(10):
             await running.gateway.drain(patience=20.0)
         answer = await asking
-    assert (edge.accepted, answer.status, answer.one(b"connection")) == (1, 200, b"close")
+    assert (edge.clients.added, answer.status, answer.one(b"connection")) == (1, 200, b"close")
 
 
 async def _asked(sock: socket.socket) -> Answer:

@@ -65,10 +65,10 @@ async def test_a_handshake_with_its_fin_makes_no_tunnel_that_stays(site: Site, w
             client = await site.client(running)
             assert (await client.ask()).status == 200
             client.close()
-        accepted = running.gateway.edge.accepted
+        accepted = running.gateway.edge.clients.added
         with socket.create_connection(running.gateway.address) as sock:
             sock.sendall(request("/public/ws", *HANDSHAKE) + early)
-        await until(lambda before=accepted: running.gateway.edge.accepted > before and free(running))
+        await until(lambda before=accepted: running.gateway.edge.clients.added > before and free(running))
         assert not running.gateway.edge.tunnels
     assert (await (await site.client(running)).ask()).status == 200
 

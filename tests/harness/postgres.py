@@ -16,9 +16,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from e2e.parts import free_port, need
+from e2e.parts import need
 
 from gateway.store.postgres import writes
+from harness.ports import free_port
 
 BINARIES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"), Path("/usr/bin")]
 USER, PASSWORD = "gateway", "s3cret of the database"  # fmt: skip

@@ -19,6 +19,7 @@ from gateway.state.connection import Client, connect
 from gateway.state.link import Link
 from gateway.state.names import Names
 from harness.certificates import Authority
+from harness.ports import free_port
 
 LOOPBACK: Final = "127.0.0.1"
 PATIENCE: Final = 20.0  # seconds, on a busy machine
@@ -33,16 +34,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"NOT TESTED: {name} is not installed")
     return found
-
-
-def free_port() -> int:
-    """One whose cluster bus port (10,000 above) is a port too."""
-    while True:
-        with socket.socket() as sock:
-            sock.bind((LOOPBACK, 0))
-            port = int(sock.getsockname()[1])
-        if port < 55000:
-            return port
 
 
 class Server:
@@ -150,15 +141,16 @@ class Servers:
 
     def cluster(self, authority: Authority | None = None) -> Sequence[Server]:
         """Three masters that share the slots."""
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
-        nodes = [self.single(*options, authority=authority) for _ in range(3)]
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port")
+        buses = [free_port() for _ in range(3)]
+        nodes = [self.single(*options, str(bus), authority=authority) for bus in buses]
         for number, node in enumerate(nodes):
             first, last = SLOTS * number // 3, SLOTS * (number + 1) // 3 - 1
             node.cli("CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
             node.cli("CONFIG", "SET", "cluster-announce-ip", LOOPBACK)
             node.cli("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
-        for node in nodes[1:]:
-            nodes[0].cli("CLUSTER", "MEET", LOOPBACK, str(node.port))
+        for node, bus in zip(nodes[1:], buses[1:], strict=True):
+            nodes[0].cli("CLUSTER", "MEET", LOOPBACK, str(node.port), str(bus))
         for node in nodes:
             until(lambda at=node: "cluster_state:ok" in at.cli("CLUSTER", "INFO"), "a cluster")
             until(lambda at=node: at.cli("CLUSTER", "SHARDS").count("online") >= 3, "three shards")

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
+from harness.ports import free_port
+
 OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
@@ -162,10 +164,10 @@ class Upstream:
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
-    async def start(self, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
+    async def start(self, tls: ssl.SSLContext | None = None, port: int | None = None, host: str = "127.0.0.1") -> None:
         self.scheme = "https" if tls else "http"
-        self._server = await asyncio.start_server(self._accepted, host, port, ssl=tls, limit=1 << 16)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = port or free_port()
+        self._server = await asyncio.start_server(self._accepted, host, self.port, ssl=tls, limit=1 << 16)
 
     def stop_listening(self) -> None:
         self._server.close()

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from harness.ports import free_port
 
 HOST = "127.0.0.1"
 USER, PASSWORD = "gateway", "s3cret p@ss/w"
@@ -22,7 +23,7 @@ class Server(Controller):
     """
 
     def __init__(
-        self, port: int = 0, *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None
+        self, port: int | None = None, *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
@@ -31,14 +32,9 @@ class Server(Controller):
         self.logins: list[tuple[str, str]] = []
         self.silent = threading.Event()  # set: RCPT TO gets no answer
         super().__init__(
-            self, HOST, port, ssl_context=tls, tls_context=starttls, require_starttls=starttls is not None,
-            authenticator=self._authenticate, auth_require_tls=tls is None,
+            self, HOST, port or free_port(), ssl_context=tls, tls_context=starttls,
+            require_starttls=starttls is not None, authenticator=self._authenticate, auth_require_tls=tls is None,
         )  # fmt: skip
-
-    def _trigger_server(self) -> None:
-        if self.port == 0:
-            self.port = cast("asyncio.Server", self.server).sockets[0].getsockname()[1]
-        super()._trigger_server()
 
     def close(self) -> None:
         """May have happened before."""

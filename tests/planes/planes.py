@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.parts import LOOPBACK, Process, free_port, need, nginx_user, program, until
+from e2e.parts import LOOPBACK, Process, need, nginx_user, program, until
+from harness.ports import free_port
 
 from .service import ask
 

@@ -11,6 +11,8 @@ from http.client import HTTPMessage, HTTPResponse
 from io import BytesIO
 from typing import cast
 
+from harness.ports import free_port
+
 LOOPBACK = "127.0.0.1"
 PATIENCE = 20.0  # seconds
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
@@ -109,7 +111,7 @@ def _read(stream: object) -> Got | None:
 
 @contextmanager
 def serving() -> Iterator[Service]:
-    with socket.create_server((LOOPBACK, 0)) as sock:
+    with socket.create_server((LOOPBACK, free_port())) as sock:
         service = Service(sock)
         thread = threading.Thread(target=service.run, daemon=True)
         thread.start()

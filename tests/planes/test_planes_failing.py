@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from e2e.parts import free_port
 from e2e.world import Gateway, Home
+from harness.ports import free_port
 
 from . import planes
 from .conftest import deciding

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from e2e.parts import LOOPBACK, NODE, Process, free_port, need, nginx_user, program, until
+from e2e.parts import LOOPBACK, NODE, Process, need, nginx_user, program, until
 from e2e.world import ask
+from harness.ports import free_port
 
 HERE = Path(__file__).resolve().parent
 OPENED = "/told"  # is asked for until it answers: nginx writes its log some time after that

@@ -12,7 +12,8 @@ from adversary.cases import FAMILIES
 from adversary.issuer import Issuer
 from adversary.peers.systems import IDENTITIES, Place, configuration
 from e2e import seeding, world
-from e2e.parts import Process, free_port, program
+from e2e.parts import Process, program
+from harness.ports import free_port
 
 TESTS = Path(__file__).resolve().parents[1]
 PATIENCE = 20  # seconds; the gateway gives a head 10

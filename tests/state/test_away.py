@@ -260,15 +260,16 @@ async def test_two_nodes_share_one_limit(server: Server) -> None:
 
 async def test_every_key_has_an_end(server: Server) -> None:
     """What nobody asks for any more leaves by itself; and no name stands in a key."""
+    name, home = "ann@example.com", "192.0.2.1"
     async with Way(server.url) as way:
         counters = RedisCounters(way.link, way.names, Clock())
-        await counters.reserve([*ANN, Count(NETWORK, "192.0.2.1")])
-        await counters.remember("ann", "192.0.2.1")
-        await RedisMeter(way.link, way.names, Clock()).count(CALLS, "ann")
+        await counters.reserve([Count(PAIR, f"{name} {home}"), Count(ACCOUNT, name), Count(NETWORK, home)])
+        await counters.remember(name, home)
+        await RedisMeter(way.link, way.names, Clock()).count(CALLS, name)
     keys = server.cli("KEYS", "*").split()
     assert len(keys) == 7
     assert all(int(server.cli("PTTL", key)) > 0 for key in keys)
-    assert not any("ann" in key or "192" in key for key in keys)
+    assert not any(name in key or home in key for key in keys)
 
 
 async def test_redis_dies_under_load(site: Site, server: Server) -> None:

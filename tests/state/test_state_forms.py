@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from harness.certificates import Authority
+from harness.ports import free_port
 from harness.redis import LOOPBACK, SERVICE, Server, Servers, Way, until_async
 
 from gateway.clock import Clock
@@ -177,7 +178,7 @@ async def test_a_cluster(servers: Servers, authority: Authority | None) -> None:
 
 async def test_a_cluster_that_is_away(servers: Servers) -> None:
     """None of its nodes answers, before the first call: it is an outage, and found again."""
-    node = servers.single("--cluster-enabled", "yes")
+    node = servers.single("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     node.kill()
     async with Way(f"redis+cluster://{LOOPBACK}:{node.port}") as way:
         await way.link.open()

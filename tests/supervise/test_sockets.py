@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from e2e.parts import free_port
+from harness.ports import free_port
 
 from gateway.supervise.sockets import bind_all
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from e2e.parts import free_port
+from harness.ports import free_port
 from harness.site import Running, Site, until
 from harness.upstream import Line, answering
 

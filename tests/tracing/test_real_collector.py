@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.parts import LOOPBACK, Process, free_port, need
+from e2e.parts import LOOPBACK, Process, need
+from harness.ports import free_port
 from harness.site import Site, until
 
 from .collector import CLIENT, SERVER, collecting, of, values

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 from e2e import upstream as service
-from e2e.parts import LOOPBACK, free_port, program
+from e2e.parts import LOOPBACK, program
 from e2e.transcripts import Shell, replayed
 from e2e.world import PROGRAM, Gateway, Home, Person, running, serving
+from harness.ports import free_port
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from gateway.settings.model import Settings

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from queue import Queue
 
 from e2e.parts import LOOPBACK
+from harness.ports import free_port
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
@@ -58,7 +59,7 @@ def chosen(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol |
 @contextmanager
 def talking() -> Iterator[Server]:
     made = Server()
-    with serve(made.converse, LOOPBACK, 0, max_size=None, select_subprotocol=chosen) as server:
+    with serve(made.converse, LOOPBACK, free_port(), max_size=None, select_subprotocol=chosen) as server:
         made.port = server.socket.getsockname()[1]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

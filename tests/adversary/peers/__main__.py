@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from harness.ports import free_port
+
 from ..__main__ import options as understood
 from ..__main__ import results_of
 from ..cases import FAMILIES
@@ -25,12 +27,6 @@ from .systems import SYSTEMS, NotInstalledError, Place, System
 
 TESTS = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0  # seconds until a system listens
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager
