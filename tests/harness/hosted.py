@@ -89,7 +89,7 @@ class Hosted:
         await self.stop()
         await self.store.aclose()
         await self._site.aclose()
-        assert not self.running.log.errors
+        assert not self.running.log.errors, self.running.log.errors
 
     async def stop(self) -> None:
         """The gateway alone: its access log is whole then."""

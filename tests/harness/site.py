@@ -169,7 +169,7 @@ class Site:
         if faults:
             raise ExceptionGroup("what was running did not end well", faults)
         for running in self._gateways:
-            assert self.expected_errors or not running.log.errors
+            assert self.expected_errors or not running.log.errors, running.log.errors
         assert not self.surprises, self.surprises
 
 

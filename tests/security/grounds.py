@@ -98,7 +98,7 @@ class Grounds:
     """A gateway, and what is around it. published: the kids of the issuer's keys.
 
     upstream: has an answer for everything. narrow: takes one connection at a time; what ends in /y waits for `go`
-    there, and so do the issuer's keys.
+    there, and so do the issuer's keys. beginning: what takes all room of a turn of the loop.
     """
 
     site: Site
@@ -110,6 +110,7 @@ class Grounds:
     published: list[str]
     go: asyncio.Event
     strangers: int = 0
+    beginning: list[asyncio.Task[None]] = field(default_factory=list)
     tokens: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     @property

@@ -12,6 +12,7 @@ import asyncpg
 from edge.test_decide import about
 from harness.client import request
 
+from gateway.edge.turns import PER_TURN
 from gateway.store.postgres.address import parse
 
 from .grounds import LONG, Grounds, seal_anew, soon, status
@@ -139,6 +140,27 @@ async def _in_company(grounds: Grounds, come: Come) -> int:
     return await status(client)
 
 
+async def _many_begin(grounds: Grounds) -> None:
+    """All that a turn of the loop has room for is taken, until `go`."""
+    await grounds.chill()
+    grounds.go.clear()
+    turns = grounds.running.gateway.edge.turns
+
+    async def begin() -> None:
+        while not grounds.go.is_set():
+            await turns.take()
+
+    grounds.beginning = [asyncio.get_running_loop().create_task(begin()) for _ in range(2 * PER_TURN)]
+
+
+async def _behind_them(grounds: Grounds, come: Come) -> int:
+    client = await grounds.sent(request("/secure/x", grounds.held.token.field))
+    await soon(lambda: come("ticket"))
+    grounds.go.set()
+    await asyncio.gather(*grounds.beginning)
+    return await status(client)
+
+
 WAYS: Final = (
     Way("external", _with(lambda grounds: grounds.external("regular"))),
     Way("external-keys-fetched", _with(lambda grounds: grounds.external("regular")), _keys_too_old),
@@ -156,6 +178,7 @@ WAYS: Final = (
     Way("decide", _decide, forwarded=False),
     Way("queued-first", _queued, _occupied(0)),
     Way("queued-behind", _queued, _occupied(1)),
+    Way("behind-what-begins", _behind_them, _many_begin),
     Way("database-locked", _locked, once=True),
 )
 
