@@ -20,6 +20,7 @@ from bench.tls import Certificate
 
 CONNECTION_STRING = "x-mycelium-connection-string"
 PROGRAM = Path(sys.executable).parent / "gateway"
+ASIDE: Final = "/aside"
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 LEAST_PROFILE = 500  # bytes; ten licences take about twice that
 
@@ -84,12 +85,13 @@ def start_gateway(
     core: str | None = None,
     under: Sequence[str] = (),
     patience: float = PATIENCE,
+    aside: int | None = None,
 ) -> Ours:
     """Start it and wait until it has answered an authenticated request. NotStartedError if it does not.
 
     sections: keys of sections of the configuration, beside or in the place of ours. route: the same of every route.
     core: where it runs, the system's unless given. under: the program that runs it. patience: seconds that each of both
-    may take.
+    may take. aside: port of a second upstream, for what is below ASIDE.
     """
     port, admin = free_port(), free_port()
     settings = _settings(seeded, issuer, upstream, port, admin)
@@ -97,6 +99,9 @@ def start_gateway(
         {"path": f"{_prefix(number)}/**", "upstream": "orders", "access": "protected", **route}
         for number in range(routes)
     ]
+    if aside is not None:
+        settings["upstreams"]["aside"] = {"endpoints": [f"http://{LOOPBACK}:{aside}"]}
+        settings["routes"].append({"path": f"{ASIDE}/**", "upstream": "aside", "access": "protected", **route})
     if certificate:
         tls = {"cert": str(certificate.cert), "key": str(certificate.key)}
         sections = {**sections, "listen": {**sections.get("listen", {}), "tls": tls}}

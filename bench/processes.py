@@ -45,6 +45,21 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def yielding() -> None:
+    """From now on this process runs on its core where nobody else wants to: who is measured there does not wait for it.
+    (Niceness does not do that: a turn on the core lasts for milliseconds.)"""
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def urgent() -> bool:
+    """From now on this process, not its children, has its core whenever it wants to. Whether it may: root may."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    except PermissionError:
+        return False
+    return True
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third (state) on; the second may hold spaces."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

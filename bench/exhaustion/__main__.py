@@ -12,7 +12,7 @@ from bench.exhaustion.arena import Arena, Found
 from bench.issuer import Issuer
 from bench.load import LoadFailedError
 from bench.ours import how_it_runs
-from bench.processes import Cores, NotStartedError, Stable
+from bench.processes import Cores, NotStartedError, Stable, urgent
 from bench.seed import seed
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -59,7 +59,8 @@ def main() -> int:
     most = allow_many_files(max(count for count, _ in FULL.values()))
     cores, failed = Cores.of_this_machine(), False
     os.sched_setaffinity(0, {cores.load})
-    print(f"our data plane: {how_it_runs()}\n\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
+    waits = "" if urgent() else "; not root: waits hold those of the load for its core"
+    print(f"our data plane: {how_it_runs()}{waits}\n\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-exhaustion-")))
         issuer = stack.enter_context(Issuer())

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.exhaustion.attacks import Aim
 from bench.issuer import Issuer
 from bench.load import Client, LoadFailedError, Target, Waits
-from bench.ours import Ours, start_gateway
+from bench.ours import ASIDE, NOTHING, Ours, start_gateway
 from bench.processes import Process, Stable, free_port
 from bench.seed import Seeded
 
@@ -40,25 +40,33 @@ class Arena:
     issuer: Issuer
     seeded: Seeded
     upstream: int
+    attacked_upstream: int
 
     @classmethod
     def opened(cls, stable: Stable, issuer: Issuer, seeded: Seeded) -> "Arena":
-        """With its upstream, on the core of the load."""
-        port = free_port()
-        command = [sys.executable, "-m", "bench.exhaustion.upstream", str(port)]
+        """With its upstreams, on the core of the load: whoever is measured has one without the attack's load, as it is
+        the gateway's share of the wait that is looked for."""
+        ports = free_port(), free_port()
         environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
-        process = stable.start("upstream", command, core=stable.cores.load, environ=environ)
-        process.wait_until_open(port)
-        return cls(stable, issuer, seeded, port)
+        for port, more in zip(ports, ([], ["yielding"]), strict=True):
+            command = [sys.executable, "-m", "bench.exhaustion.upstream", str(port), *more]
+            process = stable.start(f"upstream-{port}", command, core=stable.cores.load, environ=environ)
+            process.wait_until_open(port)
+        return cls(stable, issuer, seeded, *ports)
 
-    def gateway(self) -> Ours:
-        return start_gateway(self.stable, self.seeded, self.issuer, self.upstream)
+    def gateway(
+        self, sections: Mapping[str, Mapping[str, object]] = NOTHING, route: Mapping[str, object] = NOTHING
+    ) -> Ours:
+        aside = self.attacked_upstream
+        return start_gateway(
+            self.stable, self.seeded, self.issuer, self.upstream, sections=sections, route=route, aside=aside
+        )
 
     @contextlib.contextmanager
     def attacked(self, ours: Ours, name: str, count: int, size: int = 0, answers: int = 0) -> Iterator[dict[str, int]]:
         """An attack that stands. What it did is in the mapping when it is over: not before it got so many answers."""
         target = ours.bearer()
-        aim = Aim(target.port, target.path, ": ".join(target.header), self.issuer.url, count, size, answers)
+        aim = Aim(target.port, f"{ASIDE}/orders/42", ": ".join(target.header), self.issuer.url, count, size, answers)
         command = [sys.executable, "-m", "bench.exhaustion.attacks", name, json.dumps(asdict(aim))]
         pinned = ["taskset", "-c", str(self.stable.cores.load), *command]
         root = Path(__file__).parents[2]

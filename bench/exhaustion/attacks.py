@@ -19,6 +19,8 @@ from typing import Final
 
 import uvloop
 
+from bench.processes import yielding
+
 DIALS: Final = 64  # at a time: what is tried is what a connection costs, not a flood of SYNs
 SMALL: Final = (
     64 * 1024
@@ -292,5 +294,5 @@ async def main(name: str, aim: Aim) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(19)  # whoever is measured beside it does not wait for its processor
+    yielding()
     uvloop.run(main(sys.argv[1], Aim(**json.loads(sys.argv[2]))))

@@ -1,5 +1,5 @@
 """An upstream that does as the end of the path says: `/hang` never answers, `/down/N` is so many bytes, `/up` takes
-whatever comes. Anything else is a short answer. `python -m bench.exhaustion.upstream PORT`.
+whatever comes. Anything else is a short answer. `python -m bench.exhaustion.upstream PORT [yielding]`.
 """
 
 import asyncio
@@ -8,6 +8,8 @@ import sys
 from typing import Final
 
 import uvloop
+
+from bench.processes import urgent, yielding
 
 SHORT: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PIECE: Final = bytes(256 * 1024)
@@ -56,4 +58,8 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[2:]:
+        yielding()
+    else:
+        urgent()
     uvloop.run(main(int(sys.argv[1])))

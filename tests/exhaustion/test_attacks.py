@@ -13,7 +13,7 @@ from e2e.parts import need
 from bench.exhaustion.arena import Arena, forget_peak, peak, resident
 from bench.issuer import Issuer
 from bench.load import Client
-from bench.ours import Ours, start_gateway
+from bench.ours import Ours
 from bench.processes import Cores, Stable
 from bench.seed import seed
 
@@ -63,7 +63,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
 def ours(arena: Arena) -> Ours:
     """One for all: what an attack has left is there during the next one."""
     sections, route = {"listen": {"timeouts": {"head": SHORT}}}, {"timeouts": {"first_byte": SHORT}}
-    made = start_gateway(arena.stable, arena.seeded, arena.issuer, arena.upstream, sections=sections, route=route)
+    made = arena.gateway(sections, route)
     field = ": ".join(made.bearer().header)
     with socket.create_connection(("127.0.0.1", made.system.port)) as login:  # opens what writes: 20 MiB, once
         head = f"POST /_adm/beginners/tokens HTTP/1.1\r\nHost: bench\r\n{field}\r\nContent-Length: 2\r\n"
