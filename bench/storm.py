@@ -5,14 +5,16 @@ import json
 import re
 import select
 import socket
-import threading
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from statistics import median
 from typing import Final
 
 from bench.load import Waits
 from bench.openloop import OpenLoop
-from bench.processes import LOOPBACK
+from bench.processes import LOOPBACK, yielding
 from bench.report import Row
 from bench.seed import Seeded
 from bench.stand import Bench
@@ -55,38 +57,40 @@ def _login(number: int) -> bytes:
 
 
 class Storm:
-    """The logins, all sent at once by a thread, which ends with the last answer. came: how many of each kind."""
+    """The logins, all sent at once by a process of its own, which ends with the last answer."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.came: Counter[str] = Counter()
-        self._thread.start()
+        command = [sys.executable, "-m", "bench.storm", str(port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
 
-    def join(self) -> None:
-        self._thread.join()
+    def came(self) -> Counter[str]:
+        """How many of each kind, in the end."""
+        return Counter(json.loads(self._process.communicate()[0]))
 
     @property
     def over(self) -> bool:
-        return not self._thread.is_alive()
+        return self._process.poll() is not None
 
-    def _run(self) -> None:
-        waiting = {}
-        poll = select.poll()
-        for _ in range(LOGINS):
-            made = socket.create_connection((LOOPBACK, self._port), timeout=PATIENCE)
-            waiting[made.fileno()] = made
-            poll.register(made, select.POLLIN)
-        for number, made in enumerate(waiting.values()):
-            made.sendall(_login(number))
-        while waiting and (ready := poll.poll(PATIENCE * 1e3)):
-            for number, _ in ready:
-                poll.unregister(number)
-                with waiting.pop(number) as answered:
-                    self.came[_kind(answered.recv(65536))] += 1
-        self.came["no answer"] += len(waiting)
-        for made in waiting.values():
-            made.close()
+
+def storm(port: int) -> Counter[str]:
+    waiting: dict[int, socket.socket] = {}
+    came: Counter[str] = Counter()
+    poll = select.poll()
+    for _ in range(LOGINS):
+        made = socket.create_connection((LOOPBACK, port), timeout=PATIENCE)
+        waiting[made.fileno()] = made
+        poll.register(made, select.POLLIN)
+    for number, made in enumerate(waiting.values()):
+        made.sendall(_login(number))
+    while waiting and (ready := poll.poll(PATIENCE * 1e3)):
+        for number, _ in ready:
+            poll.unregister(number)
+            with waiting.pop(number) as answered:
+                came[_kind(answered.recv(65536))] += 1
+    came["no answer"] += len(waiting)
+    for made in waiting.values():
+        made.close()
+    return came
 
 
 def _kind(answer: bytes) -> str:
@@ -99,20 +103,27 @@ def p10_login_storm(bench: Bench) -> tuple[list[Row], list[str]]:
     asyncio.run(_make_accounts(bench.seeded))
     ours = bench.gateway(sections={"login": {"mployr": {}}, "listen": {"trusted_proxies": [f"{LOOPBACK}/32"]}})
     load = OpenLoop(ours.bearer())
-    storms = []
+    storms: list[Counter[str]] = []
 
     def stormy() -> Waits:
-        storms.append(storm := Storm(ours.system.port))
-        return Waits.of(load.run(RATE, PATIENCE, lambda: storm.over))
+        storm = Storm(ours.system.port)
+        waits = Waits.of(load.run(RATE, PATIENCE, lambda: storm.over))
+        storms.append(storm.came())
+        return waits
 
-    Storm(ours.system.port).join()  # what the first logins load and open is no part of it
+    Storm(ours.system.port).came()  # what the first logins load and open is no part of it
     found = bench.in_turn({"quiet": lambda: load.waits(RATE, bench.seconds), "storm": stormy})
     bench.stable.stop(ours.system.process)
     what = f"proxied p99, beside {LOGINS} password logins at once"
     quiet, storm = ([waits.p99 for waits in found[name]] for name in ("quiet", "storm"))
     rows = [Row.compared("P10", what, storm, "quiet", quiet, unit="ms", limit=LIMIT)]
     for kind in (PASSED, TURNED_AWAY):
-        rows.append(Row("P10", f"of {LOGINS} logins: {kind}", "answers", median(s.came[kind] for s in storms)))
-    other = [LOGINS - storm.came[PASSED] - storm.came[TURNED_AWAY] for storm in storms]
+        rows.append(Row("P10", f"of {LOGINS} logins: {kind}", "answers", median(came[kind] for came in storms)))
+    other = [LOGINS - came[PASSED] - came[TURNED_AWAY] for came in storms]
     rows.append(Row("P10", f"of {LOGINS} logins: anything else", "answers", max(other), limit=0))
     return rows, []
+
+
+if __name__ == "__main__":
+    yielding()
+    print(json.dumps(storm(int(sys.argv[1]))))

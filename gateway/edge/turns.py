@@ -5,7 +5,7 @@ from collections import deque
 from typing import Final
 
 # Each costs up to a tenth of a millisecond: a cold credential's signature, a request to the built-in API.
-PER_TURN: Final = 4
+PER_TURN: Final = 2
 
 
 class Turns:

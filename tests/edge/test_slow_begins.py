@@ -1,12 +1,14 @@
 """What is slow to begin takes turns, and all connections are looked at in parts: the quick goes on in between."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 import pytest
 from harness.client import Client, request
 from harness.site import Running, Site, until
 
+from gateway.edge.listener import OVERDUE_PER_TURN
 from gateway.edge.roster import SHELVES, Roster
 from gateway.edge.turns import PER_TURN, Turns
 
@@ -138,5 +140,23 @@ async def test_each_connection_is_looked_at_once_in_a_second(site: Site) -> None
     """By the timer: a part at a time, and no deadline is forgotten."""
     running = await site.gateway(await site.upstream(), listen={"timeouts": {"keep_alive": "100ms"}})
     clients = [await site.client(running) for _ in range(2 * SHELVES)]
+    for client in clients:
+        assert await asyncio.wait_for(client.rest(), 20) == b""
+
+
+async def test_thousands_that_are_overdue_end_a_few_at_a_time(site: Site) -> None:
+    """Others have their turns between them."""
+    running = await site.gateway(await site.upstream())
+    clients = [await site.client(running) for _ in range(10 * OVERDUE_PER_TURN)]
+    roster = running.gateway.edge.clients
+    await until(lambda: len(roster) == len(clients))
+    running.hand.rested += 100
+    steps: list[int] = []
+    running.gateway.edge.sweep()
+    while roster:
+        steps.append(sum(client.transport.is_closing() for client in roster))
+        await asyncio.sleep(0)
+    assert steps[0] == OVERDUE_PER_TURN
+    assert max(after - before for before, after in itertools.pairwise(steps)) <= OVERDUE_PER_TURN
     for client in clients:
         assert await asyncio.wait_for(client.rest(), 20) == b""
