@@ -10,9 +10,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, Self
 
-from bench.load import Waits
+from bench.load import LoadFailedError, Waits
 from bench.openloop import OpenLoop
 from bench.processes import LOOPBACK, yielding
 from bench.report import Row
@@ -57,22 +57,47 @@ def _login(number: int) -> bytes:
 
 
 class Storm:
-    """The logins, all sent at once by a process of its own, which ends with the last answer."""
+    """The logins, from a process of its own, which begins when it is told to, all at once. It ends with the block."""
 
     def __init__(self, port: int) -> None:
+        """Connected, when this returns."""
         command = [sys.executable, "-m", "bench.storm", str(port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+        root = Path(__file__).parents[1]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root)
+        if not self._line():
+            self._process.wait()
+            raise LoadFailedError("the storm of logins did not come up")
 
-    def came(self) -> Counter[str]:
-        """How many of each kind, in the end."""
-        return Counter(json.loads(self._process.communicate()[0]))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def begin(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
 
     @property
     def over(self) -> bool:
-        return self._process.poll() is not None
+        return bool(select.select([self._process.stdout], [], [], 0)[0])
+
+    def came(self) -> Counter[str]:
+        """How many of each kind, in the end."""
+        line = self._line()
+        if not line:
+            raise LoadFailedError("the storm of logins broke off")
+        return Counter(json.loads(line))
+
+    def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
 
 def storm(port: int) -> Counter[str]:
+    """Connects, says so, waits for a line, and sends."""
     waiting: dict[int, socket.socket] = {}
     came: Counter[str] = Counter()
     poll = select.poll()
@@ -80,6 +105,8 @@ def storm(port: int) -> Counter[str]:
         made = socket.create_connection((LOOPBACK, port), timeout=PATIENCE)
         waiting[made.fileno()] = made
         poll.register(made, select.POLLIN)
+    print("connected", flush=True)
+    sys.stdin.readline()
     for number, made in enumerate(waiting.values()):
         made.sendall(_login(number))
     while waiting and (ready := poll.poll(PATIENCE * 1e3)):
@@ -106,12 +133,15 @@ def p10_login_storm(bench: Bench) -> tuple[list[Row], list[str]]:
     storms: list[Counter[str]] = []
 
     def stormy() -> Waits:
-        storm = Storm(ours.system.port)
-        waits = Waits.of(load.run(RATE, PATIENCE, lambda: storm.over))
-        storms.append(storm.came())
+        with Storm(ours.system.port) as storm:
+            storm.begin()
+            waits = Waits.of(load.run(RATE, PATIENCE, lambda: storm.over))
+            storms.append(storm.came())
         return waits
 
-    Storm(ours.system.port).came()  # what the first logins load and open is no part of it
+    with Storm(ours.system.port) as first:
+        first.begin()
+        first.came()  # what the first logins load and open is no part of it
     found = bench.in_turn({"quiet": lambda: load.waits(RATE, bench.seconds), "storm": stormy})
     bench.stable.stop(ours.system.process)
     what = f"proxied p99, beside {LOGINS} password logins at once"

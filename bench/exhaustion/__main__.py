@@ -59,7 +59,7 @@ def main() -> int:
     most = allow_many_files(max(count for count, _ in FULL.values()))
     cores, failed = Cores.of_this_machine(), False
     os.sched_setaffinity(0, {cores.load})
-    waits = "" if urgent() else "; not root: waits hold those of the load for its core"
+    waits = "" if urgent() else "; without real-time priority: waits hold those of the load for its core"
     print(f"our data plane: {how_it_runs()}{waits}\n\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-exhaustion-")))

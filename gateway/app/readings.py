@@ -30,6 +30,7 @@ def register(gateway: "Gateway") -> None:
     read("gateway_build_info", lambda: _BUILD)
     read("gateway_connections_open", lambda: len(gateway.edge.clients))
     read("gateway_connections_accepted", lambda: gateway.edge.clients.added)
+    read("gateway_requests_waiting_to_begin", lambda: gateway.edge.turns.waiting)
     read("gateway_websockets_open", lambda: len(gateway.edge.tunnels))
     read("gateway_credential_cache", lambda: _cache(gateway))
     read("gateway_credential_cache_entries", lambda: gateway.core.authenticator.entries)

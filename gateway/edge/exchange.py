@@ -57,8 +57,8 @@ class Exchange(Answering):
             self._refused(outcome)
         else:
             self.waited = True
-            self.client.wait_nothing()  # the store and the issuers' keys have bounds of their own
-            self._task = self.client.loop.create_task(self._settle(outcome, now))
+            self.client.wait_nothing()  # the turns, the store and the issuers' keys have bounds of their own
+            self._task = self.client.loop.create_task(self._settle(outcome))
 
     def _preflighted(self, answer: Crossing | Refused) -> None:
         """A browser asks whether a page may send a request: no upstream and no login hears of it."""
@@ -111,10 +111,10 @@ class Exchange(Answering):
             return self.held > IN_HAND
         return self._connection.clogged
 
-    async def _settle(self, unverified: Unverified, now: float) -> None:
+    async def _settle(self, unverified: Unverified) -> None:
         try:
             await self.client.edge.turns.take()
-            outcome = await self.generation.pipeline.settle(unverified, now)
+            outcome = await self.generation.pipeline.settle(unverified, self.client.edge.clock.now())
             self._task = None
             self.client.edge.settled(self.client.monotonic() - self.routed_at)
             adapter = self.lane.adapter
@@ -164,7 +164,7 @@ class Exchange(Answering):
                 self.fail(busy)
                 return
         if connection is None:
-            self.client.wait_nothing()  # connecting has a bound of its own
+            self.client.wait_nothing()  # connecting has a bound of its own, and so have the turns
             self._task = self.client.loop.create_task(self._connect(upstream, endpoint, admitted))
         else:
             self._send(connection, admitted)
@@ -216,7 +216,7 @@ class Exchange(Answering):
             self.lane = adapter.lane(outcome.route, self.generation.lanes[outcome.route])
             self.waited = True
             client.wait_nothing()
-            self._task = client.loop.create_task(self._settle(outcome, now))
+            self._task = client.loop.create_task(self._settle(outcome))
         else:
             self._judged(adapter, outcome)
 

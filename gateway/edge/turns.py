@@ -4,31 +4,40 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from gateway.errors import DependencyFailed
+
 # Each costs up to a tenth of a millisecond: a cold credential's signature, a request to the built-in API.
 PER_TURN: Final = 2
+# Where turns are long, so many more that a fifth of the time is theirs: else they would wait the longer, the more there
+# is to do beside them.
+SECONDS_FOR_ONE: Final = 0.0005
+MOST: Final = 4096  # that wait; 2 s of work at the least rate
 
 
 class Turns:
     """In the order that they came. waiting: for their turn."""
 
-    __slots__ = ("_left", "_loop", "_queue", "_renewing")
+    __slots__ = ("_began", "_left", "_loop", "_queue", "_renewing")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._left = PER_TURN
         self._queue: deque[asyncio.Future[None]] = deque()
         self._renewing = False
+        self._began = 0.0  # loop.time() of the last renewal, while there is to be another one
 
     @property
     def waiting(self) -> int:
         return len(self._queue)
 
     async def take(self) -> None:
-        """At once, where this turn of the loop has room."""
+        """At once, where this turn of the loop has room. Raises DependencyFailed("overloaded") where too many wait."""
         if self._left and not self._queue:
             self._left -= 1
             self._renew_later()
             return
+        if len(self._queue) >= MOST:
+            raise DependencyFailed("overloaded", "too many requests wait to begin", 1)
         ticket: asyncio.Future[None] = self._loop.create_future()
         self._queue.append(ticket)
         await ticket
@@ -36,16 +45,20 @@ class Turns:
     def _renew_later(self) -> None:
         if not self._renewing:
             self._renewing = True
+            self._began = self._loop.time()
             self._loop.call_soon(self._renew)
 
     def _renew(self) -> None:
         """In each turn after one that has begun something, until there is nothing left."""
         self._renewing = False
-        self._left = PER_TURN
+        begun = 0
+        self._left = max(PER_TURN, int((self._loop.time() - self._began) / SECONDS_FOR_ONE))
         while self._left and self._queue:
             ticket = self._queue.popleft()
             if not ticket.done():  # cancelled: its client has gone
                 ticket.set_result(None)
                 self._left -= 1
-        if self._left < PER_TURN:
+                begun += 1
+        self._left = min(self._left, PER_TURN)  # time that nobody wanted is no credit
+        if begun:
             self._renew_later()

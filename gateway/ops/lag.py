@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 # A block of a tenth of a second or more is always seen; a shorter one as often as it is long, which is what a histogram
-# is to say. Not a round number: the sweep runs each second, and would hide behind this or be all that it sees.
+# is to say. No multiple of the sweep's sixteenth of a second, which would hide behind this or be all that it sees.
 TICK_SECONDS: Final = 0.097
 
 

@@ -17,6 +17,7 @@ def _sum(one: float, other: float) -> float:
 # How rows of each gauge become one. What only grows is always summed.
 GAUGES: Mapping[str, Callable[[float, float], float]] = {
     "gateway_connections_open": _sum,
+    "gateway_requests_waiting_to_begin": _sum,
     "gateway_websockets_open": _sum,
     "gateway_credential_cache_entries": _sum,
     "gateway_credential_cache_refusals": _sum,

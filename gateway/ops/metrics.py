@@ -39,6 +39,7 @@ READINGS: tuple[tuple[str, bool, Labels, str], ...] = (
         ("version", "compiled"),
         "Always 1: what runs, and whether its data plane is compiled.",
     ),
+    ("gateway_requests_waiting_to_begin", False, None, "Requests to verify or to the built-in endpoints, not begun."),
     ("gateway_connections_open", False, None, "Client connections open now."),
     ("gateway_connections_accepted", True, None, "Client connections accepted."),
     ("gateway_websockets_open", False, None, "WebSockets relayed now."),

@@ -1,4 +1,4 @@
-"""Ports for servers of tests, none of which anybody else takes between the choice of a port and its use."""
+"""Ports for servers of tests, which no other run of the same user takes between the choice of a port and its use."""
 
 import fcntl
 import itertools
@@ -23,14 +23,14 @@ class _Ports:
     def next(self) -> int:
         """One that can be bound; the same again after all others. Raises AssertionError where none is left."""
         for port in itertools.islice(self._order, len(PORTS)):
-            if self._taken(port) and _can_be_bound(port):
+            if self._reserved(port) and _can_be_bound(port):
                 return port
         raise AssertionError(f"no port of {PORTS[0]} to {PORTS[-1]} is free")
 
-    def _taken(self, port: int) -> bool:
+    def _reserved(self, port: int) -> bool:
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # how it is told that another process has it
             return False
         return True
 
