@@ -11,7 +11,7 @@ from gateway.edge import answers
 from gateway.edge.answering import Answering
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
-from gateway.edge.sockets import READ, unsent
+from gateway.edge.sockets import READ, is_reset, unsent
 from gateway.edge.tunnel import Tunnel
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Memo
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 LINGER_SECONDS: Final = 1.0  # that are read on after the last answer, so that no reset destroys it on its way
 LINGER_BYTES: Final = 64 * 1024
 CLOSING_SECONDS: Final = 30.0  # that a client has to take the rest of what was written
-BURST: Final = 64  # pipelined requests that are answered in one go: 2 ms of refusals
 _NEVER: Final = float("inf")
 
 
@@ -163,13 +162,13 @@ class Client(Intake):
         if self._turning:
             return
         self._turning = True
-        left = BURST
+        first = True
         while self.active is None and not self._stuffed and (self._state is _OPEN or self._state is _LAST):
-            if not left:
-                self.loop.call_soon(self.turn)
-                break
-            left -= 1
             if self._queue:
+                if not first and not self.edge.burst.take():
+                    self.loop.call_soon(self.turn)
+                    break
+                first = False
                 exchange = self.active = self._queue.popleft()
                 try:
                     exchange.start(self.edge.clock.now())
@@ -330,6 +329,11 @@ class Client(Intake):
         taken = what, written - self.transport.get_write_buffer_size() - unsent(self.transport.get_extra_info("socket"))
         before, self._taken = self._taken, taken
         return before is None or before[0] != what or taken[1] > before[1]
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client has reset the connection, though it is not read: then its loop does not tell."""
+        return not self._reading and is_reset(self.transport.get_extra_info("socket"))
 
     def uses(self, generation: Generation) -> bool:
         """Whether a request that began with it is under way, or waits for its turn."""

@@ -113,9 +113,11 @@ class Exchange(Answering):
 
     async def _settle(self, unverified: Unverified) -> None:
         try:
-            await self.client.edge.turns.take()
+            await self._begins()
             outcome = await self.generation.pipeline.settle(unverified, self.client.edge.clock.now())
             self._task = None
+            if isinstance(outcome, Admitted) and (ended := self._ended(outcome.permit)) is not None:
+                outcome = Refused(ended, outcome.permit.route)
             self.client.edge.settled(self.client.monotonic() - self.routed_at)
             adapter = self.lane.adapter
             if adapter is not None:
@@ -127,6 +129,14 @@ class Exchange(Answering):
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
         self.client.regulate()
+
+    async def _begins(self) -> None:
+        """Until its turn; who has gone meanwhile has none. Raises DependencyFailed."""
+        await self.client.edge.turns.take()
+        if self.client.is_lost:
+            self.on_client_gone()
+            self.client.cut()
+            raise asyncio.CancelledError
 
     def _failed(self, error: BaseException) -> None:
         """Whatever it was, the request does not go on, and its client does not wait for ever."""
@@ -247,7 +257,7 @@ class Exchange(Answering):
         """
         try:
             if upstream.own:
-                await self.client.edge.turns.take()
+                await self._begins()
             seconds = admitted.permit.route.timeouts.connect
             connection = await upstream.connect(endpoint, seconds, fresh=again is not None)
             self._task = None

@@ -16,13 +16,13 @@ from gateway.edge.ids import Ids
 from gateway.edge.roster import SHELVES, Roster
 from gateway.edge.sockets import keep_alive
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
-from gateway.edge.turns import Turns
+from gateway.edge.turns import Burst, Turns
 from gateway.errors import RequestRejected
 from gateway.pipeline import Permit
 
 BACKLOG: Final = 4096
 SWEEP_SECONDS: Final = 1.0
-OVERDUE_PER_TURN: Final = 4  # connections that are ended in one turn of the loop: each costs up to 30 us
+OVERDUE_PER_TURN: Final = 8  # connections that are ended in one turn of the loop: each costs up to 30 us
 
 
 class Observer(Protocol):
@@ -37,8 +37,9 @@ class Observer(Protocol):
 class Edge:
     """All client connections of one worker.
 
-    generation: what new exchanges go by. clients, tunnels: those open now. turns: of what is slow to begin. draining:
-    each answer says that it is its connection's last. patient: yet a connection without a request may wait for one.
+    generation: what new exchanges go by. clients, tunnels: those open now. turns: of what is slow to begin. burst: of
+    pipelines. draining: each answer says that it is its connection's last. patient: yet a connection without a request
+    may wait for one.
     """
 
     def __init__(self, generation: Generation, observer: Observer, clock: Clock) -> None:
@@ -49,6 +50,7 @@ class Edge:
         self.ids = Ids()
         self.clients = Roster()
         self.turns = Turns(self.loop)
+        self.burst = Burst(self.loop)
         self.tunnels: set[Tunnel] = set()
         self.draining = self.patient = False
         self.observe = observer.exchange

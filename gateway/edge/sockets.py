@@ -1,6 +1,7 @@
 """What is asked of the kernel about a TCP connection, beyond what transports offer."""
 
 import fcntl
+import select
 import socket
 import struct
 import termios
@@ -44,6 +45,19 @@ def unsent(sock: Socket | None) -> int:
         return int(_INT.unpack(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_INT.size)))[0]) if sock else 0
     except (OSError, ValueError):  # ValueError: it is closed
         return 0
+
+
+def is_reset(sock: Socket | None) -> bool:
+    """Whether the peer has broken the connection off, as the kernel knows at once (POLLERR and POLLHUP of poll(2))."""
+    try:
+        number = sock.fileno() if sock else -1
+        if number < 0:
+            return True
+        poll = select.poll()
+        poll.register(number, 0)
+        return bool(poll.poll(0))
+    except (OSError, ValueError):  # it is closed
+        return True
 
 
 _INT: Final = struct.Struct("i")

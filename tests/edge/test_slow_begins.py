@@ -10,7 +10,7 @@ from harness.site import Running, Site, until
 
 from gateway.edge.listener import OVERDUE_PER_TURN
 from gateway.edge.roster import SHELVES, Roster
-from gateway.edge.turns import MOST, PER_TURN, Turns
+from gateway.edge.turns import AT_ONCE, MOST, MOST_PER_TURN, PER_TURN, Burst, Turns
 from gateway.errors import DependencyFailed
 
 CROWD = 200
@@ -88,9 +88,9 @@ class Slow:
         return self._loop.call_soon(later)
 
 
-@pytest.mark.parametrize(("seconds", "begun"), [(0.0, PER_TURN), (0.0001, PER_TURN), (0.005, 10), (0.02, 40)])
+@pytest.mark.parametrize(("seconds", "begun"), [(0.0, PER_TURN), (0.0001, PER_TURN), (0.003, 6), (1.0, MOST_PER_TURN)])
 async def test_long_turns_begin_more(seconds: float, begun: int) -> None:
-    """A busy core does not starve them: a share of the time is theirs."""
+    """A busy core does not starve them; but they do not feed themselves."""
     turns = Turns(Slow(seconds))  # type: ignore[arg-type]
     watch = Watch(turns)
     await asyncio.gather(*(turns.take() for _ in range(200)))
@@ -204,6 +204,65 @@ async def test_a_credential_that_expires_before_its_turn_is_refused(site: Site) 
     answer = await asyncio.wait_for(client.answer(), 20)
     await asyncio.gather(*others)
     assert (answer.status, answer.code, len(upstream.requests)) == (401, "expired_credential", 1)
+
+
+async def test_who_has_reset_the_connection_has_no_turn(site: Site) -> None:
+    """Though it is not read while more waits on it, and so does not tell: its request is not verified."""
+    upstream = await site.upstream()
+    running = await site.gateway(upstream)
+    edge, go = running.gateway.edge, asyncio.Event()
+
+    async def begin() -> None:
+        while not go.is_set():
+            await edge.turns.take()
+
+    client = await site.client(running)
+    others = [asyncio.get_running_loop().create_task(begin()) for _ in range(500)]
+    await client.send(request("/secure/x", running.people.ada.field) * 3)
+    while not any(c.active is not None and c.active.waited for c in edge.clients):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    client.reset()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    before = len(edge.clients)
+    go.set()
+    await asyncio.gather(*others)
+    await until(lambda: not edge.clients)
+    assert (before, upstream.requests) == (1, [])
+
+
+async def test_pipelines_share_a_turn() -> None:
+    """So many are answered at once, whoever they belong to, and the next ones in the next turn."""
+    burst, found = Burst(asyncio.get_running_loop()), []
+    for _ in range(3):
+        found.append([burst.take() for _ in range(2 * AT_ONCE)].count(True))
+        await asyncio.sleep(0)
+    assert found == [AT_ONCE] * 3
+
+
+async def test_twenty_pipelines_take_turns(site: Site) -> None:
+    """Each gets all of its answers; in a turn there are no more than of a single one, and one for each connection."""
+    running = await site.gateway(await site.upstream())
+    lines = 20
+    clients = [await site.client(running) for _ in range(lines)]
+    await until(lambda: len(running.gateway.edge.clients) == lines)
+    counters = running.gateway.core.generation.unmatched.counters
+    counted = [0]
+
+    def count() -> None:
+        counted.append(sum(counters.refused.values()))
+        handle[0] = loop.call_soon(count)
+
+    loop = asyncio.get_running_loop()
+    handle = [loop.call_soon(count)]
+    for client in clients:
+        client.writer.write(request("/nowhere") * 100)
+    for client in clients:
+        for _ in range(100):
+            assert (await asyncio.wait_for(client.answer(), 20)).status == 404
+    handle[0].cancel()
+    assert counted[-1] > 0
+    assert max(after - before for before, after in itertools.pairwise(counted)) <= AT_ONCE + lines
 
 
 async def test_each_shelf_is_looked_at_once_in_a_second(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
