@@ -84,13 +84,13 @@ class Script:
             return await client.eval(self._text, len(keys), *keys, *values)
 
 
-def connect(said: Said, password: str | None, ca: Path | None) -> Client:
-    """Opens nothing yet. ca: certificates that sign the server's, PEM; None for the system's."""
+def connect(said: Said, password: str | None, ca: Path | None, seconds: float = SOCKET_SECONDS) -> Client:
+    """Opens nothing yet. ca: certificates that sign the server's, PEM; None for the system's. seconds: of the socket."""
     options: dict[str, object] = {
         "username": said.user or None,
         "password": password,
-        "socket_timeout": SOCKET_SECONDS,
-        "socket_connect_timeout": SOCKET_SECONDS,
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
         # once more at once: a pooled connection may have been closed meanwhile. Every script bears being run twice.
         "retry": Retry(NoBackoff(), 1),
         "max_connections": CONNECTIONS,

@@ -30,7 +30,7 @@ Configure = Callable[[Upstream], Mapping[str, Any]]
 
 BEGIN: Final = datetime(2026, 6, 1, tzinfo=UTC).timestamp()  # before every date that a seed shows
 REST: Final = 5 * 3600.0  # seconds: longer than any limit of guesses remembers
-PATIENCE: Final = 20.0  # seconds, on a busy machine
+PATIENCE: Final = 45.0  # seconds, on a busy machine
 LINK: Final = re.compile(re.escape(PUBLIC_URL) + r"/_adm/beginners/users/magic-link/display/([\w-]{43})\s")
 CODE: Final = re.compile(r"^(\d{6})\s*$", re.MULTILINE)
 

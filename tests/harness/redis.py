@@ -22,7 +22,7 @@ from harness.certificates import Authority
 from harness.ports import free_port
 
 LOOPBACK: Final = "127.0.0.1"
-PATIENCE: Final = 20.0  # seconds, on a busy machine
+PATIENCE: Final = 45.0  # seconds, on a busy machine
 SLOTS: Final = 16384
 SERVICE: Final = "gateway"
 
@@ -201,7 +201,7 @@ class Way:
         self.told: list[str | None] = []
         self.refusals: list[str] = []
         self.names = Names(lambda purpose, value: hmac.digest(secret, purpose.encode() + b"\0" + value, "sha256"))
-        self.client: Client = connect(state_url(url), password, ca)
+        self.client: Client = connect(state_url(url), password, ca, patience)
         self.link = Link(
             self.client, self.names.probe, self.told.append, patience, refused=self.refusals.append, turn=turn
         )

@@ -70,6 +70,7 @@ class Awaits:
         self._looked_at = looked_at
         self._times: Counter[tuple[int, str]] = Counter()
         self._others: set[asyncio.Task[Any]] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._hits: list[Hit] | None = None
         self._open: dict[object, list[Place]] = {}  # by task
         self._armed: tuple[Hit, BaseException] | None = None
@@ -128,6 +129,7 @@ class Awaits:
         self._came.clear()
         self._open.clear()
         self._others = asyncio.all_tasks()
+        self._loop = asyncio.get_running_loop()  # another test's gateway may run on, in a thread with a loop of its own
         yield
         self._others = None
 
@@ -188,7 +190,14 @@ class Awaits:
 
     def _come(self, number: int, moment: Literal["before", "after", "left"]) -> None:
         place, task = self.places[number], asyncio.current_task()
-        if self._others is None or task in self._others or not self._looked_at(place) or _is_upkeep(task):
+        if (
+            self._others is None
+            or task is None
+            or task.get_loop() is not self._loop
+            or task in self._others
+            or not self._looked_at(place)
+            or _is_upkeep(task)
+        ):
             return
         self._times[number, moment] += 1
         self._came.append(place.text)
