@@ -85,7 +85,7 @@ class Script:
 
 
 def connect(said: Said, password: str | None, ca: Path | None, seconds: float = SOCKET_SECONDS) -> Client:
-    """Opens nothing yet. ca: certificates that sign the server's, PEM; None for the system's. seconds: of the socket."""
+    """Opens nothing yet. ca: certificates that sign the server's, PEM; None for the system's. seconds: for a call."""
     options: dict[str, object] = {
         "username": said.user or None,
         "password": password,
