@@ -49,7 +49,7 @@ class Edge:
         self.monotonic = clock.monotonic
         self.ids = Ids()
         self.clients = Roster()
-        self.turns = Turns(self.loop)
+        self.turns = Turns(self.loop, clock.monotonic)
         self.burst = Burst(self.loop)
         self.tunnels: set[Tunnel] = set()
         self.draining = self.patient = False

@@ -49,8 +49,10 @@ def unsent(sock: Socket | None) -> int:
 
 def is_reset(sock: Socket | None) -> bool:
     """Whether the peer has broken the connection off, as the kernel knows at once (POLLERR and POLLHUP of poll(2))."""
+    if sock is None:
+        return False
     try:
-        number = sock.fileno() if sock else -1
+        number = sock.fileno()
         if number < 0:
             return True
         poll = select.poll()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from gateway.errors import DependencyFailed
@@ -18,14 +19,15 @@ AT_ONCE: Final = 64  # pipelined requests that are answered in one turn, on all 
 class Turns:
     """In the order that they came. waiting: for their turn."""
 
-    __slots__ = ("_began", "_left", "_loop", "_queue", "_renewing")
+    __slots__ = ("_began", "_left", "_loop", "_monotonic", "_queue", "_renewing")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float]) -> None:
         self._loop = loop
+        self._monotonic = monotonic
         self._left = PER_TURN
         self._queue: deque[asyncio.Future[None]] = deque()
         self._renewing = False
-        self._began = 0.0  # loop.time() of the last renewal, while there is to be another one
+        self._began = 0.0  # monotonic seconds of the last renewal, while there is to be another one
 
     @property
     def waiting(self) -> int:
@@ -46,14 +48,14 @@ class Turns:
     def _renew_later(self) -> None:
         if not self._renewing:
             self._renewing = True
-            self._began = self._loop.time()
+            self._began = self._monotonic()
             self._loop.call_soon(self._renew)
 
     def _renew(self) -> None:
         """In each turn after one that has begun something, until there is nothing left."""
         self._renewing = False
         begun = 0
-        due = int((self._loop.time() - self._began) / SECONDS_FOR_ONE)
+        due = int((self._monotonic() - self._began) / SECONDS_FOR_ONE)
         self._left = min(max(PER_TURN, due), MOST_PER_TURN)
         while self._left and self._queue:
             ticket = self._queue.popleft()
