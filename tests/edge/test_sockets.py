@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+import struct
 
 from harness.client import request
 from harness.site import Site
 from harness.upstream import Line
 
-from gateway.edge.sockets import IDLE_SECONDS, keep_alive, unsent
+from gateway.edge.sockets import IDLE_SECONDS, is_reset, keep_alive, unsent
 
 
 async def test_both_sides_of_the_gateway_probe_silent_peers(site: Site) -> None:
@@ -53,3 +54,18 @@ async def test_what_a_peer_has_not_taken_is_counted() -> None:
         await asyncio.sleep(0)
         assert unsent(sock) > 0
     assert unsent(sock) == unsent(None) == 0
+
+
+def test_a_reset_is_seen_where_nobody_reads() -> None:
+    """Nothing else is one: not a side that sends no more, nor a transport that tells of no socket."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as sock:
+        ours, _ = listening.accept()
+        with ours:
+            sock.sendall(b"unread")
+            assert (is_reset(ours), is_reset(None)) == (False, False)
+            sock.shutdown(socket.SHUT_WR)
+            assert not is_reset(ours)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+            assert is_reset(ours)
+        assert is_reset(ours)
