@@ -12,7 +12,7 @@ import asyncpg
 from edge.test_decide import about
 from harness.client import request
 
-from gateway.edge.turns import PER_TURN
+from gateway.edge.turns import MOST_PER_TURN
 from gateway.store.postgres.address import parse
 
 from .grounds import LONG, Grounds, seal_anew, soon, status
@@ -150,7 +150,7 @@ async def _many_begin(grounds: Grounds) -> None:
         while not grounds.go.is_set():
             await turns.take()
 
-    grounds.beginning = [asyncio.get_running_loop().create_task(begin()) for _ in range(2 * PER_TURN)]
+    grounds.beginning = [asyncio.get_running_loop().create_task(begin()) for _ in range(2 * MOST_PER_TURN)]
 
 
 async def _behind_them(grounds: Grounds, come: Come) -> int:
