@@ -115,12 +115,10 @@ class Answering:
         self.status = self.bytes_in = self.bytes_out = self.held = 0
         self._pieces: list[bytes] = []
         self._framing = _NONE
-        # with its framed body, while it may be sent once more, and how often it was
-        self._again: tuple[Admitted, bytes, int] | None = None
+        self._again: tuple[Admitted, bytes, int] | None = None  # while it may be: its framed body, how often it was
         self._task: asyncio.Task[None] | None = None
         self._connection: UpstreamConnection | None = None
-        # _sent: the whole request has gone out. _continued: 100 Continue has, or is not wanted any more. _begun: a byte
-        # of the answer has.
+        # the whole request has gone out; 100 Continue has, or is not wanted any more; a byte of the answer has
         self._keep = self._sent = self._continued = self._begun = False
 
     @property
@@ -274,10 +272,11 @@ class Answering:
         if outlier is not None and not is_bad(self.status):  # not before its end: it might have broken off
             outlier.answered(connection.home, self.status)
         self._connection = None
-        received = self.received
         self.ended_at = now = self.client.monotonic()
-        connection.release(received and not self.request.websocket, now)
-        self._end(self._keep and received)
+        # one that answers before it has read the body mostly does so to close
+        unread = self.bytes_in > 0 and connection.transport.get_write_buffer_size() > 0
+        connection.release(self.received and not self.request.websocket and not unread, now)
+        self._end(self._keep and self.received)
 
     def _repeated(self, connection: UpstreamConnection) -> bool:
         """The connection was closed before any answer: whether the request goes out once more."""

@@ -177,11 +177,11 @@ class Endpoint:
         """Closes what has been idle since before then; all with infinity."""
         for connection in [connection for connection in self.idle if connection.idle_since < before]:
             self.idle.remove(connection)
-            connection.transport.close()
+            connection.discard()
 
     def close_oldest(self) -> bool:
         """Makes room for a connection elsewhere. Whether there was one to close."""
         if not self.idle:
             return False
-        self.idle.pop(0).transport.close()
+        self.idle.pop(0).discard()
         return True

@@ -116,15 +116,16 @@ class UpstreamConnection(ResponseReader):
 
     def discard(self) -> None:
         """Closes it. What is still in its buffer goes nowhere: one that takes nothing would be kept by it for ever."""
-        if not self.transport.is_closing():
-            (self.transport.abort if self.transport.get_write_buffer_size() else self.transport.close)()
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # also where it is closing already, which waits for its buffer
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def flush(self, seconds: float) -> None:
         """Closes it when what was written has gone out, or the time is over."""
-        if not self.transport.is_closing():
-            if self.transport.get_write_buffer_size():
-                asyncio.get_running_loop().call_later(seconds, self.transport.abort)
-            self.transport.close()
+        if self.transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(seconds, self.transport.abort)
+        self.transport.close()
 
     @property
     def until_close(self) -> bool:
@@ -175,7 +176,11 @@ class UpstreamConnection(ResponseReader):
             self.transport.resume_reading()
 
     def eof_received(self) -> bool:
-        return False  # close; connection_lost says the rest
+        """It is closed; connection_lost says the rest. What is left of a request has nobody to answer it any more, what
+        is left in a tunnel may be waited for."""
+        if self.pipe is None:
+            self.discard()
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.home.lost(self)

@@ -203,8 +203,8 @@ class Machine(RuleBasedStateMachine):
 
     def _lose(self, line: Line, clean: bool) -> None:
         self._excuse_for(line)
-        line.ending = True
         clean = clean and line.wire.reading
+        line.ended(clean)
         self.rig.loop.do(line.wire.eof if clean else lambda: line.wire.fall(ConnectionResetError()))
 
     def reads(self, pick: int, size: int) -> None:
@@ -269,7 +269,7 @@ class Machine(RuleBasedStateMachine):
             moved = sum(len(wire.taken) for wire in (*self.rig.clients, *(line.wire for line in self.lines)))
             moved -= sum(len(mine.outgoing) for mine in self.mine)
             before, same = moved, same + 1 if moved == before else 0
-            assert not (same and self.rig.overlooked), "somebody waits, and there is room"
+            assert not (same > 2 and self.rig.overlooked), "somebody waits, and there is room"
         self._excuse(mine for mine in self.mine if mine.outgoing)  # the gateway reads no more of it
         self.every_message_is_somebodys()
         for mine in self._here():

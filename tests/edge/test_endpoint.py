@@ -47,7 +47,8 @@ def endpoint(name: str, dial: Dial, tried: list[str]) -> Endpoint:
 def standing(closing: bool) -> Dial:
     async def dial() -> object:
         connection = UpstreamConnection(None, ResponseNames())  # type: ignore[arg-type]
-        connection.transport = SimpleNamespace(is_closing=lambda: closing)  # type: ignore[assignment]
+        transport = SimpleNamespace(is_closing=lambda: closing, get_write_buffer_size=lambda: 0)
+        connection.transport = transport  # type: ignore[assignment]
         return connection
 
     return dial
@@ -256,7 +257,7 @@ async def test_a_wait_in_the_queue_takes_nothing_from_the_connect() -> None:
     held = await upstream.connect(lone, 1.0)
     waiting = asyncio.create_task(upstream.connect(lone, 1.0))
     await asyncio.sleep(0.3)
-    held.transport = SimpleNamespace(is_closing=lambda: True)  # type: ignore[assignment]
+    held.transport = SimpleNamespace(is_closing=lambda: True, get_write_buffer_size=lambda: 0)  # type: ignore[assignment]
     lone.give_back(held, False, 0.0)
     lone.lost(held)
     with pytest.raises(DependencyFailed, match="upstream_timeout"):

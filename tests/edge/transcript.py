@@ -3,7 +3,7 @@
 Nothing here calls the gateway. A number goes along as `x-n`, in the request and in its answer, and the bodies hold it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge.memory import PROFILE
 from edge.transports import Wire
@@ -29,6 +29,7 @@ class Answer:
     body: bytes
     whole: bool = True
     ends: bool = False  # the connection has to end after it
+    until_close: bool = False  # which is all that tells where its end is
     begun: bool = False  # a byte of it was sent
 
 
@@ -103,7 +104,7 @@ def answer(sent: Sent, kind: str, size: int) -> Answer:
                 seen,
             )
         case "until close":
-            return Answer(ok + b"\r\n" + seen, 200, seen, ends=not bodiless)
+            return Answer(ok + b"\r\n" + seen, 200, seen, ends=not bodiless, until_close=not bodiless)
         case "closing":
             return Answer(ok + b"connection: close\r\n" + counted + b"\r\n" + seen, 200, seen, ends=True)
         case "early hints":
@@ -131,7 +132,8 @@ class Line:
         self.owed: Sent | None = None
         self.complete = False  # the request has come to its end
         self.pending = b""  # of an answer, not sent yet
-        self.ending = False  # nothing may come any more
+        self.ending = False  # no further request may come
+        self.lost_at = 0  # bytes that had been sent to it when it went, which may still arrive
         self.said = 0  # answers that were begun
         self._at = 0
         self._body = b""
@@ -153,7 +155,7 @@ class Line:
             if not data:
                 return False
             assert self.owed is None, "it was sent on a connection whose last answer is not over"
-            assert not self.ending, "it was sent on a connection that was over"
+            assert not self.ending or self._at < self.lost_at, "it was sent on a connection that was over"
             head, mark, _ = data.partition(b"\r\n\r\n")
             if not mark:
                 return False
@@ -215,12 +217,23 @@ class Line:
         self.said += 1
         self.ending = self.ending or reply.ends or not self.complete
 
+    def ended(self, clean: bool) -> None:
+        """The connection is over. Where that is what ends the answer, nobody can tell a part of it from the whole."""
+        if not self.ending:
+            self.ending, self.lost_at = True, len(self.wire.taken) + len(self.wire.out)
+        if clean and self.pending and self.owed is not None and self.owed.answers[-1].until_close:
+            said = self.owed.answers[-1]
+            _, _, body = said.raw.removesuffix(self.pending).partition(b"\r\n\r\n")
+            self.owed.answers.append(replace(said, body=body))
+
     def sent(self, size: int) -> bytes:
         """The next bytes of the answer."""
         if self.owed is not None:
             self.owed.answers[-1].begun = True
         part, self.pending = self.pending[:size], self.pending[size:]
         if not self.pending and self.complete:
+            if self.owed is not None:
+                self.ending = self.owed.answers[-1].ends  # not for having begun before the request had come to its end
             self.owed = None
         return part
 
