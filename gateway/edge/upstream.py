@@ -60,6 +60,7 @@ class UpstreamConnection(ResponseReader):
 
     __slots__ = (
         "_barren",
+        "_flushing",
         "_paused",
         "_surplus",
         "bodiless",
@@ -88,7 +89,7 @@ class UpstreamConnection(ResponseReader):
         self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = self.counted = False
         self.idle_since = 0.0
         self._barren = 0
-        self._surplus = self._paused = False
+        self._surplus = self._paused = self._flushing = False
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
         """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
@@ -116,6 +117,8 @@ class UpstreamConnection(ResponseReader):
 
     def discard(self) -> None:
         """Closes it. What is still in its buffer goes nowhere: one that takes nothing would be kept by it for ever."""
+        if self._flushing:
+            return
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # also where it is closing already, which waits for its buffer
         elif not self.transport.is_closing():
@@ -123,6 +126,7 @@ class UpstreamConnection(ResponseReader):
 
     def flush(self, seconds: float) -> None:
         """Closes it when what was written has gone out, or the time is over."""
+        self._flushing = True
         if self.transport.get_write_buffer_size():
             asyncio.get_running_loop().call_later(seconds, self.transport.abort)
         self.transport.close()
