@@ -103,6 +103,8 @@ class Client(Intake):
             self.tunnel.from_client(data)
         elif self._state is State.LINGERING:
             self._lingered += len(data)
+            if self._lingered > LINGER_BYTES and self._reading:
+                self.edge.read_no_further(self)
             self.regulate()
         elif self.active is not None and self.active.request.websocket:
             self.early += data
@@ -329,6 +331,10 @@ class Client(Intake):
         taken = what, written - self.transport.get_write_buffer_size() - unsent(self.transport.get_extra_info("socket"))
         before, self._taken = self._taken, taken
         return before is None or before[0] != what or taken[1] > before[1]
+
+    @property
+    def lingers(self) -> bool:
+        return self._state is State.LINGERING
 
     @property
     def is_lost(self) -> bool:

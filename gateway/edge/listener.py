@@ -23,6 +23,7 @@ from gateway.pipeline import Permit
 BACKLOG: Final = 4096
 SWEEP_SECONDS: Final = 1.0
 OVERDUE_PER_TURN: Final = 8  # connections that are ended in one turn of the loop: each costs up to 30 us
+MOST_UNREAD: Final = 64  # that linger with more sent to them than is read: the kernel holds megabytes of each
 
 
 class Observer(Protocol):
@@ -61,6 +62,7 @@ class Edge:
         self._sweeper: asyncio.TimerHandle | None = None
         self._swept = 0  # shelves, in this second
         self._overdue: deque[Client] = deque()
+        self._unread: deque[Client] = deque()
         self._empty = asyncio.Event()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -90,6 +92,14 @@ class Edge:
         self.clients.discard(client)
         if self.draining and not self.clients:
             self._empty.set()
+
+    def read_no_further(self, client: Client) -> None:
+        """It lingers, and sends more than is read then. Where too many do, the oldest has had time enough."""
+        self._unread.append(client)
+        if len(self._unread) > MOST_UNREAD:
+            oldest = self._unread.popleft()
+            if oldest.lingers:
+                oldest.close()
 
     def end(self, dead: Callable[[Permit], bool], reason: str = "revoked_credential") -> None:
         """Ends the tunnels that go by these permits, and answers without a declared end, now or as they begin."""

@@ -1,4 +1,4 @@
-"""Upstreams that have not read all of a request, or of a tunnel, when it is over: nothing of it keeps a connection."""
+"""What one side has not read when it is over: nothing of it keeps a connection, or memory of the kernel, for long."""
 
 from collections.abc import Iterator
 from unittest.mock import Mock
@@ -8,6 +8,8 @@ import pytest
 from edge.memory import Rig
 from edge.transcript import Sent, answer, request
 from edge.transports import Wire
+from gateway.edge.client import LINGER_BYTES
+from gateway.edge.listener import MOST_UNREAD
 from gateway.edge.upstream import UpstreamConnection
 from gateway.wire.hops import ResponseNames
 
@@ -83,3 +85,31 @@ def test_what_a_tunnel_still_holds_for_an_upstream_is_waited_for(rig: Rig) -> No
     rig.hand.pass_(2)
     rig.loop.turns(3)
     assert wire.lost
+
+
+def test_few_connections_linger_that_send_more_than_is_read(rig: Rig) -> None:
+    """Of each the kernel holds megabytes. The others have their second, in which nothing resets what was answered."""
+
+    def refused() -> Wire:
+        client = rig.connect()
+        rig.loop.do(lambda: client.feed(b"GET /public/x HTTP/1.1\r\n\r\n"))
+        assert (client.taken.startswith(b"HTTP/1.1 400 "), client.ended, client.closing) == (True, True, False)
+        return client
+
+    def goes_on(client: Wire) -> None:
+        rig.loop.do(lambda: client.feed(b"x" * (LINGER_BYTES + 1)))
+        assert not client.reading
+
+    modest, greedy = refused(), [refused() for _ in range(MOST_UNREAD)]
+    for client in greedy:
+        goes_on(client)
+    assert not any(client.closing for client in (modest, *greedy))
+    rig.loop.do(greedy[1].abort)
+    rig.loop.turns(3)
+    for _ in range(3):
+        goes_on(refused())
+    assert [client.closing for client in greedy[:4]] == [True, True, True, False]
+    assert not modest.closing
+    rig.sweep(2)
+    rig.loop.turns(MOST_UNREAD)
+    assert all(client.closing for client in (modest, *greedy))
