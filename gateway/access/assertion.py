@@ -14,31 +14,48 @@ from gateway.identity.tokens import Signer
 TYPE: Final = "assertion+jwt"
 LIFETIME: Final = 60  # seconds
 REUSED: Final = 30.0  # seconds: whoever gets one has half of its life left at least
+KEPT: Final = 4096  # assertions at most, of 1 KiB or so each; then all are signed anew
 MAX_ROLES: Final = 64  # beyond, the claim is left out: absent means "ask the profile", not "none"
 
 
 class Assertions:
-    """issuer: the `iss` of assertions. `use` gives it the key; it signs nothing before."""
+    """issuer: the `iss` of assertions. `use` gives it the key; it signs nothing before.
+
+    A signature costs more than all else that is done for a token never seen before. So what says the same of the same
+    caller to the same upstream is signed once for all of the caller's credentials.
+    """
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
         self._signer: Signer | None = None
+        self._kept: dict[tuple[tuple[str, object], ...], tuple[str, int]] = {}  # with when it was signed
 
     def use(self, keys: Sequence[SigningKey]) -> None:
         """Signs with the active assertion key among `keys` from now on. Raises ValueError for one that cannot sign."""
+        self._kept.clear()
         active = next((key for key in keys if key.purpose == "assertion" and key.state == "active"), None)
         self._signer = None if active is None else Signer(active)
 
-    def sign(self, permit: Permit, now: float) -> str:
-        """An assertion about the permit's caller for its upstream. now: seconds since the epoch.
+    def sign(self, permit: Permit, now: float) -> tuple[str, float]:
+        """An assertion about the permit's caller for its upstream, and until when it may be handed out; both in seconds
+        since the epoch.
 
         Raises DependencyFailed while there is no key.
         """
         if self._signer is None:
             raise DependencyFailed("store_unavailable", "there is no active assertion key", retry_after=1)
+        about = _about(permit)
+        told = tuple(about.items())
+        known = self._kept.get(told)
+        if known is not None and known[1] <= now < known[1] + REUSED:
+            return known[0], known[1] + REUSED
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
         issued = int(now)
         times = {"iat": issued, "exp": issued + LIFETIME}
-        return self._signer.mint({"iss": self._issuer, **_about(permit), **times}, TYPE)
+        assertion = self._signer.mint({"iss": self._issuer, **about, **times}, TYPE)
+        self._kept[told] = assertion, issued
+        return assertion, issued + REUSED
 
 
 def _about(permit: Permit) -> Mapping[str, object]:
@@ -47,7 +64,7 @@ def _about(permit: Permit) -> Mapping[str, object]:
         raise ValueError("a public route has no caller to speak of")
     # Account ids are UUIDs: no subject that a foreign issuer chooses can look like one.
     subject = principal.subject if principal.account is not None else f"{principal.issuer}:{principal.subject}"
-    roles = sorted({licence.role for licence in permit.licences})
+    roles = tuple(sorted({licence.role for licence in permit.licences}))
     optional = {
         "sid": principal.grant_id,
         "email": principal.email or None,

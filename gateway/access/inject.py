@@ -7,7 +7,7 @@ import json
 import math
 from typing import Final
 
-from gateway.access.assertion import REUSED, Assertions
+from gateway.access.assertion import Assertions
 from gateway.access.authenticate import MAX_BLOCKS, Verified
 from gateway.access.authorize import Permit
 from gateway.access.profile import ProfileEncoder
@@ -86,9 +86,9 @@ class Injector:
         lines = [_about_route(permit.route), _about_caller(principal)]
         if access.kind in _TOLD_PROFILE:
             lines.append(b"x-mycelium-profile: %s\r\n" % self._profile(verified, permit))
-        assertion = self._assertions.sign(permit, now)
+        assertion, until = self._assertions.sign(permit, now)
         lines.append(b"x-mycelium-assertion: %s\r\n" % assertion.encode())
-        return Injected(b"".join(lines), min(now + REUSED, permit.until, verified.until))
+        return Injected(b"".join(lines), min(until, permit.until, verified.until))
 
     def _profile(self, verified: Verified, permit: Permit) -> bytes:
         """Encoded once for all routes that ask for the same roles, whatever their upstream."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from identity.forge import NOW, signing_key
 
-from gateway.access.assertion import LIFETIME, MAX_ROLES, TYPE, Assertions
+from gateway.access.assertion import KEPT, LIFETIME, MAX_ROLES, TYPE, Assertions
 from gateway.access.authenticate import MAX_BLOCKS, Verified
 from gateway.access.authorize import authorize
 from gateway.access.inject import Injected, Injector
@@ -160,6 +160,51 @@ def test_an_assertion_is_for_one_upstream() -> None:
     second = fields(lines(made, entry, route(upstream="billing")))
     assert claims_of(second, "billing")["sub"] == ACCOUNT
     assert first["x-mycelium-assertion"] != second["x-mycelium-assertion"]
+
+
+@pytest.mark.parametrize(
+    ("who", "after", "same"),
+    [
+        (principal(), 0, True),
+        (principal(), 29.9, True),
+        (principal(), 30, False),
+        (principal(), -1, False),
+        (principal(subject="another"), 0, False),
+        (principal(email="ada@example.net"), 0, False),
+        (principal(grant_id="another"), 0, False),
+        (principal(tenant_id=TENANT), 0, False),
+        (principal(aal=2), 0, False),
+        (principal(licences=()), 0, False),
+    ],
+)
+def test_what_says_the_same_is_signed_once_for_all_credentials(who: Principal, after: float, same: bool) -> None:
+    """For half a minute, which is half of its life, whenever the second one comes. -1: the clock was set back."""
+    made, where = injector(), route(AccessKind.PROTECTED)
+    first = fields(lines(made, verified(), where))["x-mycelium-assertion"]
+    second = lines(made, Verified(who, NOW + after, NOW + HOUR), where, NOW + after)
+    assert (fields(second)["x-mycelium-assertion"] == first) is same
+    assert second.until == (NOW if same else int(NOW + after)) + 30
+
+
+def test_a_change_of_keys_ends_what_was_signed_before() -> None:
+    """Upstreams may not know the old one any more."""
+    assertions = Assertions(ISSUER)
+    made, where = Injector(ProfileEncoder(7168), assertions), route(AccessKind.PROTECTED)
+    kids = []
+    for kid in ("a1", "a2"):
+        assertions.use((signing_key("EdDSA", kid, purpose="assertion"),))
+        assertion = fields(lines(made, verified(), where))["x-mycelium-assertion"]
+        kids.append(parse(assertion.encode()).kid)
+    assert kids == ["a1", "a2"]
+
+
+def test_what_is_signed_is_not_kept_without_end() -> None:
+    """Of so many callers; the next begins anew."""
+    assertions, where = Assertions(ISSUER), route(AccessKind.PROTECTED)
+    assertions.use((KEY,))
+    for number in range(KEPT + 2):
+        assertions.sign(authorize(principal(grant_id=str(number)), where, NOW), NOW)
+    assert len(assertions._kept) == 2
 
 
 def test_only_the_active_assertion_key_signs() -> None:
