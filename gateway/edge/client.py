@@ -13,6 +13,7 @@ from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
 from gateway.edge.sockets import READ, is_reset, unsent
 from gateway.edge.tunnel import Tunnel
+from gateway.edge.turns import read_later
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Memo
 from gateway.wire.peer import Peer, forwarded_fields
@@ -93,7 +94,7 @@ class Client(Intake):
     def data_received(self, data: bytes) -> None:
         if len(data) >= READ:
             self.transport.pause_reading()
-            self.loop.call_soon(self._read_again)
+            read_later(self._read_again)
         if self._state is _OPEN:
             if self._backlog:
                 self._backlog.append(data)  # reading is paused; this was on its way

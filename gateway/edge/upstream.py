@@ -8,6 +8,7 @@ import httptools
 from gateway.edge.health import Health
 from gateway.edge.outlier import Outlier
 from gateway.edge.sockets import READ
+from gateway.edge.turns import read_later
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
@@ -145,7 +146,7 @@ class UpstreamConnection(ResponseReader):
     def data_received(self, data: bytes) -> None:
         if len(data) >= READ:
             self.transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._read_on)
+            read_later(self._read_on)
         if self.pipe is not None:
             self.pipe.from_upstream(data)
             return

@@ -10,6 +10,7 @@ from harness.client import request
 from harness.site import Running, Site
 
 from gateway.edge.sockets import READ
+from gateway.edge.turns import read_later
 
 SIZE = 96 << 20
 
@@ -98,3 +99,28 @@ async def test_one_turn_takes_one_read_of_a_connection(
         await asyncio.to_thread(thread.join)
         meter.stop()
     assert 0 < meter.most <= 2 * READ
+
+
+async def test_one_connection_is_read_on_in_a_turn() -> None:
+    """In the order of their full reads, those that come meanwhile last; that one fails is not felt by the others."""
+    loop, turn = asyncio.get_running_loop(), 0
+    order: list[tuple[str, int]] = []
+
+    def reads_on(name: str) -> Callable[[], None]:
+        def read_on() -> None:
+            order.append((name, turn))
+            if name == "a":
+                read_later(reads_on("again"))
+            if name == "b":
+                raise OSError("it is gone")
+
+        return read_on
+
+    failed: list[object] = []
+    loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
+    for name in "abc":
+        read_later(reads_on(name))
+    for turn in range(6):
+        await asyncio.sleep(0)
+    assert order == [("a", 0), ("b", 1), ("c", 2), ("again", 3)]
+    assert [str(error) for error in failed] == ["it is gone"]
