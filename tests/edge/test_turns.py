@@ -120,7 +120,7 @@ async def test_one_connection_is_read_on_in_a_turn() -> None:
     loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
     for name in "abc":
         read_later(reads_on(name))
-    for turn in range(6):
+    for turn in range(6):  # noqa: B007 - what is read on tells it
         await asyncio.sleep(0)
     assert order == [("a", 0), ("b", 1), ("c", 2), ("again", 3)]
     assert [str(error) for error in failed] == ["it is gone"]
