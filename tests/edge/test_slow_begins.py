@@ -8,7 +8,7 @@ import pytest
 from harness.client import Client, request
 from harness.site import Running, Site, until
 
-from gateway.edge.listener import OVERDUE_PER_TURN
+from gateway.edge.listener import OVERDUE_PER_TURN, SECONDS_PER_TURN
 from gateway.edge.roster import SHELVES, Roster
 from gateway.edge.turns import AT_ONCE, MOST, MOST_PER_TURN, PER_TURN, Burst, Turns
 from gateway.errors import DependencyFailed
@@ -303,3 +303,25 @@ async def test_thousands_that_are_overdue_end_a_few_at_a_time(site: Site) -> Non
     assert max(after - before for before, after in itertools.pairwise(closing)) <= OVERDUE_PER_TURN
     for client in clients:
         assert await asyncio.wait_for(client.rest(), 20) == b""
+
+
+async def test_one_that_takes_long_to_end_ends_alone_in_its_turn(site: Site) -> None:
+    """Freeing what a client has never read, and what its upstream was to send, takes ten times as long as most."""
+    running = await site.gateway(await site.upstream())
+    edge, ended = running.gateway.edge, 0
+
+    class Full:
+        deadline = 0.0
+
+        def overdue(self) -> None:
+            nonlocal ended
+            ended += 1
+            running.hand.rested += 2 * SECONDS_PER_TURN
+
+    edge._overdue += [Full(), Full(), Full()]  # type: ignore[list-item]
+    edge._end_overdue()
+    counts = [ended]
+    for _ in range(4):
+        await asyncio.sleep(0)
+        counts.append(ended)
+    assert counts == [1, 2, 3, 3, 3]
