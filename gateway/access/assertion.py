@@ -21,20 +21,23 @@ MAX_ROLES: Final = 64  # beyond, the claim is left out: absent means "ask the pr
 class Assertions:
     """issuer: the `iss` of assertions. `use` gives it the key; it signs nothing before.
 
-    A signature costs more than all else that is done for a token never seen before. So what says the same of the same
+    A signature is a third of the instructions that a token never seen before takes. So what says the same of the same
     caller to the same upstream is signed once for all of the caller's credentials.
     """
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
+        self._active: SigningKey | None = None
         self._signer: Signer | None = None
-        self._kept: dict[tuple[tuple[str, object], ...], tuple[str, int]] = {}  # with when it was signed
+        self._kept: dict[tuple[tuple[str, object], ...], tuple[str, int]] = {}  # by its claims: with its `iat`
 
     def use(self, keys: Sequence[SigningKey]) -> None:
         """Signs with the active assertion key among `keys` from now on. Raises ValueError for one that cannot sign."""
-        self._kept.clear()
         active = next((key for key in keys if key.purpose == "assertion" and key.state == "active"), None)
-        self._signer = None if active is None else Signer(active)
+        if active != self._active:  # the same ones come again for each token with a `kid` that nobody knows
+            self._signer = None if active is None else Signer(active)
+            self._active = active
+            self._kept.clear()
 
     def sign(self, permit: Permit, now: float) -> tuple[str, float]:
         """An assertion about the permit's caller for its upstream, and until when it may be handed out; both in seconds
@@ -49,7 +52,7 @@ class Assertions:
         known = self._kept.get(told)
         if known is not None and known[1] <= now < known[1] + REUSED:
             return known[0], known[1] + REUSED
-        if len(self._kept) >= KEPT:
+        if len(self._kept) >= KEPT and told not in self._kept:
             self._kept.clear()
         issued = int(now)
         times = {"iat": issued, "exp": issued + LIFETIME}

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _EXPIRED: Final = "expired_credential"
 _ENDLESS = frozenset((Framing.CHUNKED, Framing.UNTIL_CLOSE))  # their head did not say how long they are
-FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what a tunnel still holds for it
 _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # found faster than through the Enum
 
 
@@ -115,10 +114,10 @@ class Answering:
         self.status = self.bytes_in = self.bytes_out = self.held = 0
         self._pieces: list[bytes] = []
         self._framing = _NONE
-        self._again: tuple[Admitted, bytes, int] | None = None  # while it may be: its framed body, how often it was
+        self._again: tuple[Admitted, bytes, int] | None = None  # to send it once more: its framed body, times sent
         self._task: asyncio.Task[None] | None = None
         self._connection: UpstreamConnection | None = None
-        # the whole request has gone out; 100 Continue has, or is not wanted any more; a byte of the answer has
+        # _sent: the whole request. _continued: 100 Continue was sent, or is not wanted. _begun: a byte of the answer.
         self._keep = self._sent = self._continued = self._begun = False
 
     @property
@@ -273,10 +272,12 @@ class Answering:
             outlier.answered(connection.home, self.status)
         self._connection = None
         self.ended_at = now = self.client.monotonic()
-        # one that answers before it has read the body mostly does so to close
-        unread = self.bytes_in > 0 and connection.transport.get_write_buffer_size() > 0
-        connection.release(self.received and not self.request.websocket and not unread, now)
-        self._end(self._keep and self.received)
+        received = self.received
+        reusable = received and not self.request.websocket
+        if reusable and self.bytes_in and connection.transport.get_write_buffer_size():
+            connection.flush()  # it has answered before it had the whole body, and may read on or close
+        connection.release(reusable, now)
+        self._end(self._keep and received)
 
     def _repeated(self, connection: UpstreamConnection) -> bool:
         """The connection was closed before any answer: whether the request goes out once more."""
@@ -302,8 +303,6 @@ class Answering:
 
     def _once_more(self, connection: UpstreamConnection, reason: str) -> bool:
         return False  # the request's side has what is to be sent
-
-    # its end
 
     def fail(self, fault: GatewayError) -> None:
         """It cannot go on: a refusal where no answer has begun, a cut connection where one has."""
@@ -352,7 +351,7 @@ class Answering:
         if not self.over:
             self.reason = reason
             if self._connection is not None:
-                self._connection.flush(FLUSH_SECONDS)
+                self._connection.flush()
             self._release(False)
             self._end(False)
 

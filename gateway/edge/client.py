@@ -9,11 +9,11 @@ import httptools
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
+from gateway.edge.full_reads import read_later
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
 from gateway.edge.sockets import READ, is_reset, unsent
 from gateway.edge.tunnel import Tunnel
-from gateway.edge.turns import read_later
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Memo
 from gateway.wire.peer import Peer, forwarded_fields
@@ -48,6 +48,7 @@ class Client(Intake):
     """
 
     __slots__ = (
+        "_full",
         "_lingered",
         "_seen",
         "_stuffed",
@@ -76,6 +77,7 @@ class Client(Intake):
         self.deadline = _NEVER
         self._wait = Wait.NOTHING
         self._lingered = 0
+        self._full = False  # its last read was, and its turn to be read on is to come
         self._turning = self.half_closed = False
         self._stuffed = False  # what was written is not taken
         self._taken: tuple[bytes, int] | None = None  # of what, and how many bytes, when a deadline was over
@@ -92,8 +94,10 @@ class Client(Intake):
         self._await_request(self.monotonic())
 
     def data_received(self, data: bytes) -> None:
-        if len(data) >= READ:
-            self.transport.pause_reading()
+        if len(data) >= READ and not self._full:
+            self._full = True
+            if self._reading:
+                self.transport.pause_reading()
             read_later(self._read_again)
         if self._state is _OPEN:
             if self._backlog:
@@ -104,14 +108,15 @@ class Client(Intake):
             self.tunnel.from_client(data)
         elif self._state is State.LINGERING:
             self._lingered += len(data)
-            if self._lingered > LINGER_BYTES and self._reading:
-                self.edge.read_no_further(self)
+            if self._lingered > LINGER_BYTES:
+                self.edge.lingers_unread(self)
             self.regulate()
         elif self.active is not None and self.active.request.websocket:
             self.early += data
             self.regulate()
 
     def _read_again(self) -> None:
+        self._full = False
         if self._reading and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -264,6 +269,8 @@ class Client(Intake):
             wanted = not waiting and not (self._stuffed if active is None else active.clogged)
         if wanted is not self._reading:
             self._reading = wanted
+            if self._full:
+                return  # its turn to be read on is to come
             (self.transport.resume_reading if wanted else self.transport.pause_reading)()
 
     def wait_answer(self, seconds: float, now: float) -> None:
@@ -333,9 +340,11 @@ class Client(Intake):
         before, self._taken = self._taken, taken
         return before is None or before[0] != what or taken[1] > before[1]
 
-    @property
-    def lingers(self) -> bool:
-        return self._state is State.LINGERING
+    def end_lingering(self) -> None:
+        """At once, also where the answer was not taken yet, or TLS would say goodbye: until then the kernel keeps what
+        it has sent."""
+        full = self.transport.get_write_buffer_size() or not self.transport.can_write_eof()
+        (self.cut if full else self.close)()
 
     @property
     def is_lost(self) -> bool:

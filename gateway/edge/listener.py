@@ -26,7 +26,7 @@ OVERDUE_PER_TURN: Final = 8  # connections that are ended in one turn of the loo
 SECONDS_PER_TURN: Final = (
     0.0005  # of that, then the rest waits: what nobody read takes a third of a millisecond to free
 )
-MOST_UNREAD: Final = 64  # that linger with more sent to them than is read: the kernel holds megabytes of each
+MOST_UNREAD: Final = 64  # of a worker's that linger and have sent more than is read: the kernel holds megabytes of each
 
 
 class Observer(Protocol):
@@ -65,7 +65,7 @@ class Edge:
         self._sweeper: asyncio.TimerHandle | None = None
         self._swept = 0  # shelves, in this second
         self._overdue: deque[Client] = deque()
-        self._unread: deque[Client] = deque()
+        self._unread: dict[Client, None] = {}  # in the order that they came
         self._empty = asyncio.Event()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -93,16 +93,17 @@ class Edge:
     def left(self, client: Client) -> None:
         """A connection is closed."""
         self.clients.discard(client)
+        self._unread.pop(client, None)
         if self.draining and not self.clients:
             self._empty.set()
 
-    def read_no_further(self, client: Client) -> None:
-        """It lingers, and sends more than is read then. Where too many do, the oldest has had time enough."""
-        self._unread.append(client)
+    def lingers_unread(self, client: Client) -> None:
+        """It sends more than is read while it lingers. Where too many do, the oldest has had time enough."""
+        self._unread[client] = None
         if len(self._unread) > MOST_UNREAD:
-            oldest = self._unread.popleft()
-            if oldest.lingers:
-                oldest.close()
+            oldest = next(iter(self._unread))
+            del self._unread[oldest]
+            oldest.end_lingering()
 
     def end(self, dead: Callable[[Permit], bool], reason: str = "revoked_credential") -> None:
         """Ends the tunnels that go by these permits, and answers without a declared end, now or as they begin."""

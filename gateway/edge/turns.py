@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from gateway.errors import DependencyFailed
 
@@ -67,40 +66,6 @@ class Turns:
         self._left = min(self._left, PER_TURN)  # time that nobody wanted is no credit
         if begun:
             self._renew_later()
-
-
-class FullReads:
-    """Connections of which a read was as large as one can be wait here before they are read on: one of them in each
-    turn, or each stream at full rate would make turns longer."""
-
-    __slots__ = ("_queue",)
-
-    def __init__(self) -> None:
-        self._queue: deque[Callable[[], None]] = deque()
-
-    def add(self, read_on: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
-        """It is called in a later turn, in the order that they came."""
-        if not self._queue:
-            loop.call_soon(self._read_on, loop)
-        self._queue.append(read_on)
-
-    def _read_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        read_on = self._queue.popleft()
-        if self._queue:
-            loop.call_soon(self._read_on, loop)
-        read_on()
-
-
-_full_reads: WeakKeyDictionary[asyncio.AbstractEventLoop, FullReads] = WeakKeyDictionary()
-
-
-def read_later(read_on: Callable[[], None]) -> None:
-    """After a full read, in the turns of the running loop."""
-    loop = asyncio.get_running_loop()
-    found = _full_reads.get(loop)
-    if found is None:
-        found = _full_reads[loop] = FullReads()
-    found.add(read_on, loop)
 
 
 class Burst:

@@ -5,14 +5,15 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from gateway.edge.full_reads import read_later
 from gateway.edge.health import Health
 from gateway.edge.outlier import Outlier
 from gateway.edge.sockets import READ
-from gateway.edge.turns import read_later
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
 
+FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what was still written to it before all was over
 _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
 
 
@@ -62,6 +63,7 @@ class UpstreamConnection(ResponseReader):
     __slots__ = (
         "_barren",
         "_flushing",
+        "_full",
         "_paused",
         "_surplus",
         "bodiless",
@@ -90,7 +92,8 @@ class UpstreamConnection(ResponseReader):
         self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = self.counted = False
         self.idle_since = 0.0
         self._barren = 0
-        self._surplus = self._paused = self._flushing = False
+        # _full: its last read was, and its turn to be read on is to come
+        self._surplus = self._paused = self._flushing = self._full = False
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
         """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
@@ -102,7 +105,9 @@ class UpstreamConnection(ResponseReader):
     def release(self, reusable: bool, now: float) -> None:
         """The exchange is over. reusable: as far as the exchange knows."""
         self.holder = None
-        reusable = reusable and self.done and self.keep_alive and not self._surplus
+        # a full read may have left bytes behind that nobody asked for, which its next turn would find
+        reusable = reusable and self.done and self.keep_alive
+        reusable = reusable and not self._surplus and not self._full and not self._flushing
         if self.bodiless and reusable:
             self.parser = httptools.HttpResponseParser(self)  # llhttp has no HEAD: it would wait for a body
         self.used = True
@@ -114,7 +119,8 @@ class UpstreamConnection(ResponseReader):
         """Reads no further, or again."""
         if paused is not self._paused and not self.transport.is_closing():
             self._paused = paused
-            (self.transport.pause_reading if paused else self.transport.resume_reading)()
+            if not self._full:
+                (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
     def discard(self) -> None:
         """Closes it. What is still in its buffer goes nowhere: one that takes nothing would be kept by it for ever."""
@@ -125,11 +131,13 @@ class UpstreamConnection(ResponseReader):
         elif not self.transport.is_closing():
             self.transport.close()
 
-    def flush(self, seconds: float) -> None:
-        """Closes it when what was written has gone out, or the time is over."""
+    def flush(self) -> None:
+        """Closes it when what was written has gone out, or its time is over."""
+        if self._flushing:
+            return
         self._flushing = True
         if self.transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(seconds, self.transport.abort)
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.transport.abort)
         self.transport.close()
 
     @property
@@ -144,8 +152,10 @@ class UpstreamConnection(ResponseReader):
         self.parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
-        if len(data) >= READ:
-            self.transport.pause_reading()
+        if len(data) >= READ and not self._full:
+            self._full = True
+            if not self._paused:
+                self.transport.pause_reading()
             read_later(self._read_on)
         if self.pipe is not None:
             self.pipe.from_upstream(data)
@@ -177,13 +187,16 @@ class UpstreamConnection(ResponseReader):
         holder.on_read()
 
     def _read_on(self) -> None:
+        self._full = False
         if not self._paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def eof_received(self) -> bool:
-        """It is closed; connection_lost says the rest. What is left of a request has nobody to answer it any more, what
-        is left in a tunnel may be waited for."""
-        if self.pipe is None:
+        """It is closed; connection_lost says the rest. Where no answer can come any more, what is left of the request
+        goes nowhere; what belongs to a tunnel or to an answer that ends so has its time."""
+        if self.pipe is not None or (self.ready and self.until_close):
+            self.flush()
+        else:
             self.discard()
         return False
 

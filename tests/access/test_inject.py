@@ -12,7 +12,7 @@ from gateway.access.inject import Injected, Injector
 from gateway.access.profile import ProfileEncoder
 from gateway.errors import DependencyFailed
 from gateway.identity.compact import parse
-from gateway.identity.model import Principal
+from gateway.identity.model import Principal, SigningKey
 from gateway.identity.tokens import Claims, Rules, verify, verifying_key
 from gateway.routes.model import AccessKind, RoleRule, Route
 
@@ -187,7 +187,7 @@ def test_what_says_the_same_is_signed_once_for_all_credentials(who: Principal, a
 
 
 def test_a_change_of_keys_ends_what_was_signed_before() -> None:
-    """Upstreams may not know the old one any more."""
+    """Nobody new is given what the old one has signed."""
     assertions = Assertions(ISSUER)
     made, where = Injector(ProfileEncoder(7168), assertions), route(AccessKind.PROTECTED)
     kids = []
@@ -196,6 +196,19 @@ def test_a_change_of_keys_ends_what_was_signed_before() -> None:
         assertion = fields(lines(made, verified(), where))["x-mycelium-assertion"]
         kids.append(parse(assertion.encode()).kid)
     assert kids == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("between", [(), (KEY,)], ids=["keys are void", "the same keys are read again"])
+def test_only_another_key_ends_what_was_signed_before(between: tuple[SigningKey, ...]) -> None:
+    """They are read again for each token with a `kid` that nobody knows, which anybody can send."""
+    assertions, where = Assertions(ISSUER), route(AccessKind.PROTECTED)
+    permit = authorize(principal(), where, NOW)
+    assertions.use((KEY,))
+    first = assertions.sign(permit, NOW + 0.7)
+    assertions.use(between)
+    assertions.use((KEY,))
+    assert (assertions.sign(permit, NOW + 5) == first) is bool(between)
+    assert first[1] == NOW + 30  # by its `iat`, which has no fractions
 
 
 def test_what_is_signed_is_not_kept_without_end() -> None:

@@ -30,6 +30,7 @@ SIZES = st.sampled_from((0, 1, 10, 700, 5000, 5000))
 PARTS = st.sampled_from((1, 3, 40, 1000, 100_000, 100_000, 100_000))
 ROUTES = st.sampled_from(("public", "auth", "auth", "crowd", "crowd", "crowd", "seat"))
 WHO = st.sampled_from(("ada", "ada", "ada", "bob", "bob", "bob", "nobody", None))
+REQUESTS = (b"GET ", b"HEAD ", b"POST ", b"PUT ")
 METHODS = st.sampled_from((b"GET", b"GET", b"HEAD", b"POST", b"PUT"))
 MORE = st.sampled_from((b"",) * 20 + (b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"X_Bad: 1\r\n"))
 DIALED = st.sampled_from(("made",) * 9 + ("refused", "made and lost"))
@@ -225,6 +226,8 @@ class Machine(RuleBasedStateMachine):
             return
         self._look()
         assert not self.rig.surprises()
+        late = [data for line in self.lines for data in line.wire.late if data.startswith(REQUESTS)]
+        assert not late, "a request was sent on a connection that had ended"
         for mine in self.mine:
             if mine.seen != len(mine.wire.taken):
                 mine.seen = len(mine.wire.taken)

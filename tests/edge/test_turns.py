@@ -3,16 +3,20 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from harness.client import request
 from harness.site import Running, Site
 
+from edge import transcript
+from edge.memory import Rig
+from edge.transports import Wire
+from gateway.edge.full_reads import read_later
 from gateway.edge.sockets import READ
-from gateway.edge.turns import read_later
 
 SIZE = 96 << 20
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 
 
 class Meter:
@@ -124,3 +128,76 @@ async def test_one_connection_is_read_on_in_a_turn() -> None:
         await asyncio.sleep(0)
     assert order == [("a", 0), ("b", 1), ("c", 2), ("again", 3)]
     assert [str(error) for error in failed] == ["it is gone"]
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.close()
+
+
+def others(rig: Rig, count: int) -> None:
+    """So many have their turn before the next one."""
+    rig.loop.do(lambda: [read_later(lambda: None) for _ in range(count)])
+
+
+def asked(rig: Rig, question: bytes) -> tuple[Wire, Wire]:
+    """Both connections of a request that has begun to go out."""
+    client = rig.connect()
+    rig.loop.do(lambda: client.feed(question))
+    rig.loop.turns(3)
+    upstream = rig.dialed()
+    assert upstream is not None
+    rig.loop.turns(3)
+    return client, upstream
+
+
+def test_an_upstream_is_not_read_on_before_its_turn(rig: Rig) -> None:
+    """Whatever its client takes meanwhile; and it has one turn for one full read."""
+    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    others(rig, 10)
+    rig.loop.do(lambda: upstream.feed(ANSWER % (2 * READ) + b"x" * READ))
+    connection = rig.lines[-1][1]
+    for paused in (True, False):
+        rig.loop.do(lambda paused=paused: connection.pause(paused))
+        assert not upstream.reading
+    rig.loop.turns(5)
+    assert not upstream.reading
+    rig.loop.turns(10)
+    assert upstream.reading
+
+
+def test_an_upstream_whose_client_takes_nothing_is_not_read_on_in_its_turn(rig: Rig) -> None:
+    """But when the client goes on."""
+    client, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    client.takes = False
+    rig.loop.do(lambda: upstream.feed(ANSWER % (2 * READ) + b"x" * READ))
+    rig.loop.turns(5)
+    assert not upstream.reading
+    rig.loop.do(client.take_all)
+    assert upstream.reading
+
+
+def test_an_upstream_whose_answer_ends_in_a_full_read_is_not_used_again(rig: Rig) -> None:
+    """What else it has sent is still to be read, and would be taken for the next answer."""
+    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    rig.loop.do(lambda: upstream.feed(ANSWER % READ + b"x" * READ))
+    rig.loop.turns(3)
+    assert (rig.upstreams[0].endpoints[0].idle, upstream.lost) == ([], True)
+
+
+def test_a_client_is_not_read_on_before_its_turn(rig: Rig) -> None:
+    """Whatever its upstream takes meanwhile."""
+    head = b"POST /public/x HTTP/1.1\r\nHost: h\r\nx-n: 1\r\nContent-Length: %d\r\n\r\n" % (3 * READ)
+    client, upstream = asked(rig, head)
+    others(rig, 10)
+    upstream.takes = False
+    rig.loop.do(lambda: client.feed(b"x" * READ))
+    assert not client.reading
+    rig.loop.do(upstream.take_all)
+    assert not client.reading
+    rig.loop.turns(5)
+    assert not client.reading
+    rig.loop.turns(10)
+    assert client.reading

@@ -223,8 +223,9 @@ class Line:
             self.ending, self.lost_at = True, len(self.wire.taken) + len(self.wire.out)
         if clean and self.pending and self.owed is not None and self.owed.answers[-1].until_close:
             said = self.owed.answers[-1]
-            _, _, body = said.raw.removesuffix(self.pending).partition(b"\r\n\r\n")
-            self.owed.answers.append(replace(said, body=body))
+            _, mark, body = said.raw.removesuffix(self.pending).partition(b"\r\n\r\n")
+            if mark:
+                self.owed.answers[-1] = replace(said, body=body)
 
     def sent(self, size: int) -> bytes:
         """The next bytes of the answer."""

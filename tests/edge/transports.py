@@ -54,7 +54,8 @@ class Loop(asyncio.SelectorEventLoop):
 class Wire(asyncio.Transport):
     """One end of a connection, the gateway's; the methods after `peer` are the other end's.
 
-    out: written, and not taken. taken: what the other end has. takes: whether it takes all at once.
+    out: written, and not taken. taken: what the other end has. takes: whether it takes all at once. late: what was
+    written after its end.
     """
 
     def __init__(self, loop: Loop, protocol: Any, name: str) -> None:
@@ -62,6 +63,7 @@ class Wire(asyncio.Transport):
         self._loop = loop
         self._protocol = protocol
         self.out, self.taken = bytearray(), bytearray()
+        self.late: list[bytes] = []
         self.takes = self.reading = True
         self.closing = self.lost = self.ended = False
         self._full = self._falling = False
@@ -72,6 +74,8 @@ class Wire(asyncio.Transport):
     def write(self, data: Any) -> None:
         if self._eof:
             raise RuntimeError("Cannot call write() after write_eof()")
+        if self.closing and data:
+            self.late.append(bytes(data))
         if self._falling or not data:
             return
         self.out += data

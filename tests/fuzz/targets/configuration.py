@@ -145,9 +145,9 @@ def _scalar(mine: object, theirs: yaml.ScalarNode) -> None:
             assert text.lower() in ({True: ("true",), False: ("false",), None: ("null", "~", "")}[mine])
         case int():
             assert mine == int(text, 0 if text[:2] in ("0x", "0o") else 10)
+        case float() if math.isnan(mine):
+            assert text.lower() == ".nan"
         case float():
-            assert mine == float(
-                text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf")
-            ) or math.isnan(mine)
+            assert mine == float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf"))
         case _:
             raise AssertionError(type(mine))
