@@ -340,12 +340,6 @@ class Client(Intake):
         before, self._taken = self._taken, taken
         return before is None or before[0] != what or taken[1] > before[1]
 
-    def end_lingering(self) -> None:
-        """At once, also where the answer was not taken yet, or TLS would say goodbye: until then the kernel keeps what
-        it has sent."""
-        full = self.transport.get_write_buffer_size() or not self.transport.can_write_eof()
-        (self.cut if full else self.close)()
-
     @property
     def is_lost(self) -> bool:
         """Whether the client has reset the connection, though it is not read: then its loop does not tell."""

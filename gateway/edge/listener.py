@@ -98,12 +98,13 @@ class Edge:
             self._empty.set()
 
     def lingers_unread(self, client: Client) -> None:
-        """It sends more than is read while it lingers. Where too many do, the oldest has had time enough."""
+        """It sends more than is read while it lingers. Where too many do, the oldest has had time enough; a close that
+        waits, for what it has not taken or for TLS, would leave it what it has sent in the kernel."""
         self._unread[client] = None
         if len(self._unread) > MOST_UNREAD:
             oldest = next(iter(self._unread))
             del self._unread[oldest]
-            oldest.end_lingering()
+            oldest.cut()
 
     def end(self, dead: Callable[[Permit], bool], reason: str = "revoked_credential") -> None:
         """Ends the tunnels that go by these permits, and answers without a declared end, now or as they begin."""
