@@ -14,7 +14,7 @@ from gateway.identity.tokens import Signer
 TYPE: Final = "assertion+jwt"
 LIFETIME: Final = 60  # seconds
 REUSED: Final = 30.0  # seconds: whoever gets one has half of its life left at least
-KEPT: Final = 4096  # assertions at most, of 1 KiB or so each; then all are signed anew
+KEPT: Final = 4096  # assertions at most, of 1 KiB or so each
 MAX_ROLES: Final = 64  # beyond, the claim is left out: absent means "ask the profile", not "none"
 
 
@@ -52,13 +52,21 @@ class Assertions:
         known = self._kept.get(told)
         if known is not None and known[1] <= now < known[1] + REUSED:
             return known[0], known[1] + REUSED
-        if len(self._kept) >= KEPT and told not in self._kept:
-            self._kept.clear()
+        self._make_room(told, now)
         issued = int(now)
         times = {"iat": issued, "exp": issued + LIFETIME}
         assertion = self._signer.mint({"iss": self._issuer, **about, **times}, TYPE)
         self._kept[told] = assertion, issued
         return assertion, issued + REUSED
+
+    def _make_room(self, told: tuple[tuple[str, object], ...], now: float) -> None:
+        """At the end of those that are kept, the oldest of which go: dead ones, two for each that is signed."""
+        self._kept.pop(told, None)
+        for _ in range(2):
+            oldest = next(iter(self._kept), None)
+            if oldest is None or (len(self._kept) < KEPT and now < self._kept[oldest][1] + REUSED):
+                return
+            del self._kept[oldest]
 
 
 def _about(permit: Permit) -> Mapping[str, object]:

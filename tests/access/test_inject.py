@@ -212,12 +212,27 @@ def test_only_another_key_ends_what_was_signed_before(between: tuple[SigningKey,
 
 
 def test_what_is_signed_is_not_kept_without_end() -> None:
-    """Of so many callers; the next begins anew."""
+    """The oldest goes for the one that is too many."""
     assertions, where = Assertions(ISSUER), route(AccessKind.PROTECTED)
     assertions.use((KEY,))
-    for number in range(KEPT + 2):
-        assertions.sign(authorize(principal(grant_id=str(number)), where, NOW), NOW)
-    assert len(assertions._kept) == 2
+
+    def signed(number: int, after: float) -> str:
+        return assertions.sign(authorize(principal(grant_id=str(number)), where, NOW), NOW + after)[0]
+
+    first = [signed(number, 0) for number in range(KEPT + 1)]
+    assert len(assertions._kept) == KEPT
+    assert signed(KEPT, 5) == first[KEPT]
+    assert signed(1, 5) == first[1]
+    assert signed(0, 5) != first[0]
+
+
+def test_what_is_too_old_to_be_handed_out_is_not_kept() -> None:
+    """Two of them go with each that is signed, so that only who was there within the last half minute takes room."""
+    assertions, where = Assertions(ISSUER), route(AccessKind.PROTECTED)
+    assertions.use((KEY,))
+    for number, after in [(1, 0), (2, 1), (3, 2), (1, 31), (4, 33), (5, 33)]:
+        assertions.sign(authorize(principal(grant_id=str(number)), where, NOW), NOW + after)
+    assert {dict(told)["sid"] for told in assertions._kept} == {"1", "4", "5"}
 
 
 def test_only_the_active_assertion_key_signs() -> None:
