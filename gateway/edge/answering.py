@@ -304,6 +304,8 @@ class Answering:
     def _once_more(self, connection: UpstreamConnection, reason: str) -> bool:
         return False  # the request's side has what is to be sent
 
+    # its end
+
     def fail(self, fault: GatewayError) -> None:
         """It cannot go on: a refusal where no answer has begun, a cut connection where one has."""
         if self.over:

@@ -22,9 +22,9 @@ def rig() -> Iterator[Rig]:
     rig.close()
 
 
-def posted(rig: Rig, size: int, takes: bool) -> tuple[Sent, Wire, Wire]:
-    """A POST with such a body has gone to an upstream, which takes it or not: what was sent, and both connections."""
-    sent, client = request(1, b"POST", "public", None, size), rig.connect()
+def begun(rig: Rig, method: bytes, takes: bool, size: int = 0) -> tuple[Sent, Wire, Wire]:
+    """A request with such a body has gone to an upstream, which takes it or not: what was sent, and both connections."""
+    sent, client = request(1, method, "public", None, size), rig.connect()
     rig.loop.do(lambda: client.feed(sent.raw))
     rig.loop.turns(3)
     upstream = rig.dialed()
@@ -38,7 +38,7 @@ def posted(rig: Rig, size: int, takes: bool) -> tuple[Sent, Wire, Wire]:
 @pytest.mark.parametrize("takes", [True, False])
 def test_only_a_connection_whose_request_was_read_is_used_again(rig: Rig, takes: bool) -> None:
     """Who answers before it has read the body mostly does so to close (RFC 9112 section 9.6)."""
-    sent, client, upstream = posted(rig, 700, takes)
+    sent, client, upstream = begun(rig, b"POST", takes, 700)
     rig.loop.do(lambda: upstream.feed(answer(sent, "counted", 10).raw))
     rig.loop.turns(3)
     assert client.taken.endswith(answer(sent, "counted", 10).body)
@@ -50,7 +50,7 @@ def test_only_a_connection_whose_request_was_read_is_used_again(rig: Rig, takes:
 @pytest.mark.parametrize("reads", [True, False])
 def test_an_upstream_that_has_answered_early_gets_the_rest_of_the_body(rig: Rig, kind: str, reads: bool) -> None:
     """It may have said 202, and be at it; for half a minute."""
-    sent, client, upstream = posted(rig, 700, False)
+    sent, client, upstream = begun(rig, b"POST", False, 700)
     rig.loop.do(lambda: upstream.feed(answer(sent, kind, 10).raw))
     if kind == "until close":
         rig.loop.do(upstream.eof)
@@ -69,7 +69,7 @@ def test_an_upstream_that_has_answered_early_gets_the_rest_of_the_body(rig: Rig,
 @pytest.mark.parametrize("takes", [True, False])
 def test_an_upstream_that_ends_its_side_is_answered_for_at_once(rig: Rig, takes: bool) -> None:
     """What it has not read of the request is not waited for: it may never read it."""
-    _, client, upstream = posted(rig, 700, takes)
+    _, client, upstream = begun(rig, b"POST", takes, 700)
     rig.loop.do(upstream.eof)
     rig.loop.turns(3)
     assert client.taken.startswith(b"HTTP/1.1 502 ")
@@ -78,13 +78,7 @@ def test_an_upstream_that_ends_its_side_is_answered_for_at_once(rig: Rig, takes:
 
 def answered_unread(rig: Rig) -> Wire:
     """An upstream's connection that is kept, though it has answered a GET without reading it."""
-    sent, client = request(1, b"GET", "public", None), rig.connect()
-    rig.loop.do(lambda: client.feed(sent.raw))
-    rig.loop.turns(3)
-    upstream = rig.dialed()
-    assert upstream is not None
-    upstream.takes = False
-    rig.loop.turns(3)
+    sent, _, upstream = begun(rig, b"GET", False)
     rig.loop.do(lambda: upstream.feed(answer(sent, "counted", 10).raw))
     rig.loop.turns(3)
     assert (len(rig.upstreams[0].endpoints[0].idle), upstream.lost) == (1, False)
