@@ -23,7 +23,7 @@ def rig() -> Iterator[Rig]:
 
 
 def begun(rig: Rig, method: bytes, takes: bool, size: int = 0) -> tuple[Sent, Wire, Wire]:
-    """A request with such a body has gone to an upstream, which takes it or not: what was sent, and both connections."""
+    """A request with such a body has gone to an upstream, which takes it or not: it, and both connections."""
     sent, client = request(1, method, "public", None, size), rig.connect()
     rig.loop.do(lambda: client.feed(sent.raw))
     rig.loop.turns(3)
