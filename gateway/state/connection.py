@@ -84,6 +84,23 @@ class Script:
             return await client.eval(self._text, len(keys), *keys, *values)
 
 
+class Sentinels(Sentinel):
+    """The library moves the sentinel that answered to the front, from a place that another call may have changed while
+    this one waited: one of them is twice in the list then, and another in it no more, neither asked again nor closed.
+    """
+
+    def __init__(self, hosts: Sequence[tuple[str, int]], options: Mapping[str, object]) -> None:
+        super().__init__(hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        self._every = tuple(self.sentinels)
+
+    async def discover_master(self, service_name: str) -> object:
+        try:
+            return await super().discover_master(service_name)
+        finally:  # no other call has run since the move
+            if len(set(self.sentinels)) < len(self._every):
+                self.sentinels[:] = self._every
+
+
 def connect(said: Said, password: str | None, ca: Path | None, seconds: float = SOCKET_SECONDS) -> Client:
     """Opens nothing yet. ca: certificates that sign the server's, PEM; None for the system's. seconds: for a call."""
     options: dict[str, object] = {
@@ -105,10 +122,12 @@ def connect(said: Said, password: str | None, ca: Path | None, seconds: float = 
 
 async def disconnect(client: Client) -> None:
     """All of it: the connections to sentinels are not closed with their client."""
-    await client.aclose()
-    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-    for sentinel in getattr(manager, "sentinels", ()):
-        await sentinel.aclose()
+    try:
+        await client.aclose()
+    finally:
+        manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+        if manager is not None:
+            await manager.aclose()
 
 
 def _client(said: Said, options: dict[str, object]) -> object:
@@ -118,7 +137,7 @@ def _client(said: Said, options: dict[str, object]) -> object:
             # sentinels have no password of their own here, and the same TLS as the server
             own = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl", "retry"))}
             at = [(host.host, host.port) for host in said.hosts]
-            sentinel = Sentinel(at, sentinel_kwargs=own | {"protocol": 2})  # type: ignore[no-untyped-call]
+            sentinel = Sentinels(at, own | {"protocol": 2})
             return sentinel.master_for(said.service, db=said.database, **options)  # type: ignore[arg-type]
         case "cluster":
             nodes = [ClusterNode(at.host, at.port) for at in said.hosts]

@@ -1,14 +1,17 @@
 """Every form of `state.url`, against real servers: attempts are counted, news arrive, and a failover is survived."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from harness.certificates import Authority
 from harness.ports import free_port
 from harness.redis import LOOPBACK, SERVICE, Server, Servers, Way, until_async
+from redis.asyncio import Redis
 
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
@@ -203,6 +206,18 @@ async def test_a_failover(servers: Servers, authority: Authority | None) -> None
         await until_async(lambda: way.link.alive, "a new master")
         assert isinstance(await counters.reserve(COUNTS), Over)
         await until_async(lambda: channel.subscribed and channel.looks > before, "a subscription to the new master")
+
+
+async def test_no_sentinel_is_lost_by_calls_at_once(servers: Servers, authority: Authority | None) -> None:
+    """The first that is asked is away: each of the calls moves the second to the front."""
+    _, _, watchers = servers.sentinel(authority)
+    watchers[0].kill()
+    hosts = ",".join(f"{LOOPBACK}:{watcher.port}" for watcher in watchers)
+    async with way_to("sentinel", f"{hosts}/{SERVICE}", authority) as way:
+        await asyncio.gather(*(way.link.do(lambda client: client.get("k")) for _ in range(3)))
+        manager = cast(Redis, way.client).connection_pool.sentinel_manager
+        asked = {sentinel.connection_pool.connection_kwargs["port"] for sentinel in manager.sentinels}
+        assert asked == {watcher.port for watcher in watchers}
 
 
 def _offset(server: Server) -> str:
