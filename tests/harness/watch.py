@@ -12,10 +12,10 @@ LIMIT: Final = 0.010  # seconds
 
 
 class Watch:
-    """`with Watch() as watch: ...`, then `watch.longest` in seconds."""
+    """`with Watch() as watch: ...`, then `watch.longest`, and `watch.whole` of all turns, in seconds."""
 
     def __init__(self) -> None:
-        self.longest = 0.0
+        self.longest = self.whole = 0.0
         self._last = 0.0
         self._handle: asyncio.Handle | None = None
 
@@ -33,5 +33,6 @@ class Watch:
     def _turn(self) -> None:
         now = time.thread_time()
         self.longest = max(self.longest, now - self._last)
+        self.whole += now - self._last
         self._last = now
         self._handle = asyncio.get_running_loop().call_soon(self._turn)
