@@ -1,7 +1,9 @@
 """Who the client is, and what upstreams are told about it."""
 
+import ipaddress
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.wire.peer import (
@@ -333,6 +335,42 @@ def test_hostile_forwarding_makes_lines_of_ours_only(forwarding: list[tuple[byte
 def test_who_is_believed_is_seen_by_the_sockets_address(address: str, expected: bool) -> None:
     """IPv4 in IPv6 is IPv4; a socket without an address is nobody's."""
     assert TrustedProxies(["10.0.0.0/8", "::1"]).believes(address) is expected
+
+
+@given(
+    address=st.ip_addresses(),
+    network=st.ip_addresses(),
+    bits=st.integers(0, 128),
+)
+@example(ipaddress.ip_address("0.0.0.1"), ipaddress.ip_address("::"), 96)
+def test_a_network_has_the_addresses_that_it_says(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    network: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    bits: int,
+) -> None:
+    """Of its own family: 0.0.0.1 is not in the network of ::1."""
+    length = min(bits, network.max_prefixlen)
+    around = ipaddress.ip_network((network, length), strict=False)
+    near = around.network_address + int(address) % around.num_addresses
+    believing = TrustedProxies([str(around)])
+    for asked in (address, near):
+        normal = ipaddress.ip_address(normal_address(str(asked)))
+        assert believing.believes(str(asked)) is (normal in around)
+
+
+@given(st.one_of(st.from_regex(r"[0-9]{0,4}(\.[0-9]{0,4}){2,4}", fullmatch=True), st.text(max_size=20)))
+@example("010.0.0.1")
+@example("10.0.0.1\0")
+@example("10.0.0.1%1")
+@example("\ud800")
+def test_what_is_an_address_is_what_the_library_says(text: str) -> None:
+    """Each has one spelling."""
+    try:
+        parsed = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        assert normal_address(text) == ""
+    else:
+        assert normal_address(text) == str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def test_nobody_is_believed_without_networks() -> None:
