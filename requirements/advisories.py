@@ -45,7 +45,6 @@ ADVISORIES: Final = (
     Advisory("mako", "1.3.12", ("CVE-2026-41205", "CVE-2026-44307"), "templates from outside of their folder"),
     Advisory("dnspython", "2.6.1", ("CVE-2023-29483",), "answers of somebody else's"),
     Advisory("idna", "3.7", ("CVE-2024-3651",), "quadratic time"),
-    Advisory("brotli", "1.2.0", ("CVE-2025-6176",), "bombs"),
     Advisory("requests", "2.33.0", ("CVE-2024-47081", "CVE-2026-25645"), "netrc to another host; a file in /tmp"),
     Advisory("urllib3", "2.6.3", ("CVE-2026-21441",), "bombs in redirects"),
     Advisory("certifi", "2024.7.4", ("CVE-2024-39689",), "an authority that is not trusted any more"),

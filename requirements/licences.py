@@ -22,8 +22,6 @@ NAMED: Final = {
     "aiosqlite": "MIT",
     "async-timeout": "Apache-2.0",
     "bcrypt": "Apache-2.0",
-    "brotli": "MIT",
-    "brotlicffi": "MIT",
     "certifi": "MPL-2.0",
     "charset-normalizer": "MIT",
     "email-validator": "Unlicense",

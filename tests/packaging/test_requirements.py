@@ -40,7 +40,7 @@ ENVIRONMENTS = [
     }
     for python, machine in itertools.product(("3.11.0", "3.11.9", "3.12.4", "3.13.1"), ("x86_64", "aarch64"))
 ]
-OTHER_PLATFORMS = {"brotlicffi", "colorama"}  # of PyPy and of Windows: pinned as well, and wanted nowhere above
+OTHER_PLATFORMS = {"colorama"}  # of Windows: pinned as well, and wanted nowhere above
 DIGEST = f"    --hash=sha256:{'0' * 64}"
 
 
