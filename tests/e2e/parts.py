@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 LOOPBACK = "127.0.0.1"
 NODE = Path(__file__).resolve().parent.parent / "node"
-PATIENCE = 45.0  # seconds that a start, or a stop, may take on a busy machine
+PATIENCE = 60.0  # seconds that a start, or a stop, may take on a busy machine
 GRAIN = 0.01  # seconds between two looks
 
 

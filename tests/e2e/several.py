@@ -56,7 +56,8 @@ def unready(gateway: Gateway) -> list[str]:
 
 
 class Load:
-    """Clients that ask without a pause, half of them with a connection for each request."""
+    """Clients that ask again and again, half of them with a connection for each request. They pause, as what is tested
+    beside them wants some of the machine too."""
 
     def __init__(self, gateway: Gateway, clients: int = 4) -> None:
         self.place = urlsplit(gateway.url).netloc
@@ -75,7 +76,7 @@ class Load:
 
     def _ask(self, fresh: bool) -> None:
         connection = http.client.HTTPConnection(self.place, timeout=20)
-        while not self._over.is_set():
+        while not self._over.wait(0.01):
             try:
                 connection.request("GET", "/public/app/echo")
                 response = connection.getresponse()

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 from harness.ports import free_port
 
-from .parts import LOOPBACK, Process, until
+from .parts import LOOPBACK, PATIENCE, Process, until
 
 PROGRAM = Path(sys.executable).parent / "gateway"
 PUBLIC_URL = "http://gateway.example"  # the same for every gateway, so that each takes the tokens of the others
@@ -44,7 +44,7 @@ class Answer:
 def ask(url: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
     """One request on a connection of its own. Raises what http.client raises for a cut connection."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
     try:
         connection.request(method, url.removeprefix(f"http://{parts.netloc}"), body, dict(headers or {}))
         response = connection.getresponse()

@@ -98,11 +98,13 @@ async def test_least_avoids_an_endpoint_that_is_busy(site: Site) -> None:
     slow, fast = await site.upstream(hung), await _named(site, b"u2")
     running = await site.gateway(slow, fast, upstream={"balance": "least"})
     clients = [await site.client(running) for _ in range(2)]
-    await asyncio.gather(*(client.send(request()) for client in clients))
+    asked = [asyncio.create_task(client.ask()) for client in clients]
     await slow.got()
+    await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)  # the other's
     other = await site.client(running)
     assert [(await other.ask()).body for _ in range(6)] == [b"u2"] * 6
     release.set()
+    assert len(await asyncio.gather(*asked)) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
