@@ -169,6 +169,8 @@ def serve_until_stopped(work: Coroutine[None, None, None]) -> int:
 
 def uvloop_run(work: Coroutine[None, None, None]) -> None:
     gc.disable()  # until the gateway has started, see `settle_heap`
+    # libuv looks names up in half of its threads, which are four: two names whose servers are silent would hold up all
+    os.environ.setdefault("UV_THREADPOOL_SIZE", "16")
     try:
         uvloop.run(work)
     finally:

@@ -3,7 +3,9 @@
 What is done there is in the modules beside. No retries, no waits of the library's own: `link` bounds every call.
 """
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from copy import copy
 from hashlib import sha1
 from pathlib import Path
 from typing import Final, Literal, Protocol, cast
@@ -85,20 +87,16 @@ class Script:
 
 
 class Sentinels(Sentinel):
-    """The library moves the sentinel that answered to the front, from a place that another call may have changed while
-    this one waited: one of them is twice in the list then, and another in it no more, neither asked again nor closed.
+    """The library moves the sentinel that answered to the front of a list that other calls go through meanwhile: they
+    ask one twice and another never, and one may be lost from it, neither asked again nor closed.
     """
 
-    def __init__(self, hosts: Sequence[tuple[str, int]], options: Mapping[str, object]) -> None:
-        super().__init__(hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
-        self._every = tuple(self.sentinels)
-
     async def discover_master(self, service_name: str) -> object:
-        try:
-            return await super().discover_master(service_name)
-        finally:  # no other call has run since the move
-            if len(set(self.sentinels)) < len(self._every):
-                self.sentinels[:] = self._every
+        own = copy(self)
+        own.sentinels = list(self.sentinels)
+        found = await Sentinel.discover_master(own, service_name)
+        self.sentinels = own.sentinels
+        return found
 
 
 def connect(said: Said, password: str | None, ca: Path | None, seconds: float = SOCKET_SECONDS) -> Client:
@@ -122,12 +120,13 @@ def connect(said: Said, password: str | None, ca: Path | None, seconds: float = 
 
 async def disconnect(client: Client) -> None:
     """All of it: the connections to sentinels are not closed with their client."""
-    try:
-        await client.aclose()
-    finally:
-        manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-        if manager is not None:
-            await manager.aclose()
+    closing = [client.aclose()]
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    if manager is not None:
+        closing.append(manager.aclose())
+    for error in await asyncio.gather(*closing, return_exceptions=True):
+        if error is not None:
+            raise error
 
 
 def _client(said: Said, options: dict[str, object]) -> object:
@@ -137,7 +136,7 @@ def _client(said: Said, options: dict[str, object]) -> object:
             # sentinels have no password of their own here, and the same TLS as the server
             own = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl", "retry"))}
             at = [(host.host, host.port) for host in said.hosts]
-            sentinel = Sentinels(at, own | {"protocol": 2})
+            sentinel = Sentinels(at, sentinel_kwargs=own | {"protocol": 2})  # type: ignore[no-untyped-call]
             return sentinel.master_for(said.service, db=said.database, **options)  # type: ignore[arg-type]
         case "cluster":
             nodes = [ClusterNode(at.host, at.port) for at in said.hosts]

@@ -62,7 +62,7 @@ class TrustedProxies:
     def __init__(self, networks: Iterable[str]) -> None:
         """networks: `10.0.0.0/8`, `::1`. Raises ValueError for one that is not a network."""
         parsed = [ipaddress.ip_network(network) for network in networks]
-        self._networks = [(net.version == 6, int(net.netmask), int(net.network_address)) for net in parsed]
+        self._networks = tuple((net.version == 6, int(net.netmask), int(net.network_address)) for net in parsed)
         self._strangers: dict[str, tuple[Peer, Peer]] = {}
         self._trusts = lru_cache(_MEMO_ADDRESSES)(self._is_trusted)
 
@@ -136,13 +136,11 @@ class TrustedProxies:
 def normal_address(text: str) -> str:
     """An address of a socket in its one spelling: IPv4-mapped IPv6 as IPv4, without zone; "" if it has none."""
     try:
-        socket.inet_pton(socket.AF_INET, text)  # one spelling is all it takes; `ipaddress` takes ten times as long
-        return text
-    except (OSError, ValueError):
-        pass
-    try:
+        if ":" not in text and "%" not in text:
+            socket.inet_pton(socket.AF_INET, text)  # one spelling is all it takes; `ipaddress` takes ten times as long
+            return text
         parsed = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
+    except (OSError, ValueError):
         return ""
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return str(mapped or parsed)

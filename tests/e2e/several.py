@@ -76,7 +76,7 @@ class Load:
 
     def _ask(self, fresh: bool) -> None:
         connection = http.client.HTTPConnection(self.place, timeout=20)
-        while not self._over.wait(0.01):
+        while not self._over.wait(0.001):
             try:
                 connection.request("GET", "/public/app/echo")
                 response = connection.getresponse()

@@ -14,7 +14,6 @@ from .world import PROGRAM
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 WRITE = os.environ.get("GATEWAY_WRITE_TRANSCRIPTS") == "1"
-PROGRESS = re.compile(r"^gateway: [a-z -]+: \d+ of \d+\n", re.M)  # of work that takes long, where the machine is busy
 FILE = re.compile(r"^```json\n(.*?)^```$", re.M | re.S)
 
 
@@ -28,7 +27,7 @@ def test_the_document_is_right(name: str, tmp_path: Path) -> None:
     environ = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
     environ.pop("GATEWAY_CONFIG", None)
     with Shell(tmp_path, SHOWN, {}, environ) as shell:
-        got = PROGRESS.sub("", replayed(shown, shell))
+        got = replayed(shown, shell)
     if WRITE:
         (DOCS / name).write_text(got)
     else:

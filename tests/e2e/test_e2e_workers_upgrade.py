@@ -13,7 +13,7 @@ import pytest
 import gateway as package
 
 from . import world
-from .parts import LOOPBACK, until
+from .parts import LOOPBACK, PATIENCE, until
 from .several import Load, admin_token, said, unready, workers
 from .world import Gateway, Home
 
@@ -69,7 +69,7 @@ def test_a_program_that_does_not_start_replaces_nothing(installed: tuple[Gateway
     right = (code / module).read_text()
     (code / module).write_text("raise SystemExit(9)\n")
     with Load(gateway) as load:
-        answer = world.ask(f"{gateway.admin}/upgrade", "POST", admin_token(gateway))
+        answer = world.ask(f"{gateway.admin}/upgrade", "POST", admin_token(gateway), seconds=PATIENCE)
         load.more()
     (code / module).write_text(right)
     assert (answer.status, "exit code 9" in answer.json()["faults"][0]["message"]) == (422, True)

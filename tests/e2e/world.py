@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 from harness.ports import free_port
 
-from .parts import LOOPBACK, PATIENCE, Process, until
+from .parts import LOOPBACK, Process, until
 
 PROGRAM = Path(sys.executable).parent / "gateway"
 PUBLIC_URL = "http://gateway.example"  # the same for every gateway, so that each takes the tokens of the others
@@ -41,10 +41,16 @@ class Answer:
         return str(self.json()["code"])
 
 
-def ask(url: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
+def ask(
+    url: str,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    seconds: float = 20.0,
+) -> Answer:
     """One request on a connection of its own. Raises what http.client raises for a cut connection."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=seconds)
     try:
         connection.request(method, url.removeprefix(f"http://{parts.netloc}"), body, dict(headers or {}))
         response = connection.getresponse()

@@ -352,8 +352,10 @@ def test_a_network_has_the_addresses_that_it_says(
     length = min(bits, network.max_prefixlen)
     around = ipaddress.ip_network((network, length), strict=False)
     near = around.network_address + int(address) % around.num_addresses
+    last = around.broadcast_address
+    beyond = last + 1 if int(last) + 1 < 1 << last.max_prefixlen else last
     believing = TrustedProxies([str(around)])
-    for asked in (address, near):
+    for asked in (address, near, beyond):
         normal = ipaddress.ip_address(normal_address(str(asked)))
         assert believing.believes(str(asked)) is (normal in around)
 
