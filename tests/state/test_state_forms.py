@@ -19,6 +19,7 @@ from gateway.identity.counting import Count, Held, Over
 from gateway.identity.limits import ACCOUNT, NETWORK, PAIR
 from gateway.identity.meter import Quota
 from gateway.state.channel import Channel
+from gateway.state.connection import disconnect
 from gateway.state.counters import RedisCounters
 from gateway.state.meter import RedisMeter
 
@@ -220,6 +221,28 @@ async def test_no_sentinel_is_lost_by_calls_at_once(servers: Servers, authority:
         first, *rest = (sentinel.connection_pool.connection_kwargs["port"] for sentinel in manager.sentinels)
         assert {first, *rest} == {watcher.port for watcher in watchers}
         assert first != watchers[0].port
+
+
+async def test_sentinels_are_closed_where_the_client_cannot_be(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error is told when all is closed."""
+    _, _, watchers = servers.sentinel()
+    hosts = ",".join(f"{LOOPBACK}:{watcher.port}" for watcher in watchers)
+    async with way_to("sentinel", f"{hosts}/{SERVICE}", None) as way:
+        await way.link.do(lambda client: client.get("k"))
+        manager = cast(Redis, way.client).connection_pool.sentinel_manager
+        pools = [sentinel.connection_pool for sentinel in manager.sentinels]
+        assert any(connection.is_connected for pool in pools for connection in pool._available_connections)
+
+        async def broken() -> None:
+            raise OSError("it cannot")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(way.client, "aclose", broken)
+            with pytest.raises(OSError, match="it cannot"):
+                await disconnect(way.client)
+        assert not any(connection.is_connected for pool in pools for connection in pool._available_connections)
 
 
 def _offset(server: Server) -> str:
