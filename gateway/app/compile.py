@@ -16,6 +16,7 @@ from gateway.wire.reader import Limits
 
 SECRETS = ("token}", "auth_id}", "link}")  # parameters of our own paths that let their holder in
 BUILTIN = "builtin"  # name of our own application as an upstream, in logs and metrics
+_OWN_TIMEOUTS = Timeouts(connect=60.0)  # it is in this process: only a loop that is busy makes the wait long
 
 
 def builtin_routes(endpoints: Iterable[tuple[str, str]], cors: LoginCors | None = None) -> list[Route]:
@@ -26,6 +27,7 @@ def builtin_routes(endpoints: Iterable[tuple[str, str]], cors: LoginCors | None 
             frozenset((method,)),
             BUILTIN,
             Access(AccessKind.PUBLIC),
+            timeouts=_OWN_TIMEOUTS,
             builtin=True,
             cross_origin=None if cors is None else headers.builtin(cors, method),
         )

@@ -18,7 +18,9 @@ import asyncpg
 import pytest
 from e2e.parts import need
 
-from gateway.store.postgres import writes
+from gateway.store.postgres import reader, writes
+from gateway.store.sqlite import reader as sqlite_reader
+from gateway.store.sqlite import writes as sqlite_writes
 from harness.ports import free_port
 
 BINARIES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"), Path("/usr/bin")]
@@ -191,5 +193,8 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two hundred transactions at once take their turns on four connections, however long that is on a busy machine."""
-    monkeypatch.setattr(writes, "open_database", partial(writes.open_database, turn=50.0))
+    """What takes its turn at a database gets one, however long that is on a machine that is busy or stands still."""
+    for engine in (sqlite_writes, writes):
+        monkeypatch.setattr(engine, "open_database", partial(engine.open_database, patience=50.0, turn=50.0))
+    for kind in (sqlite_reader.Reader, reader.Reader):
+        monkeypatch.setattr(kind.__init__, "__defaults__", (50.0, *kind.__init__.__defaults__[1:]))

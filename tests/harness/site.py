@@ -26,6 +26,9 @@ ROUTES: Sequence[Mapping[str, Any]] = (
     {"path": "/roles/**", "access": {"roles": [{"role": "manager", "permission": "write"}]}},
 )
 
+# A machine that stands still for some seconds is no upstream that cannot be reached.
+PATIENT: Mapping[str, Any] = {"upstream": "u", "timeouts": {"connect": "30s"}}
+
 
 @dataclass
 class Hand:
@@ -125,7 +128,7 @@ class Site:
             "secrets": {"master_key": {"file": "master.key"}},
             "log": {"access": "./access.log"},
             "upstreams": {"u": merged({"endpoints": urls}, more.pop("upstream", {}))},
-            "routes": [merged({"upstream": "u", **said}, route) for said in more.pop("routes", ROUTES)],
+            "routes": [merged({**PATIENT, **said}, route) for said in more.pop("routes", ROUTES)],
         }
         return merged(base, more)
 

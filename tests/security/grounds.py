@@ -249,6 +249,8 @@ async def laid_out(site: Site, folder: Path, url: str | None = None) -> Grounds:
         settings["store"] = {"url": url}
     running = await site.gateway(upstream, **settings)
     url = url or running.people.store_url
-    grounds = Grounds(site, running, url, await furnished(url), upstream, narrow, published, go)
+    held = await furnished(url)
+    await running.gateway.poll.look()  # what is told of carol's roles now would end her requests later on
+    grounds = Grounds(site, running, url, held, upstream, narrow, published, go)
     assert await grounds.ask(grounds.external("regular")) == 200  # has an account since
     return grounds

@@ -23,7 +23,7 @@ if not pipeline.__file__.endswith(".py"):
     # The same source is tested where it is interpreted.
     pytest.skip("what is compiled has no code that could be rewritten", allow_module_level=True)
 
-pytestmark = pytest.mark.timeout(240)  # hundreds of requests each
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("patient")]  # hundreds of requests each
 
 # All of these packages and modules is looked at, and of others what one that is listed here comes by.
 PACKAGES: Final = ("access", "edge")

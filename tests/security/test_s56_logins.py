@@ -7,9 +7,12 @@ import json
 from collections import Counter
 from threading import Event
 
+import pytest
 from harness.client import Answer, request
 from harness.site import Site
 from identity.core.desk import ADA, BASE, JSON, PASSWORD, Desk, seated
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 LOGINS = 500
 PASSED = 200
@@ -32,7 +35,7 @@ async def login(desk: Desk, raw: bytes) -> Answer:
 def told(desk: Desk, *others: str) -> list[str]:
     """Of overload, and other codes: an error, once, for whoever runs the gateway; any other error fails the test."""
     desk.site.expected_errors = True
-    codes = [str(fields["code"]) for _, _, fields in desk.running.log.errors]
+    codes = [str(fields.get("code", event)) for _, event, fields in desk.running.log.errors]
     assert set(codes) <= {"overloaded", *others}, desk.running.log.errors
     return codes
 
@@ -77,18 +80,15 @@ async def test_s56_no_proxied_request_waits_for_a_hash(site: Site) -> None:
 
 
 async def test_s56_proxied_requests_are_answered_while_passwords_are_hashed(site: Site) -> None:
-    """With real hashes: five hundred logins and two hundred requests end well, each in its way. Where the machine is
-    too busy for so many logins, some wait too long for the database, or for all of it: 503 and 504.
-    """
+    """With real hashes: five hundred logins and two hundred requests end well, each in its way."""
     desk = await seated(site)
     tasks = [asyncio.create_task(login(desk, said(number))) for number in range(LOGINS)]
     found = await passed(desk)
     answers = Counter(answer.status for answer in await asyncio.gather(*tasks))
     assert (found, sum(answers.values())) == ({200: PASSED}, LOGINS)
-    assert set(answers) <= {401, 503, 504}
+    assert set(answers) <= {401, 503}
     assert answers[401] >= desk.running.gateway.passwords._threads
-    codes = told(desk, "store_unavailable")
-    assert len(codes) == len(set(codes))
+    assert len(told(desk)) <= 1
 
 
 async def test_s56_after_a_rush_there_is_room_again(site: Site) -> None:

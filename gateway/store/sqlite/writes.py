@@ -15,21 +15,25 @@ from gateway.store.database import Database
 from gateway.store.sqlite.file import inode
 
 PATIENCE = 5.0  # seconds that a write waits for another one
+POOL_PATIENCE = 10.0  # seconds to wait for one of the connections
 SWITCHES = 10  # attempts to switch a new file to WAL: each fails only while yet another one switches it
 
 PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = NORMAL")
 
 
-def open_database(path: Path, patience: float = PATIENCE) -> Database:
-    """Of a file that is there: `make_file` makes one. patience: seconds that a transaction may wait for a lock."""
+def open_database(path: Path, patience: float = PATIENCE, turn: float = POOL_PATIENCE) -> Database:
+    """Of a file that is there: `make_file` makes one.
+
+    patience: seconds that a transaction may wait for a lock. turn: to wait for a connection.
+    """
     # without the check SQLite would say "unable to open", without the path or the reason
-    return Database(make_engine(path, patience), partial(inode, path), {"snapshot": True})
+    return Database(make_engine(path, patience, turn), partial(inode, path), {"snapshot": True})
 
 
-def make_engine(path: Path, patience: float) -> AsyncEngine:
+def make_engine(path: Path, patience: float, turn: float = POOL_PATIENCE) -> AsyncEngine:
     url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     # an error's text must not carry the bound values: digests and password hashes are among them
-    engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=10, hide_parameters=True)
+    engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=turn, hide_parameters=True)
     sync = engine.sync_engine
 
     @event.listens_for(sync, "connect")
