@@ -9,6 +9,7 @@ from functools import wraps
 
 import pytest
 from harness.postgres import patient, postgres
+from hypothesis import HealthCheck, settings
 
 __all__ = ["patient", "postgres"]
 
@@ -19,6 +20,9 @@ ERRORS = pytest.StashKey[int]()  # a descriptor: while a test runs, pytest has a
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[ERRORS] = os.dup(2)
+    # what is slow says something of the machine: its tests have bounds of their own
+    settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("gateway")
     if terminal := config.pluginmanager.getplugin("terminalreporter"):
         config.pluginmanager.register(_Failures(terminal))
 

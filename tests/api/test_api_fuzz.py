@@ -74,7 +74,7 @@ def test_no_call_breaks_anything(fuzzed: Desk, schema: Any, name: str, who: str)
     )
 
     @settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        max_examples=EXAMPLES, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(case=cases, real=st.booleans())

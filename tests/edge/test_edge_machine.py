@@ -394,7 +394,6 @@ def test_no_sequence_of_events_mixes_up_or_leaks_anything() -> None:
             phases=(Phase.generate,),
             derandomize=MANY is None,
             database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -86,7 +86,7 @@ TIMES = st.lists(st.floats(0.0, 4.0), min_size=1, max_size=200)
 
 
 @given(TIMES, st.integers(1, 12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_window_ever_has_more_than_the_limit(gaps: list[float], at_most: int) -> None:
     """Against the list of all times that were let through: in any ten seconds at most so many; and whoever has had room
     for eleven seconds is never refused."""
@@ -101,7 +101,7 @@ def test_no_window_ever_has_more_than_the_limit(gaps: list[float], at_most: int)
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(0, 2), st.booleans()), max_size=150), st.integers(1, 8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_processes_that_tell_each_other_stay_within_the_bound(
     steps: list[tuple[float, int, bool]], at_most: int
 ) -> None:

@@ -203,7 +203,6 @@ def test_no_order_of_steps_hands_out_what_nobody_approved(tmp_path: Path) -> Non
             stateful_step_count=30,
             derandomize=True,
             database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -77,7 +77,7 @@ async def test_s13_the_path_that_was_judged_is_the_path_that_was_sent(site: Site
     running = await site.gateway(upstream)
     targets: list[str] = []
 
-    @settings(max_examples=300, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=300, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(["/public/", "/public", "/secure/", "/", "//", "/public/../secure/"]), SEGMENTS)
     def collect(start: str, rest: str) -> None:
         targets.append(start + rest)

@@ -374,7 +374,6 @@ def test_no_sequence_of_calls_lets_anybody_in_by_less(tmp_path: Path) -> None:
             stateful_step_count=40,
             derandomize=True,
             database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
