@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 BACKLOG: Final = 4096
@@ -39,41 +40,48 @@ class Acceptor:
         self._short = False
         sock.setblocking(False)
         sock.listen(BACKLOG)
-        self._loop.add_reader(sock, self._accept)
+        self._loop.add_reader(sock, self._step)
 
-    def close(self) -> None:
-        """Accepts no more. What has been accepted goes on."""
-        if self._sock.fileno() < 0:
-            return
-        if self._resting is not None:
-            self._resting.cancel()
-        self._loop.remove_reader(self._sock)
-        self._sock.close()
+    async def close(self) -> None:
+        """Who waits is let in first: with the socket they would be reset. Returns when those that speak no TLS are."""
+        if self._sock.fileno() >= 0:
+            if self._resting is not None:
+                self._resting.cancel()
+            self._loop.remove_reader(self._sock)
+            with suppress(OSError):
+                for _ in range(BACKLOG):
+                    if not self._accept():
+                        break
+            self._sock.close()
+        if self._tls is None:
+            await asyncio.gather(*self._coming)
 
-    def _accept(self) -> None:
+    def _step(self) -> None:
+        try:
+            self._accept()
+        except OSError as error:
+            if not self._short:
+                self._short = True
+                self._report(error)
+            self._loop.remove_reader(self._sock)
+            self._resting = self._loop.call_later(REST_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = None
+        self._loop.add_reader(self._sock, self._step)
+
+    def _accept(self) -> bool:
+        """Whether there was one. Raises OSError for want of descriptors or memory."""
         try:
             sock, _ = self._sock.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another process was faster, or the client has gone
-        except OSError as error:
-            self._rest(error)
-            return
+            return False  # another process was faster, or the client has gone
         self._short = False
         sock.setblocking(False)
         task = self._loop.create_task(self._begin(sock))
         self._coming.add(task)
         task.add_done_callback(self._coming.discard)
-
-    def _rest(self, error: OSError) -> None:
-        if not self._short:
-            self._short = True
-            self._report(error)
-        self._loop.remove_reader(self._sock)
-        self._resting = self._loop.call_later(REST_SECONDS, self._go_on)
-
-    def _go_on(self) -> None:
-        self._resting = None
-        self._loop.add_reader(self._sock, self._accept)
+        return True
 
     async def _begin(self, sock: socket.socket) -> None:
         try:

@@ -111,8 +111,7 @@ class Edge:
         """
         self.draining, self.patient = True, patience > 0
         for acceptor in self._acceptors:
-            acceptor.close()
-        await asyncio.sleep(0)  # connection_made of what was accepted in this turn
+            await acceptor.close()
         if patience and self.clients:
             await self._emptied(min(patience, seconds))
             seconds = max(seconds - patience, 0.0)

@@ -63,7 +63,7 @@ async def accepting(sock: socket.socket, crowd: Crowd) -> AsyncIterator[Acceptor
         yield acceptor
     finally:
         crowd._next.cancel()
-        acceptor.close()
+        await acceptor.close()
         for transport in crowd.transports:
             transport.close()
         await asyncio.sleep(0)
@@ -97,16 +97,17 @@ async def test_who_comes_while_there_is_no_descriptor_waits() -> None:
     assert (met, [type(fault) for fault in crowd.faults]) == (0, [OSError])
 
 
-async def test_nobody_is_accepted_after_the_end() -> None:
-    """A second end does nothing, and one that comes while it rests ends that too."""
+async def test_who_waits_at_the_end_is_let_in() -> None:
+    """And nobody later; a second end does nothing, and one that comes while it rests ends that too."""
     crowd, listening = Crowd(), socket.create_server(("127.0.0.1", 0))
-    with waiting(listening, 1):
+    with waiting(listening):
         async with accepting(listening, crowd) as acceptor:
-            acceptor._rest(OSError("none left"))
-            acceptor.close()
-            acceptor.close()
-            await asyncio.sleep(0.2)
-    assert (crowd.turns, listening.fileno()) == ([], -1)
+            acceptor._resting = asyncio.get_running_loop().call_later(0.01, acceptor._go_on)
+            await acceptor.close()
+            await acceptor.close()
+            met = len(crowd.turns)
+            await asyncio.sleep(0.1)
+    assert (met, len(crowd.turns), listening.fileno(), crowd.faults) == (CLIENTS, CLIENTS, -1, [])
 
 
 async def test_a_mistake_is_reported_and_costs_its_own_connection() -> None:

@@ -64,6 +64,7 @@ BESIDE: Final = {
     "control.builtin.Builtin.start": "the gateway starts",
     "control.fetch.HttpFetch.__aexit__": "the gateway ends",
     "control.fetch.HttpFetch.aclose": "the gateway ends",
+    "edge.acceptor.Acceptor.close": "the gateway ends",
     "edge.listener.Edge._emptied": "the gateway ends",
     "edge.listener.Edge.drain": "the gateway ends",
     "store.keyring.Keys.add_mac_key": "the operator changes keys",
