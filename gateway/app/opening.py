@@ -167,7 +167,7 @@ class Opening:
         lag = LoopLag(self.metrics_registry.distribution("gateway_event_loop_lag_seconds").observe)
         lag.start()
         self._closers.callback(lag.close)
-        self.edge.listen(listening, self._tls)
+        await self.edge.listen(listening, self._tls)
         self.address = listening.getsockname()[:2]
 
     def _bind(self, address: Address) -> socket.socket:

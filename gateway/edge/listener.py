@@ -6,11 +6,9 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Final, Protocol, cast
 
 from gateway.clock import Clock
-from gateway.edge.acceptor import Acceptor
 from gateway.edge.answering import Answering
 from gateway.edge.client import Client
 from gateway.edge.generation import Generation
@@ -22,6 +20,7 @@ from gateway.edge.turns import Burst, Turns
 from gateway.errors import RequestRejected
 from gateway.pipeline import Permit
 
+BACKLOG: Final = 4096
 SWEEP_SECONDS: Final = 1.0
 OVERDUE_PER_TURN: Final = 8  # connections that are ended in one turn of the loop: most cost 30 us each
 SECONDS_PER_TURN: Final = 0.0005  # of that; then the rest waits, as full buffers take ten times as long to free
@@ -60,19 +59,25 @@ class Edge:
         self.observe_unread = observer.unread
         self.report = observer.report
         self.settled = observer.settled
-        self._acceptors: list[Acceptor] = []
+        self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._swept = 0  # shelves, in this second
         self._overdue: deque[Client] = deque()
         self._unread: dict[Client, None] = {}  # in the order that they came
         self._empty = asyncio.Event()
 
-    def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accepts on a bound socket. tls: the context of the listener's certificate, or None."""
         keep_alive(sock)
-        patience = self.generation.waits.head  # the handshake is as slow as its client wants it
-        make = cast(Callable[[], asyncio.BaseProtocol], partial(Client, self))
-        self._acceptors.append(Acceptor(sock, make, tls, patience, self.report))
+        patience = self.generation.waits.head if tls else None  # the handshake is as slow as its client wants it
+        server = await self.loop.create_server(
+            lambda: cast(asyncio.Protocol, Client(self)),
+            sock=sock,
+            ssl=tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=patience,
+        )
+        self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SWEEP_SECONDS / SHELVES, self._sweep_on)
 
@@ -110,8 +115,9 @@ class Edge:
         close at once, which loses a request that is on its way: of the last process that does not matter.
         """
         self.draining, self.patient = True, patience > 0
-        for acceptor in self._acceptors:
-            await acceptor.close()
+        for server in self._servers:
+            server.close()
+        await asyncio.sleep(0)  # connection_made of what was accepted in this turn
         if patience and self.clients:
             await self._emptied(min(patience, seconds))
             seconds = max(seconds - patience, 0.0)

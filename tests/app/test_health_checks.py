@@ -133,7 +133,7 @@ async def test_where_all_are_unhealthy_they_are_used(site: Site) -> None:
 async def test_an_upstream_with_an_endpoint_out_is_degraded(site: Site) -> None:
     """A warning: the others take its requests."""
     running, (first, _), _ = await two(site)
-    assert (await running.gateway.readiness()).warnings == ()
+    assert await running.warnings() == ()
     first.answer = ILL
     await until(lambda: out(running))
     readiness = await running.gateway.readiness()

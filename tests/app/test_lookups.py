@@ -152,11 +152,11 @@ async def test_a_name_that_is_not_found_keeps_its_addresses(site: Site) -> None:
     for _ in range(2):
         await looked_again(running, names)
     assert (await (await site.client(running)).ask()).status == 200
-    assert (await running.gateway.readiness()).warnings == ("upstream_unresolved: u",)
+    assert await running.warnings() == ("upstream_unresolved: u",)
     assert running.gateway.core.upstreams["u"].ledger.lookups == {"done": 1, "failed": 2}
     names.found["orders.test"] = gone
     await looked_again(running, names)
-    assert (await running.gateway.readiness()).warnings == ()
+    assert await running.warnings() == ()
     assert told(running) == ["name not found", "name found again"]
 
 
@@ -257,7 +257,7 @@ async def test_a_reload_that_fails_leaves_nothing_behind(site: Site) -> None:
     config = site.said(url, "http://other.test:1", upstream={"resolve": "1h"}, log={"access": "./folder.log"})
     running.write(config)
     assert [fault["code"] for fault in await running.gateway.reload()] == ["reload_failed"]
-    assert (await running.gateway.readiness()).warnings == ("configuration_refused",)
+    assert await running.warnings() == ("configuration_refused",)
     await looked_again(running, names)
     await until(lambda: endpoints(running) == ["127.0.0.2"])
 

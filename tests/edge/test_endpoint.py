@@ -106,9 +106,9 @@ async def test_all_attempts_share_one_deadline() -> None:
     endpoints = [endpoint(name, hanging, tried) for name in "abcd"]
     began = asyncio.get_running_loop().time()
     with pytest.raises(DependencyFailed) as caught:
-        await Upstream("u", endpoints).connect(endpoints[0], 0.2)
+        await Upstream("u", endpoints).connect(endpoints[0], 1.0)
     assert caught.value.code == "upstream_timeout"
-    assert asyncio.get_running_loop().time() - began < 0.4
+    assert asyncio.get_running_loop().time() - began < 3.0
     assert len(tried) == 4
 
 

@@ -149,7 +149,7 @@ async def test_an_ejection_shows(site: Site) -> None:
     client = await site.client(running)
     while events(running) != ["endpoint ejected"]:
         await client.ask()
-    assert (await running.gateway.readiness()).warnings == ("upstream_degraded: u",)
+    assert await running.warnings() == ("upstream_degraded: u",)
     lines = (await asyncio.to_thread(running.gateway.metrics)).decode().splitlines()
     assert 'gateway_upstream_endpoints{state="ejected",upstream="u"} 1.0' in lines
     assert 'gateway_upstream_ejections_total{upstream="u"} 1.0' in lines

@@ -75,6 +75,10 @@ class Running:
             finally:
                 await self.gateway.aclose()
 
+    async def warnings(self) -> tuple[str, ...]:
+        """Those of /readyz, but for the one that a machine causes which stands still for seconds."""
+        return tuple(said for said in (await self.gateway.readiness()).warnings if said != "revocations_late")
+
     async def lines(self) -> list[dict[str, Any]]:
         """Stops the gateway, and gives back its access log."""
         await self.stop()

@@ -64,9 +64,9 @@ BESIDE: Final = {
     "control.builtin.Builtin.start": "the gateway starts",
     "control.fetch.HttpFetch.__aexit__": "the gateway ends",
     "control.fetch.HttpFetch.aclose": "the gateway ends",
-    "edge.acceptor.Acceptor.close": "the gateway ends",
     "edge.listener.Edge._emptied": "the gateway ends",
     "edge.listener.Edge.drain": "the gateway ends",
+    "edge.listener.Edge.listen": "the gateway starts",
     "store.keyring.Keys.add_mac_key": "the operator changes keys",
     "store.keyring.Keys.key_records": "the operator looks at keys",
     "store.keyring.Keys.replace_signing_key": "the operator changes keys",
@@ -78,7 +78,6 @@ BESIDE: Final = {
     "store.reading.Timed.aclose": "the gateway ends",
 }
 BESIDE_WITHIN: Final = {
-    "edge.acceptor.Acceptor._begin": ("connect_accepted_socket", "a connection begins, and has asked for nothing yet"),
     "access.jwks._IssuerKeys._newest": ("documents.newer", "shared with other nodes: tests/state"),
     "store.audit.Scribe.write": ("from_select", "what a decoy writes"),
     "store.database.Database.writing": ("invalidate", "once something has failed: the other tests here come by it"),

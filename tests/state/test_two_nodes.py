@@ -286,7 +286,7 @@ async def test_a_user_without_rights_to_channels_is_warned_of(site: Site, server
     shared = running.gateway.shared
     assert shared is not None
     await until_async(lambda: shared.unheard, "a refusal")
-    assert (await running.gateway.readiness()).warnings == ("state_unsubscribed",)
+    assert await running.warnings() == ("state_unsubscribed",)
     metrics = running.gateway.metrics()
     assert (b"gateway_state_up 1.0" in metrics, b"gateway_state_subscribed 0.0" in metrics) == (True, True)
     await running.gateway._changed(None)
@@ -317,7 +317,7 @@ async def test_a_start_does_not_need_redis(site: Site, servers: Servers) -> None
     server = servers.single()
     server.kill()
     running = await site.gateway(await site.upstream(), state={"url": server.url})
-    assert (await running.gateway.readiness()).warnings == ("state_unavailable",)
+    assert await running.warnings() == ("state_unavailable",)
     server.start()
     shared = running.gateway.shared
     assert shared is not None

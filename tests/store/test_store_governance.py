@@ -12,6 +12,8 @@ from gateway.store.sql import Store
 from .racing import at_once, person, session, tally
 from .world import World
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 def refusing(_: object) -> None:
     raise RequestRejected("forbidden")

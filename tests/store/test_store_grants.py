@@ -10,6 +10,8 @@ from gateway.identity.model import SigningKey
 
 from .world import HOUR, World
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 NOBODY = "00000000-0000-4000-8000-000000000000"
 YEAR = 365 * 86400.0
 

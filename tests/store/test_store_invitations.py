@@ -15,6 +15,8 @@ from gateway.store.sql import Store
 from .racing import at_once, tally
 from .world import World, stored
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 TOLD = {"link": "https://gateway.example/SECRET-TOKEN", "tenant": "Acme", "role": "reader", "expires": "then"}
 
 
