@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
@@ -12,8 +11,9 @@ from gateway.edge.answering import Answering
 from gateway.edge.full_reads import read_later
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
-from gateway.edge.sockets import READ, is_reset, unsent
+from gateway.edge.sockets import LARGE, READ, is_reset, unsent
 from gateway.edge.tunnel import Tunnel
+from gateway.edge.wait import Wait
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Memo
 from gateway.wire.peer import Peer, forwarded_fields
@@ -25,19 +25,6 @@ LINGER_SECONDS: Final = 1.0  # that are read on after the last answer, so that n
 LINGER_BYTES: Final = 64 * 1024
 CLOSING_SECONDS: Final = 30.0  # that a client has to take the rest of what was written
 _NEVER: Final = float("inf")
-
-
-class Wait(Enum):
-    """What the deadline of a connection is about."""
-
-    NOTHING = 0
-    REQUEST = 1  # the next head, on an idle connection
-    HEAD = 2  # the rest of a head
-    BODY = 3
-    ANSWER = 4  # the first byte of the upstream's answer
-    IDLE = 5  # the next part of the answer, or room to write it
-    LINGER = 6
-    CLOSING = 7  # room to write the rest
 
 
 class Client(Intake):
@@ -94,11 +81,8 @@ class Client(Intake):
         self._await_request(self.monotonic())
 
     def data_received(self, data: bytes) -> None:
-        if len(data) >= READ and not self._full:
-            self._full = True
-            if self._reading:
-                self.transport.pause_reading()
-            read_later(self._read_again)
+        if len(data) >= LARGE and not self._full and self._waits(data):
+            return
         if self._state is _OPEN:
             if self._backlog:
                 self._backlog.append(data)  # reading is paused; this was on its way
@@ -115,10 +99,26 @@ class Client(Intake):
             self.early += data
             self.regulate()
 
+    def _waits(self, data: bytes) -> bool:
+        """After a full read nothing more is read in this turn. What begins with as much as this is a head without end,
+        mostly: true, and it has its turn with the reads."""
+        begins = self._state is _OPEN and self.active is None
+        if begins or len(data) >= READ:
+            self._full = True
+            if self._reading:
+                self.transport.pause_reading()
+            read_later(self._read_again)
+        if begins:
+            self._backlog.append(data)
+        return begins
+
     def _read_again(self) -> None:
         self._full = False
         if self._reading and not self.transport.is_closing():
             self.transport.resume_reading()
+        if self._backlog and self.active is None:
+            self.turn()
+            self.regulate()
 
     def eof_received(self) -> bool:
         if self.tunnel is not None or self._state is State.LINGERING or self._incoming is not None:
@@ -354,7 +354,8 @@ class Client(Intake):
 
     def drain(self) -> None:
         """The gateway stops: an idle connection closes now, another with its answer."""
-        if self.active is None and self.tunnel is None and self.raw is None and self._state is State.OPEN:
+        idle = self.active is None and self.tunnel is None and self.raw is None and not self._backlog
+        if idle and self._state is State.OPEN:
             self.close()
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 from harness.client import request
@@ -13,7 +14,7 @@ from edge import transcript
 from edge.memory import Rig
 from edge.transports import Wire
 from gateway.edge.full_reads import read_later
-from gateway.edge.sockets import READ
+from gateway.edge.sockets import LARGE, READ
 
 SIZE = 96 << 20
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
@@ -201,3 +202,64 @@ def test_a_client_is_not_read_on_before_its_turn(rig: Rig) -> None:
     assert not client.reading
     rig.loop.turns(10)
     assert client.reading
+
+
+ENDLESS = b"GET /public/x HTTP/1.1\r\nHost: h\r\n" + b"x-filler: %s\r\n" % (b"a" * 1000) * (2 * LARGE // 1000)
+POST = b"POST /public/x HTTP/1.1\r\nHost: h\r\nx-n: 1\r\nContent-Length: %d\r\n\r\n" % LARGE + b"x" * LARGE
+
+
+def test_of_what_begins_with_a_large_read_one_has_a_turn(rig: Rig) -> None:
+    """Heads without end, that come in one turn, are not refused in one."""
+    clients = [rig.connect() for _ in range(8)]
+    rig.loop.do(lambda: [client.feed(ENDLESS) for client in clients])
+    refused: list[int] = []
+
+    async def watch() -> None:
+        for _ in range(12):
+            refused.append(sum(client.taken.startswith(b"HTTP/1.1 431 ") for client in clients))
+            assert not any(client.reading for client in clients[refused[-1] :])
+            await asyncio.sleep(0)
+
+    rig.loop.run_until_complete(watch())
+    assert max(now - before for before, now in pairwise(refused)) == 1
+    assert (refused[-1], [client.reading for client in clients]) == (8, [True] * 8)
+
+
+def test_a_large_read_that_is_a_request_goes_on_after_its_turn(rig: Rig) -> None:
+    """Nothing of it is lost, and what comes behind it is read."""
+    client = rig.connect()
+    rig.loop.do(lambda: client.feed(POST))
+    rig.loop.turns(3)
+    upstream = rig.dialed()
+    assert upstream is not None
+    rig.loop.turns(3)
+    assert upstream.taken.endswith(b"x" * LARGE)
+    rig.loop.do(lambda: upstream.feed(ANSWER % 2 + b"ok"))
+    rig.loop.turns(3)
+    rig.loop.do(lambda: client.feed(transcript.request(2, b"GET", "public", None).raw))
+    rig.loop.turns(3)
+    assert (upstream.taken.count(b"x-n: 2"), client.reading) == (1, True)
+
+
+def test_a_request_that_waits_for_its_turn_to_be_looked_at_is_answered(rig: Rig) -> None:
+    """Though its connection looks idle when the gateway stops."""
+    client = rig.connect()
+    others(rig, 5)
+    rig.loop.do(lambda: client.feed(POST))
+    rig.loop.do(lambda: [found.drain() for found in rig.edge.clients])
+    rig.loop.turns(10)
+    upstream = rig.dialed()
+    assert upstream is not None
+    rig.loop.turns(3)
+    rig.loop.do(lambda: upstream.feed(ANSWER % 2 + b"ok"))
+    rig.loop.turns(3)
+    assert client.taken.endswith(b"ok")
+
+
+def test_a_large_read_whose_client_is_gone_is_not_looked_at(rig: Rig) -> None:
+    """Its turn comes all the same."""
+    client = rig.connect()
+    rig.loop.do(lambda: client.feed(POST))
+    rig.loop.do(lambda: client.fall(ConnectionResetError()))
+    rig.loop.turns(5)
+    assert (rig.dials, rig.lines, len(rig.edge.clients)) == ([], [], 0)
