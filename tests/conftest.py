@@ -13,6 +13,10 @@ from hypothesis import HealthCheck, settings
 
 __all__ = ["patient", "postgres"]
 
+# What is slow says something of the machine: tests have bounds of their own.
+settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gateway")
+
 HANGS = 90.0  # seconds beyond its own time limit after which a phase of a test ends its process
 ERRORS = pytest.StashKey[int]()  # a descriptor: while a test runs, pytest has a file in the place of the process's own
 
@@ -20,9 +24,6 @@ ERRORS = pytest.StashKey[int]()  # a descriptor: while a test runs, pytest has a
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[ERRORS] = os.dup(2)
-    # what is slow says something of the machine: its tests have bounds of their own
-    settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("gateway")
     if terminal := config.pluginmanager.getplugin("terminalreporter"):
         config.pluginmanager.register(_Failures(terminal))
 

@@ -22,7 +22,7 @@ from gateway.wire.trace import Trace
 if TYPE_CHECKING:
     from gateway.edge.client import Client
 
-EXPIRED: Final = "expired_credential"
+_EXPIRED: Final = "expired_credential"
 _ENDLESS = frozenset((Framing.CHUNKED, Framing.UNTIL_CLOSE))  # their head did not say how long they are
 _NONE, _COUNTED, _CHUNKED = Framing.NONE, Framing.COUNTED, Framing.CHUNKED  # found faster than through the Enum
 
@@ -149,7 +149,7 @@ class Answering:
             if self._framing is _COUNTED and connection.done and len(connection.pieces) == 1:
                 self._answer_whole(connection, head)
                 return
-            if self.dead is not None and not connection.done and (self.dead != EXPIRED or self._framing in _ENDLESS):
+            if self.dead is not None and not connection.done and (self.dead != _EXPIRED or self._framing in _ENDLESS):
                 self.fail(RequestRejected(self.dead))
                 return
             out = [head]
@@ -331,10 +331,10 @@ class Answering:
     def withdraw(self, reason: str) -> None:
         """The permit does not hold any more: what is under way ends, but for a whole request, whose answer may come in
         one read. What only expires may go on if it has said how long it is."""
-        if self.dead is None or reason != EXPIRED:
+        if self.dead is None or reason != _EXPIRED:
             self.dead = reason
         ends = self._begun or not self.received
-        if self.dead == EXPIRED:
+        if self.dead == _EXPIRED:
             ends = (self._begun and self._framing in _ENDLESS) or (self.request.chunked and not self.received)
         if ends or (self._connection is None and self._task is not None):
             self.fail(RequestRejected(self.dead))

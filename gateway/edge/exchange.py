@@ -8,7 +8,7 @@ import asyncio
 from typing import Final
 
 from gateway.edge import answers
-from gateway.edge.answering import EXPIRED, Answering
+from gateway.edge.answering import Answering
 from gateway.edge.endpoint import Endpoint
 from gateway.edge.generation import Adapter
 from gateway.edge.pool import Upstream
@@ -18,7 +18,6 @@ from gateway.errors import DependencyFailed, RequestRejected
 from gateway.pipeline import Admitted, Crossing, Permit, Refused, Unverified, prepare, prepare_builtin, sender_fields
 from gateway.routes.model import Route
 from gateway.wire.cors import VARY_PREFLIGHT, CrossOrigin
-from gateway.wire.credentials import present
 from gateway.wire.message import Request
 from gateway.wire.original import read_original
 
@@ -139,26 +138,8 @@ class Exchange(Answering):
             self.client.cut()
             raise asyncio.CancelledError
 
-    def withdraw(self, reason: str) -> None:
-        """While it waits for a connection nothing of it has gone out: it is judged once more, as what has changed about
-        the caller may be a role that was given."""
-        if self._task is None or self.sent_at or reason == EXPIRED:
-            super().withdraw(reason)
-            return
-        self._cancel()
-        if self.crowd is not None:
-            self.crowd.end()
-            self.crowd = None
-        presented = present(self.request.connection_string, self.request.authorization)
-        assert self.permit is not None
-        assert presented is not None
-        route, self.permit = self.permit.route, None
-        self._task = self.client.loop.create_task(self._settle(Unverified(route, presented)))
-
     def _failed(self, error: BaseException) -> None:
         """Whatever it was, the request does not go on, and its client does not wait for ever."""
-        if self._task is not None and self._task is not asyncio.current_task():
-            return  # it was withdrawn, and another task has its place
         self._task = None
         if self.over:
             return  # which is why it was cancelled
@@ -169,10 +150,10 @@ class Exchange(Answering):
             self.fail(DependencyFailed("internal_error"))
 
     def _admitted(self, admitted: Admitted) -> None:
-        permit, lane, again = admitted.permit, self.lane, self.admitted_at > 0
+        permit, lane = admitted.permit, self.lane
         self.permit = permit
         self.admitted_at = self.client.monotonic()
-        if self.ticket is not None and not again and not self._keeps_to(self.ticket, permit):
+        if self.ticket is not None and not self._keeps_to(self.ticket, permit):
             return
         limit = permit.route.body_limit
         if limit is not None and (self.request.length or self.bytes_in) > limit:

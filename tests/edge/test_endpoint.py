@@ -106,9 +106,9 @@ async def test_all_attempts_share_one_deadline() -> None:
     endpoints = [endpoint(name, hanging, tried) for name in "abcd"]
     began = asyncio.get_running_loop().time()
     with pytest.raises(DependencyFailed) as caught:
-        await Upstream("u", endpoints).connect(endpoints[0], 1.0)
+        await Upstream("u", endpoints).connect(endpoints[0], 2.0)
     assert caught.value.code == "upstream_timeout"
-    assert asyncio.get_running_loop().time() - began < 3.0
+    assert asyncio.get_running_loop().time() - began < 4.0  # with a deadline each it would be 5
     assert len(tried) == 4
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from harness.client import request
 from harness.site import Running, Site, until
 from harness.upstream import OK, Line, answering
 
+from gateway.edge.connector import in_process
 from gateway.edge.exchange import Exchange
+from gateway.routes.model import Timeouts
 
 SOON = 5.0  # seconds: far above the shortest timeouts and the sweep, far below their defaults
 
@@ -280,3 +283,20 @@ async def test_a_handshake_has_the_time_of_a_connect(site: Site, tmp_path: Path,
     )
     answer = await asyncio.wait_for((await site.client(running)).ask(), 20)
     assert answer.status == status
+
+
+async def test_a_loop_that_is_busy_is_no_failed_connection_to_ourselves(site: Site) -> None:
+    """It holds a request to our own endpoints up for longer than an upstream may take to be connected to."""
+    running = await site.gateway(await site.upstream())
+    lanes = running.gateway.edge.generation.lanes
+    own = next(lane.upstream for route, lane in lanes.items() if route.path == "/.well-known/jwks.json")
+    assert own is not None
+
+    async def late() -> socket.socket:
+        time.sleep(Timeouts().connect + 0.2)  # noqa: ASYNC251 - nothing else runs meanwhile
+        await asyncio.sleep(0)
+        return await running.gateway.core.builtin.connect()
+
+    own.endpoints[0]._connector = in_process(late)
+    answer = await (await site.client(running)).ask("/.well-known/jwks.json")
+    assert (answer.status, running.log.errors) == (200, [])

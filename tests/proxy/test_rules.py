@@ -130,7 +130,7 @@ CLIENT = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(said=RULES, client=CLIENT)
 def test_whatever_the_rules_the_upstream_gets_what_the_gateway_says_once(
     said: dict[str, object], client: list[bytes]

@@ -2,18 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 
 import pytest
 from edge.test_tunnel import HANDSHAKE, SWITCH
 from harness.client import request
-from harness.people import DAY, People, open_people, revoke
+from harness.people import DAY, revoke
 from harness.site import Site, until
 from harness.upstream import OK, Line
 
-from gateway.clock import Clock
 from gateway.edge.tunnel import close_frame
-from gateway.identity.accounts import Accounts
 
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
@@ -86,88 +83,6 @@ async def test_s25_a_request_that_waits_for_its_connection_is_not_sent(site: Sit
     finally:
         for sock in (*fillers, deaf):
             sock.close()
-
-
-async def _assign(people: People) -> None:
-    store = await open_people(people)
-    try:
-        accounts = Accounts(store.accounts, store.tenants, store.roles, Clock())
-        await accounts.assign_role(people.ada.account_id, people.tenant_id, "accountant", "read")
-    finally:
-        await store.aclose()
-
-
-async def _disable(people: People) -> None:
-    store = await open_people(people)
-    try:
-        await Accounts(store.accounts, store.tenants, store.roles, Clock()).disable(people.ada.account_id)
-    finally:
-        await store.aclose()
-
-
-async def _take_role(people: People) -> None:
-    store = await open_people(people)
-    try:
-        accounts = Accounts(store.accounts, store.tenants, store.roles, Clock())
-        await accounts.remove_role(people.ada.account_id, people.tenant_id, "manager")
-    finally:
-        await store.aclose()
-
-
-@pytest.mark.parametrize(
-    ("change", "status", "code"),
-    [(_assign, 200, ""), (_take_role, 403, "role_missing"), (_disable, 401, "revoked_credential")],
-    ids=["a role more", "a role less", "no account"],
-)
-@pytest.mark.parametrize("body", [b"", b"half of it"], ids=["whole", "body under way"])
-async def test_s25_who_has_changed_in_the_queue_for_a_connection_is_judged_anew(
-    site: Site, change: Callable[[People], Awaitable[None]], status: int, code: str, body: bytes
-) -> None:
-    """Another request has the only connection meanwhile. It counts once, for the limits and for the upstream."""
-    go_on = asyncio.Event()
-
-    async def script(line: Line) -> None:
-        while True:
-            await line.request()
-            await go_on.wait()
-            line.send(OK)
-
-    upstream = await site.upstream(script)
-    rate = [{"by": "account", "at_most": 9, "in": "1h"}]
-    limits = {"rate": rate, "concurrency": {"by": "account", "at_most": 1}}
-    routes = [
-        {"path": "/public/**", "access": "public"},
-        {
-            "path": "/roles/**",
-            "methods": ["POST"],
-            "access": {"roles": [{"role": "manager", "permission": "write"}]},
-            "limits": limits,
-        },
-    ]
-    running = await site.gateway(upstream, upstream={"limits": {"connections": 1}}, routes=routes)
-    ledger, edge = running.gateway.core.upstreams["u"].ledger, running.gateway.edge
-    first, second = await site.client(running), await site.client(running)
-    await first.send(request())
-    await upstream.got()
-    length = b"Content-Length: %d" % (2 * len(body))
-    await second.send(request("/roles/x", running.people.ada.field, length, method="POST") + body)
-    await until(lambda: ledger.waiting == 1)
-    before = next(client.active for client in edge.clients if client.active and client.active.permit.principal)
-    permit = before.permit
-    await change(running.people)
-    await until(lambda: before.permit is not permit)
-    await until(lambda: ledger.waiting == (status == 200) and not running.gateway.core.authenticator._flights)
-    go_on.set()
-    await second.send(body)
-    answer = await second.answer("POST")
-    found = answer.code if answer.status >= 400 else ""
-    assert ((await first.answer()).status, answer.status, found) == (200, status, code)
-    assert len(upstream.requests) == 1 + (status == 200)
-    if status == 200:
-        assert answer.one(b"ratelimit").startswith(b'"account";r=8'), answer.one(b"ratelimit")
-        assert upstream.requests[1].body == 2 * body
-    await until(lambda: not any(client.active for client in edge.clients))
-    assert (ledger.under_way, ledger.waiting, ledger.dialing, len(ledger.queue)) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("how", ["revoked", "expired"])

@@ -365,7 +365,7 @@ def faults_of(path: Path) -> list[Fault]:
     return []
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(text=st.one_of(st.text(), st.lists(WORDS, max_size=30).map("".join)).map(str.encode) | st.binary())
 def test_no_text_raises_anything_else(tmp_path: Path, text: bytes) -> None:
     """Whatever the file holds, the answer is settings or SettingsInvalid."""
@@ -383,7 +383,7 @@ KEYS = st.sampled_from(
 TREES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(tree=st.dictionaries(KEYS, TREES, max_size=5))
 def test_no_tree_of_known_keys_raises_anything_else(tmp_path: Path, tree: dict[str, object]) -> None:
     """Keys in the wrong places with values of the wrong types are faults with a place in the file."""
