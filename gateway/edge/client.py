@@ -113,12 +113,13 @@ class Client(Intake):
         return begins
 
     def _read_again(self) -> None:
+        if self._backlog and self.active is None and not self._stuffed:
+            self.turn()
+            read_later(self._read_again)  # to read on is as much again
+            return
         self._full = False
         if self._reading and not self.transport.is_closing():
             self.transport.resume_reading()
-        if self._backlog and self.active is None:
-            self.turn()
-            self.regulate()
 
     def eof_received(self) -> bool:
         if self.tunnel is not None or self._state is State.LINGERING or self._incoming is not None:

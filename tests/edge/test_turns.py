@@ -215,7 +215,7 @@ def test_of_what_begins_with_a_large_read_one_has_a_turn(rig: Rig) -> None:
     refused: list[int] = []
 
     async def watch() -> None:
-        for _ in range(12):
+        for _ in range(24):  # to be read on is another turn of each
             refused.append(sum(client.taken.startswith(b"HTTP/1.1 431 ") for client in clients))
             assert not any(client.reading for client in clients[refused[-1] :])
             await asyncio.sleep(0)
