@@ -113,12 +113,14 @@ class Client(Intake):
         return begins
 
     def _read_again(self) -> None:
+        if self.transport.is_closing():
+            return
         if self._backlog and self.active is None and not self._stuffed:
             self.turn()
             read_later(self._read_again)  # to read on is as much again
             return
         self._full = False
-        if self._reading and not self.transport.is_closing():
+        if self._reading:
             self.transport.resume_reading()
 
     def eof_received(self) -> bool:

@@ -13,7 +13,7 @@ from harness.site import Running, Site
 from edge import transcript
 from edge.memory import Rig
 from edge.transports import Wire
-from gateway.edge.full_reads import read_later
+from gateway.edge.full_reads import _OF, read_later
 from gateway.edge.sockets import LARGE, READ
 
 SIZE = 96 << 20
@@ -254,6 +254,18 @@ def test_a_request_that_waits_for_its_turn_to_be_looked_at_is_answered(rig: Rig)
     rig.loop.do(lambda: upstream.feed(ANSWER % 2 + b"ok"))
     rig.loop.turns(3)
     assert client.taken.endswith(b"ok")
+
+
+def test_a_large_read_of_a_connection_that_closes_takes_no_more_turns(rig: Rig) -> None:
+    """However long its client takes to take the rest of what was written."""
+    client = rig.connect()
+    client.takes = False
+    rig.loop.do(lambda: client.write(b"what is left"))
+    rig.loop.do(lambda: client.feed(POST))
+    rig.loop.do(lambda: [found.close() for found in rig.edge.clients])
+    rig.loop.turns(5)
+    assert not _OF[rig.loop]._queue
+    assert not client.lost
 
 
 def test_a_large_read_whose_client_is_gone_is_not_looked_at(rig: Rig) -> None:
