@@ -8,7 +8,7 @@ import httptools
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
-from gateway.edge.full_reads import read_later
+from gateway.edge.full_reads import few_wait, read_later
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, Intake, State
 from gateway.edge.sockets import LARGE, READ, is_reset, unsent
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 1.0  # that are read on after the last answer, so that no reset destroys it on its way
 LINGER_BYTES: Final = 64 * 1024
+HELD_SECONDS: Final = 1.0  # until a deadline is looked at again that was over before what had come was looked at
 CLOSING_SECONDS: Final = 30.0  # that a client has to take the rest of what was written
 _NEVER: Final = float("inf")
 
@@ -101,8 +102,8 @@ class Client(Intake):
 
     def _waits(self, data: bytes) -> bool:
         """After a full read nothing more is read in this turn. What begins with as much as this is a head without end,
-        mostly: true, and it has its turn with the reads."""
-        begins = self._state is _OPEN and self.active is None
+        mostly: true, and it has its turn with the reads, where few are waiting: they hold it meanwhile."""
+        begins = self._state is _OPEN and self.active is None and few_wait()
         if begins or len(data) >= READ:
             self._full = True
             if self._reading:
@@ -113,14 +114,17 @@ class Client(Intake):
         return begins
 
     def _read_again(self) -> None:
-        if self.transport.is_closing():
-            return
-        if self._backlog and self.active is None and not self._stuffed:
+        held = self._backlog and self.active is None and not self._queue and not self._stuffed
+        if held and not self.transport.is_closing():
             self.turn()
-            read_later(self._read_again)  # to read on is as much again
-            return
+            if self.edge.draining and not self.edge.patient:
+                self.drain()
+            if self._state is State.LINGERING:
+                read_later(self._read_again)  # to read on is as much again
+                return
+        self.regulate()
         self._full = False
-        if self._reading:
+        if self._reading and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def eof_received(self) -> bool:
@@ -245,8 +249,6 @@ class Client(Intake):
             self.edge.report(error)
         self.linger()
 
-    # for the exchange: who is asking
-
     def forwarded(self, exchange: Answering) -> bytes:
         """The X-Forwarded-* and Forwarded lines for the upstream; the same from request to request, mostly."""
         peer, host, lines = self._seen
@@ -311,6 +313,9 @@ class Client(Intake):
 
     def overdue(self) -> None:
         """The deadline has passed."""
+        if self._full and self._backlog:
+            self.deadline = self.monotonic() + HELD_SECONDS  # what it is about may have come, and waits for its turn
+            return
         self.deadline = _NEVER
         active = self.active
         match self._wait:
@@ -346,7 +351,7 @@ class Client(Intake):
     @property
     def is_lost(self) -> bool:
         """Whether the client has reset the connection, though it is not read: then its loop does not tell."""
-        return not self._reading and is_reset(self.transport.get_extra_info("socket"))
+        return (self._full or not self._reading) and is_reset(self.transport.get_extra_info("socket"))
 
     def uses(self, generation: Generation) -> bool:
         """Whether a request that began with it is under way, or waits for its turn."""

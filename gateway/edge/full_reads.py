@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
+FEW: Final = 64  # connections that wait; each may hold a read of a quarter of a MiB
+
 
 class FullReads:
     """Connections of which a read was as large as one can be wait here before they are read on: one of them in each
@@ -28,6 +30,9 @@ class FullReads:
             loop.call_soon(self._read_on, loop)
         read_on()
 
+    def __len__(self) -> int:
+        return len(self._queue)
+
 
 _OF: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, FullReads]] = WeakKeyDictionary()
 
@@ -39,3 +44,9 @@ def read_later(read_on: Callable[[], None]) -> None:
     if found is None:
         found = _OF[loop] = FullReads()
     found.add(read_on, loop)
+
+
+def few_wait() -> bool:
+    """Whether there is room for what holds its read while it waits."""
+    found = _OF.get(asyncio.get_running_loop())
+    return found is None or len(found) < FEW

@@ -167,6 +167,8 @@ class Intake(RequestReader):
                 active.on_body()
             if self.active is None:
                 self.turn()
+        if at < len(data) and (asked := self._queue[-1] if self._queue else self.active) and asked.request.websocket:
+            self.early += data[at:]
         self.regulate()
 
     def _parse(self, data: bytes) -> None:

@@ -19,6 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from edge.memory import Rig
 from edge.transcript import MALFORMED, Line, Sent, answer, read_answers, request
 from edge.transports import Wire
+from gateway.edge import client
+from gateway.edge.sockets import LARGE, READ
 
 T = TypeVar("T")
 
@@ -384,8 +386,15 @@ EVENTS: dict[str, Event] = {
 
 
 @pytest.mark.timeout(0 if MANY else 120)
-def test_no_sequence_of_events_mixes_up_or_leaks_anything() -> None:
-    """The examples are the same in each run; `make fuzz` tries others."""
+@pytest.mark.parametrize(("large", "full"), [(LARGE, READ), (40, READ), (600, 5000)])
+def test_no_sequence_of_events_mixes_up_or_leaks_anything(
+    monkeypatch: pytest.MonkeyPatch, large: int, full: int
+) -> None:
+    """The examples are the same in each run; `make fuzz` tries others. Also where most reads are large ones."""
+    if large != LARGE and not client.__file__.endswith(".py"):
+        pytest.skip("what is compiled has its constants within; the same source is tested where it is interpreted")
+    monkeypatch.setattr(client, "LARGE", large)
+    monkeypatch.setattr(client, "READ", full)
     run_state_machine_as_test(
         Machine,
         settings=settings(

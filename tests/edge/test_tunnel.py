@@ -90,6 +90,23 @@ async def test_frames_that_come_with_the_handshake_are_not_lost(site: Site) -> N
     assert await client.exactly(9) == b"earlylate"
 
 
+@pytest.mark.parametrize("size", [10, 20_000, 40_000, 200_000])
+async def test_what_comes_behind_the_handshake_goes_on_whole(site: Site, size: int) -> None:
+    """However much of it comes in the same read."""
+    early, found = bytes(range(250)) * (size // 250 + 1), asyncio.get_running_loop().create_future()
+
+    async def script(line: Line) -> None:
+        await line.request()
+        line.send(SWITCH)
+        found.set_result(await line.exactly(len(early)))
+        await line.gone()
+
+    running = await site.gateway(await site.upstream(script))
+    client = await site.client(running)
+    await client.send(request("/public/ws", *HANDSHAKE) + early)
+    assert await asyncio.wait_for(found, 20) == early
+
+
 async def test_frames_that_come_before_the_answer_are_not_lost(site: Site) -> None:
     """While the upstream still thinks about it."""
     answer = asyncio.Event()

@@ -13,8 +13,9 @@ from harness.site import Running, Site
 from edge import transcript
 from edge.memory import Rig
 from edge.transports import Wire
-from gateway.edge.full_reads import _OF, read_later
+from gateway.edge.full_reads import _OF, FEW, read_later
 from gateway.edge.sockets import LARGE, READ
+from gateway.edge.turns import AT_ONCE
 
 SIZE = 96 << 20
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
@@ -254,6 +255,67 @@ def test_a_request_that_waits_for_its_turn_to_be_looked_at_is_answered(rig: Rig)
     rig.loop.do(lambda: upstream.feed(ANSWER % 2 + b"ok"))
     rig.loop.turns(3)
     assert client.taken.endswith(b"ok")
+
+
+def test_a_large_read_of_a_client_that_takes_nothing_is_the_last(rig: Rig) -> None:
+    """Else it could send for ever, and all of it would be kept. When it takes its answers, it is read on."""
+    client, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    client.takes = False
+    rig.loop.do(lambda: upstream.feed(ANSWER % (READ - 100) + b"x" * (READ - 100)))
+    rig.loop.do(lambda: client.feed(POST))
+    rig.loop.turns(9)
+    assert not client.reading
+    rig.loop.do(client.take_all)
+    rig.loop.turns(9)
+    assert (client.reading, upstream.taken.endswith(b"x" * LARGE)) == (True, True)
+
+
+def test_pipelines_that_begin_with_a_large_read_have_no_more_at_once_than_others(rig: Rig) -> None:
+    """So many requests of all together, and one of each."""
+    clients = [rig.connect() for _ in range(20)]
+    pipeline = b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n" * (2 * LARGE // 36)
+    rig.loop.do(lambda: [client.feed(pipeline) for client in clients])
+    seen: list[int] = []
+
+    async def watch() -> None:
+        for _ in range(300):
+            seen.append(sum(client.taken.count(b"HTTP/1.1 404 ") for client in clients))
+            await asyncio.sleep(0)
+
+    rig.loop.run_until_complete(watch())
+    assert 0 < max(now - before for before, now in pairwise(seen)) <= AT_ONCE + len(clients)
+
+
+@pytest.mark.parametrize("before", [b"", POST[:20]], ids=["idle", "amid a head"])
+def test_what_has_come_in_time_is_not_late_because_it_waits(rig: Rig, before: bytes) -> None:
+    """The deadline passes before it is looked at; one that passes later still ends the connection."""
+    client = rig.connect()
+    rig.loop.do(lambda: client.feed(before) if before else None)
+    others(rig, 20)
+    rig.loop.do(lambda: client.feed(POST[len(before) :]))
+    rig.sweep(1000.0)
+    assert (bytes(client.taken), client.closing) == (b"", False)
+    rig.loop.turns(40)
+    assert len(rig.dials) == 1
+
+
+def test_few_hold_what_they_have_read(rig: Rig) -> None:
+    """The others' is looked at when it comes: it would be kept, however many they are."""
+    clients = [rig.connect() for _ in range(FEW + 5)]
+    rig.loop.do(lambda: [client.feed(ENDLESS) for client in clients])
+    assert [bool(client.taken) for client in clients] == [False] * FEW + [True] * 5
+
+
+def test_who_has_sent_no_request_when_the_gateway_stops_is_closed(rig: Rig) -> None:
+    """Empty lines, that come before a request, are looked at first."""
+    client = rig.connect()
+    others(rig, 5)
+    rig.loop.do(lambda: client.feed(b"\r\n" * LARGE))
+    rig.edge.draining = True
+    rig.loop.do(lambda: [found.drain() for found in rig.edge.clients])
+    assert not client.closing
+    rig.loop.turns(10)
+    assert client.closing
 
 
 def test_a_large_read_of_a_connection_that_closes_takes_no_more_turns(rig: Rig) -> None:
