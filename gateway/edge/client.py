@@ -119,9 +119,8 @@ class Client(Intake):
             self.turn()
             if self.edge.draining and not self.edge.patient:
                 self.drain()
-            if self._state is State.LINGERING:
-                read_later(self._read_again)  # to read on is as much again
-                return
+            read_later(self._read_again)  # to read on is as much again
+            return
         self.regulate()
         self._full = False
         if self._reading and not self.transport.is_closing():
