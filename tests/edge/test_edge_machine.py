@@ -9,7 +9,7 @@ against the answers to its own requests, in their order; in the end everything h
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -385,24 +385,16 @@ EVENTS: dict[str, Event] = {
 }  # fmt: skip
 
 
+READS = [(LARGE, READ), (40, READ), (600, 5000)] if client.__file__.endswith(".py") else [(LARGE, READ)]
+RUN: dict[str, Any] = {"phases": (Phase.generate,), "database": None, "suppress_health_check": list(HealthCheck)}
+RUN |= {"stateful_step_count": STEPS, "derandomize": MANY is None, "max_examples": int(MANY or 25)}
+
+
 @pytest.mark.timeout(0 if MANY else 120)
-@pytest.mark.parametrize(("large", "full"), [(LARGE, READ), (40, READ), (600, 5000)])
-def test_no_sequence_of_events_mixes_up_or_leaks_anything(
-    monkeypatch: pytest.MonkeyPatch, large: int, full: int
-) -> None:
-    """The examples are the same in each run; `make fuzz` tries others. Also where most reads are large ones."""
-    if large != LARGE and not client.__file__.endswith(".py"):
-        pytest.skip("what is compiled has its constants within; the same source is tested where it is interpreted")
-    monkeypatch.setattr(client, "LARGE", large)
-    monkeypatch.setattr(client, "READ", full)
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=int(MANY or 25),
-            stateful_step_count=STEPS,
-            phases=(Phase.generate,),
-            derandomize=MANY is None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+@pytest.mark.parametrize(("large", "full"), READS)
+def test_no_sequence_of_events_mixes_up_anything(monkeypatch: pytest.MonkeyPatch, large: int, full: int) -> None:
+    """The same examples in each run; others in `make fuzz`. Also where most reads are large, or full."""
+    if large != LARGE:
+        monkeypatch.setattr(client, "LARGE", large)
+        monkeypatch.setattr(client, "READ", full)
+    run_state_machine_as_test(Machine, settings=settings(**RUN))

@@ -306,6 +306,18 @@ def test_few_hold_what_they_have_read(rig: Rig) -> None:
     assert [bool(client.taken) for client in clients] == [False] * FEW + [True] * 5
 
 
+def test_a_client_that_is_gone_is_noticed_while_it_is_not_read(rig: Rig) -> None:
+    """Its turn to be read on is to come; what it asked for would begin for nobody."""
+    client, (ours, theirs) = rig.connect(), socket.socketpair()
+    client._extra["socket"] = ours  # type: ignore[attr-defined]
+    found = next(iter(rig.edge.clients))
+    with ours:
+        rig.loop.do(lambda: client.feed(POST))
+        assert not found.is_lost
+        theirs.close()
+        assert found.is_lost
+
+
 def test_who_has_sent_no_request_when_the_gateway_stops_is_closed(rig: Rig) -> None:
     """Empty lines, that come before a request, are looked at first."""
     client = rig.connect()
