@@ -358,8 +358,8 @@ class Answering:
             self._end(False)
 
     def _refused(self, refused: Refused) -> None:
-        self.refused = refused
-        fault = refused.fault
+        self.refused, fault = refused, refused.fault
+        fault.__traceback__ = None  # its frames know this exchange: it would wait for the garbage collector
         adapter = self.lane.adapter
         if refused.route is not None:
             lane = self.generation.lanes[refused.route]

@@ -139,13 +139,12 @@ class Client(Intake):
         return self.transport.can_write_eof()  # with TLS there is no half-close
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._state = State.CLOSED
-        self.deadline = _NEVER
+        self._state, self.deadline = State.CLOSED, _NEVER
         self.edge.left(self)
-        self._queue.clear()
-        self._backlog.clear()
-        if self.tunnel is not None:
-            self.tunnel.client_lost()
+        self.forget()
+        tunnel, self.tunnel = self.tunnel, None
+        if tunnel is not None:
+            tunnel.client_lost()
         elif self.active is not None:
             self.active.on_client_gone()
 
@@ -246,7 +245,7 @@ class Client(Intake):
             self.edge.observe_unread(self, fault, request_id)
         except Exception as error:
             self.edge.report(error)
-        self.linger()
+        self.linger(unread=self._full)
 
     def forwarded(self, exchange: Answering) -> bytes:
         """The X-Forwarded-* and Forwarded lines for the upstream; the same from request to request, mostly."""
@@ -374,14 +373,14 @@ class Client(Intake):
     def cut(self) -> None:
         self.transport.abort()
 
-    def linger(self) -> None:
-        """Closes our side and reads on for a while: closing with bytes unread would reset the connection."""
+    def linger(self, unread: bool = False) -> None:
+        """Closes our side and reads on for a while: closing with bytes unread would reset the connection.
+        unread: it has that time and is not read, as there is no end of what it sends."""
         self._state = State.LINGERING
-        self._lingered = 0
+        self._lingered = LINGER_BYTES + 1 if unread else 0
         self._partial = self.opening = self.early = b""  # nothing is read out of it any more, and many may linger
         self.raw = self._incoming = None
-        self._backlog.clear()
-        self._queue.clear()
+        self.forget()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
@@ -389,6 +388,8 @@ class Client(Intake):
                 self.transport.write_eof()
         self.tunnel = None
         self._await(Wait.LINGER, LINGER_SECONDS)
+        if unread:
+            self.edge.lingers_unread(self)
         self.regulate()
 
 

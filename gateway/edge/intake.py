@@ -21,6 +21,7 @@ SLICE: Final = 16 * 1024
 LONGEST: Final = 64 * 1024  # slice of a chunked body whose chunks are long
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z").match
 
+_SPENT: Final = httptools.HttpRequestParser(object())
 _SPACES = re.compile(b"  +").sub
 
 
@@ -84,6 +85,12 @@ class Intake(RequestReader):
 
     def await_head(self) -> None:
         """A head has begun and is not complete."""
+
+    def forget(self) -> None:
+        """Nothing more comes. Its parser has methods of its own: together they would wait for the garbage collector."""
+        self._queue.clear()
+        self._backlog.clear()
+        self.parser = _SPENT
 
     # the parser's callbacks
 

@@ -8,13 +8,14 @@ import httptools
 from gateway.edge.full_reads import read_later
 from gateway.edge.health import Health
 from gateway.edge.outlier import Outlier
-from gateway.edge.sockets import READ
+from gateway.edge.sockets import LARGE, READ
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
 
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what was still written to it before all was over
 _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
+_SPENT: Final = httptools.HttpResponseParser(object())
 
 
 class Home(Protocol):
@@ -152,11 +153,8 @@ class UpstreamConnection(ResponseReader):
         self.parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
-        if len(data) >= READ and not self._full:
-            self._full = True
-            if not self._paused:
-                self.transport.pause_reading()
-            read_later(self._read_on)
+        if len(data) >= READ:
+            self._read_in_turn()
         if self.pipe is not None:
             self.pipe.from_upstream(data)
             return
@@ -184,7 +182,16 @@ class UpstreamConnection(ResponseReader):
             if not self.done:
                 holder.on_bad_answer(_told(error))
                 return
+        if len(data) >= LARGE and not self.done:
+            self._read_in_turn()
         holder.on_read()
+
+    def _read_in_turn(self) -> None:
+        if not self._full:
+            self._full = True
+            if not self._paused:
+                self.transport.pause_reading()
+            read_later(self._read_on)
 
     def _read_on(self) -> None:
         self._full = False
@@ -201,6 +208,7 @@ class UpstreamConnection(ResponseReader):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.parser = _SPENT  # else both wait for the garbage collector, as it has methods of this one
         self.home.lost(self)
         if self.pipe is not None:
             self.pipe.upstream_lost()

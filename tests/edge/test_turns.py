@@ -210,20 +210,20 @@ POST = b"POST /public/x HTTP/1.1\r\nHost: h\r\nx-n: 1\r\nContent-Length: %d\r\n\
 
 
 def test_of_what_begins_with_a_large_read_one_has_a_turn(rig: Rig) -> None:
-    """Heads without end, that come in one turn, are not refused in one."""
+    """Heads without end, that come in one turn, are not refused in one; nor is any more of them read."""
     clients = [rig.connect() for _ in range(8)]
     rig.loop.do(lambda: [client.feed(ENDLESS) for client in clients])
     refused: list[int] = []
 
     async def watch() -> None:
-        for _ in range(24):  # to be read on is another turn of each
+        for _ in range(24):
             refused.append(sum(client.taken.startswith(b"HTTP/1.1 431 ") for client in clients))
-            assert not any(client.reading for client in clients[refused[-1] :])
+            assert not any(client.reading for client in clients)
             await asyncio.sleep(0)
 
     rig.loop.run_until_complete(watch())
     assert max(now - before for before, now in pairwise(refused)) == 1
-    assert (refused[-1], [client.reading for client in clients]) == (8, [True] * 8)
+    assert (refused[-1], [client.closing for client in clients]) == (8, [False] * 8)
 
 
 def test_a_large_read_that_is_a_request_goes_on_after_its_turn(rig: Rig) -> None:
@@ -349,3 +349,16 @@ def test_a_large_read_whose_client_is_gone_is_not_looked_at(rig: Rig) -> None:
     rig.loop.do(lambda: client.fall(ConnectionResetError()))
     rig.loop.turns(5)
     assert (rig.dials, rig.lines, len(rig.edge.clients)) == ([], [], 0)
+
+
+def test_what_upstreams_send_much_of_takes_turns(rig: Rig) -> None:
+    """Also where no read fills the buffer: two hundred answers that begin in one turn would make the next ones long."""
+    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    others(rig, 10)
+    rig.loop.do(lambda: upstream.feed(ANSWER % (3 * LARGE) + b"x" * LARGE))
+    assert not upstream.reading
+    rig.loop.turns(15)
+    assert upstream.reading
+    rig.loop.do(lambda: upstream.feed(b"x" * LARGE + b"x" * LARGE))
+    rig.loop.turns(3)
+    assert (len(rig.upstreams[0].endpoints[0].idle), upstream.reading) == (1, True)  # it was the end, and no full read
