@@ -23,6 +23,7 @@ from gateway.app.gateway import Gateway
 from gateway.app.opening import StartFailed
 from gateway.cli.demo import demo
 from gateway.cli.hangup import Hangup
+from gateway.cli.heap import Heap, settle_heap
 from gateway.cli.watch import Watch
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
@@ -81,22 +82,13 @@ async def run(
             await ready(gateway)
         notify.tell(READY, f"MAINPID={os.getpid()}")
         stack.callback(asyncio.create_task(notify.watch()).cancel)
+        stack.callback(asyncio.create_task(Heap(lambda: gateway.reloads["done"]).tend()).cancel)
         stack.callback(asyncio.create_task(watch.run(hangup, lambda: gateway.watched)).cancel)
         await stopped.wait()
         notify.tell(STOPPING)
         log.info("draining")
         await first_of(gateway.drain(), hurried.wait())
     log.info("stopped")
-
-
-def settle_heap() -> None:
-    """What the start has made lives as long as the process: from here on the collector passes over it.
-
-    It was off meanwhile: with 10,000 routes it walked the growing heap again and again, for half of the start.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.enable()
 
 
 def raise_file_limit() -> None:

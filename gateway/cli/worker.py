@@ -16,7 +16,8 @@ import click
 from gateway.app.checks import read
 from gateway.app.gateway import Gateway
 from gateway.app.opening import StartFailed
-from gateway.cli.serve import first_of, raise_file_limit, settle_heap, uvloop_run
+from gateway.cli.heap import Heap, settle_heap
+from gateway.cli.serve import first_of, raise_file_limit, uvloop_run
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, GatewayError
 from gateway.ops.logs import adopt_standard_logging, application_log
@@ -158,6 +159,7 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
         channel.tell({"event": "ready", "address": str(Address(*gateway.address))})
         if gateway.setup_token is not None and part.first and part.number == 1:  # not to the log, which others read
             click.echo(f"nobody has an account yet: x-setup-token: {gateway.setup_token}", err=True)
+        stack.callback(asyncio.create_task(Heap(lambda: gateway.reloads["done"]).tend()).cancel)
         await desk.stopped.wait()
         if not desk.patience:  # else a successor accepts on the same socket
             await _caught_up(listening)

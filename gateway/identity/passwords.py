@@ -9,13 +9,11 @@ import base64
 import binascii
 import os
 import re
-import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from threading import BoundedSemaphore, Lock, get_native_id
+from threading import BoundedSemaphore, Lock
 from typing import TypeVar
 
 import bcrypt
@@ -24,6 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity import weak
+from gateway.identity.priority import give_way
 
 T = TypeVar("T")
 
@@ -31,7 +30,6 @@ T = TypeVar("T")
 MIN_LENGTH, MAX_LENGTH = 8, 128
 UNREADABLE = "this is no hash of bcrypt, and no PHC string of argon2"
 QUEUE = 16  # hashes that may wait per thread: 0.8 s of work
-NICE = 10  # a hashing thread gets a tenth of a core that others want, and all of one that is free
 
 # of a password that nobody knows, with the parameters below: checked when there is no account, so that it takes as long
 _DECOY = "$argon2id$v=19$m=19456,t=2,p=1$TTGe2ePd12hpC/ykP6q8Mg$KfmBiPHbkN/7I08XzMKSstkV2OnuxeCI+AK3IYgObUY"
@@ -63,7 +61,7 @@ class Passwords:
         """threads: how many hashes run at once; None = one per core. took: told the seconds of each, with its wait."""
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         count = threads or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="argon2", initializer=_give_way)
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="argon2", initializer=give_way)
         self._room = BoundedSemaphore(count * (1 + QUEUE))
         self._threads = count
         self._monotonic = monotonic
@@ -222,17 +220,6 @@ def _bytes(text: str) -> int:
     except binascii.Error:
         return 0
     return len(raw) if base64.b64encode(raw).rstrip(b"=").decode() == text else 0
-
-
-def _give_way() -> None:
-    """Lower this thread's priority: a login may take longer, and who does not log in is not to wait for it.
-
-    Only Linux has one for each thread (setpriority(2)); where it is not allowed, all share the core.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            now = os.getpriority(os.PRIO_PROCESS, 0)  # this thread's
-            os.setpriority(os.PRIO_PROCESS, get_native_id(), min(now + NICE, 19))
 
 
 def _require_argon2(text: str) -> None:
