@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-# New objects until the newest are walked, and walks of the newest until those are which outlived one: 3,500 objects
-# take two milliseconds, the 7,000 of Python's own settings four.
-NEWEST, YOUNG = 700, 5
+# New objects, and walks of the newest, that are not yet reason for another walk of those or of what outlived one
+# (gc.set_threshold): 3,500 objects, which take two milliseconds; Python's own settings come to 8,400.
+NEWEST, YOUNG = 700, 3
 NEVER: Final = 1 << 30
 ENOUGH: Final = 50  # walks of the young, each of which may leave 3,500 objects, until a quiet second is used for all
-MOST: Final = 500  # until one is used that is not
+MOST: Final = 100  # until one is used that is not
 QUIET: Final = 0.01  # of a core, in the last second
 REPLACED: Final = 60.0  # seconds that a replaced configuration waits for a quiet one
 

@@ -10,7 +10,7 @@ from gateway.edge import answers
 from gateway.edge.answering import Answering
 from gateway.edge.full_reads import few_wait, read_later
 from gateway.edge.generation import Generation
-from gateway.edge.intake import SLICE, Intake, State
+from gateway.edge.intake import SLICE, TOO_LARGE, Intake, State
 from gateway.edge.sockets import LARGE, READ, is_reset, unsent
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.wait import Wait
@@ -245,7 +245,7 @@ class Client(Intake):
             self.edge.observe_unread(self, fault, request_id)
         except Exception as error:
             self.edge.report(error)
-        self.linger(unread=self._full)
+        self.linger(unread=self._full and fault.code in TOO_LARGE)
 
     def forwarded(self, exchange: Answering) -> bytes:
         """The X-Forwarded-* and Forwarded lines for the upstream; the same from request to request, mostly."""
@@ -379,7 +379,7 @@ class Client(Intake):
         self._state = State.LINGERING
         self._lingered = LINGER_BYTES + 1 if unread else 0
         self._partial = self.opening = self.early = b""  # nothing is read out of it any more, and many may linger
-        self.raw = self._incoming = None
+        self.raw = None
         self.forget()
         if self.transport.is_closing():
             return

@@ -21,7 +21,8 @@ SLICE: Final = 16 * 1024
 LONGEST: Final = 64 * 1024  # slice of a chunked body whose chunks are long
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z").match
 
-_SPENT: Final = httptools.HttpRequestParser(object())
+_SPENT: Final = httptools.HttpRequestParser(object())  # for connections that are over: it is fed nothing
+TOO_LARGE: Final = frozenset(("head_too_large", "target_too_long"))
 _SPACES = re.compile(b"  +").sub
 
 
@@ -90,6 +91,7 @@ class Intake(RequestReader):
         """Nothing more comes. Its parser has methods of its own: together they would wait for the garbage collector."""
         self._queue.clear()
         self._backlog.clear()
+        self._incoming = None  # half of a request
         self.parser = _SPENT
 
     # the parser's callbacks
@@ -237,6 +239,7 @@ class Intake(RequestReader):
     def _broken(self, fault: RequestRejected) -> None:
         """Nothing after this can be understood. What was read before it is answered first."""
         self._state = State.LAST
+        fault.__traceback__ = None  # its frames know this connection, as `Answering._refused` has it
         broken, self._incoming = self._incoming, None
         if broken is not None and broken is self.active:
             broken.fail(fault)

@@ -11,7 +11,7 @@ from gateway.errors import DependencyFailed
 PER_TURN: Final = 2
 # Where turns are long, more: else they would wait the longer, the more there is to do beside them. They make turns
 # longer themselves, so this has an end.
-SECONDS_FOR_ONE, MOST_PER_TURN = 0.002, 8
+SECONDS_FOR_ONE, MOST_PER_TURN = 0.001, 8
 MOST: Final = 4096  # that wait
 AT_ONCE: Final = 64  # pipelined requests that are answered in one turn, on all connections: 2 ms of refusals
 

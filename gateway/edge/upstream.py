@@ -8,14 +8,14 @@ import httptools
 from gateway.edge.full_reads import read_later
 from gateway.edge.health import Health
 from gateway.edge.outlier import Outlier
-from gateway.edge.sockets import LARGE, READ
+from gateway.edge.sockets import READ
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
 
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what was still written to it before all was over
 _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
-_SPENT: Final = httptools.HttpResponseParser(object())
+_SPENT: Final = httptools.HttpResponseParser(object())  # for connections that are over: it is fed nothing
 
 
 class Home(Protocol):
@@ -63,6 +63,7 @@ class UpstreamConnection(ResponseReader):
 
     __slots__ = (
         "_barren",
+        "_encrypted",
         "_flushing",
         "_full",
         "_paused",
@@ -94,7 +95,7 @@ class UpstreamConnection(ResponseReader):
         self.idle_since = 0.0
         self._barren = 0
         # _full: its last read was, and its turn to be read on is to come
-        self._surplus = self._paused = self._flushing = self._full = False
+        self._surplus = self._paused = self._flushing = self._full = self._encrypted = False
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
         """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
@@ -120,7 +121,7 @@ class UpstreamConnection(ResponseReader):
         """Reads no further, or again."""
         if paused is not self._paused and not self.transport.is_closing():
             self._paused = paused
-            if not self._full:
+            if not self._full or self._encrypted:
                 (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
     def discard(self) -> None:
@@ -151,10 +152,15 @@ class UpstreamConnection(ResponseReader):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are not registered as such
         self.parser = httptools.HttpResponseParser(self)
+        # uvloop's TLS throws away what it holds while reading is paused, once the other side closes: it takes no turns
+        self._encrypted = transport.get_extra_info("ssl_object") is not None
 
     def data_received(self, data: bytes) -> None:
-        if len(data) >= READ:
-            self._read_in_turn()
+        if len(data) >= READ and not self._full:
+            self._full = True
+            if not self._paused and not self._encrypted:
+                self.transport.pause_reading()
+            read_later(self._read_on)
         if self.pipe is not None:
             self.pipe.from_upstream(data)
             return
@@ -182,20 +188,11 @@ class UpstreamConnection(ResponseReader):
             if not self.done:
                 holder.on_bad_answer(_told(error))
                 return
-        if len(data) >= LARGE and not self.done:
-            self._read_in_turn()
         holder.on_read()
-
-    def _read_in_turn(self) -> None:
-        if not self._full:
-            self._full = True
-            if not self._paused:
-                self.transport.pause_reading()
-            read_later(self._read_on)
 
     def _read_on(self) -> None:
         self._full = False
-        if not self._paused and not self.transport.is_closing():
+        if not self._paused and not self._encrypted and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def eof_received(self) -> bool:
@@ -215,7 +212,7 @@ class UpstreamConnection(ResponseReader):
         elif self.holder is not None:
             if not self.used and not self.started:
                 self.home.failed("It closes connections before it answers.")
-            self.holder.on_upstream_lost(exc is None)
+            self.holder.on_upstream_lost(exc is None and not (self._encrypted and self._paused))
 
     def pause_writing(self) -> None:
         self._writable(False)

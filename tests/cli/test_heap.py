@@ -1,5 +1,6 @@
 """When everything is walked over for garbage: not while requests would wait for it, but in the end."""
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
@@ -57,6 +58,14 @@ def test_a_replaced_configuration_goes_soon() -> None:
     assert [rig.look(busy) for busy in (True, False, False)] == [0, 1, 1]
     rig.reloads = 2
     assert (rig.look(busy=True, seconds=int(REPLACED)), rig.look(busy=True), rig.look(busy=True)) == (1, 2, 2)
+
+
+async def test_it_is_looked_at_every_second() -> None:
+    rig = Rig()
+    rig.walks = MOST
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(rig.heap.tend(), 1.5)
+    assert rig.collected == 1
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from edge.transports import Wire
 from gateway.edge.full_reads import _OF, FEW, read_later
 from gateway.edge.sockets import LARGE, READ
 from gateway.edge.turns import AT_ONCE
+from gateway.edge.upstream import UpstreamConnection
 
 SIZE = 96 << 20
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
@@ -351,14 +352,45 @@ def test_a_large_read_whose_client_is_gone_is_not_looked_at(rig: Rig) -> None:
     assert (rig.dials, rig.lines, len(rig.edge.clients)) == ([], [], 0)
 
 
-def test_what_upstreams_send_much_of_takes_turns(rig: Rig) -> None:
-    """Also where no read fills the buffer: two hundred answers that begin in one turn would make the next ones long."""
+def encrypted(connection: UpstreamConnection) -> UpstreamConnection:
+    """As if its transport were uvloop's of TLS, which throws away what it holds while reading is paused, once the
+    upstream closes."""
+    connection._encrypted = True
+    return connection
+
+
+def test_a_tls_upstream_takes_no_turns(rig: Rig) -> None:
+    """Others' would be the time in which its end is lost. A full read at the end of an answer is its last."""
     _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    encrypted(rig.lines[-1][1])
     others(rig, 10)
-    rig.loop.do(lambda: upstream.feed(ANSWER % (3 * LARGE) + b"x" * LARGE))
-    assert not upstream.reading
-    rig.loop.turns(15)
+    rig.loop.do(lambda: upstream.feed(ANSWER % (2 * READ) + b"x" * READ))
     assert upstream.reading
-    rig.loop.do(lambda: upstream.feed(b"x" * LARGE + b"x" * LARGE))
+    rig.loop.do(lambda: upstream.feed(b"x" * READ))
     rig.loop.turns(3)
-    assert (len(rig.upstreams[0].endpoints[0].idle), upstream.reading) == (1, True)  # it was the end, and no full read
+    assert (rig.upstreams[0].endpoints[0].idle, upstream.lost) == ([], True)
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_an_end_that_may_be_none_is_told_as_a_break(rig: Rig, tls: bool) -> None:
+    """An answer until the close, of which TLS may have lost a part as its client was slow: it must not look whole."""
+    client, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    connection = rig.lines[-1][1]
+    if tls:
+        encrypted(connection)
+    client.takes = False
+    rig.loop.do(lambda: upstream.feed(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000))
+    rig.loop.do(lambda: connection.connection_lost(None))
+    rig.loop.do(client.take_all)
+    rig.loop.turns(3)
+    assert client.taken.endswith(b"\r\n0\r\n\r\n") is not tls
+    if tls:
+        assert client.lost
+
+
+def test_a_large_read_that_is_no_request_is_read_on(rig: Rig) -> None:
+    """It has an end: closing with the rest unread would reset the connection, and the answer with it."""
+    client = rig.connect()
+    rig.loop.do(lambda: client.feed(b"nonsense\r\n\r\n" + b"x" * LARGE))
+    rig.loop.turns(5)
+    assert (client.taken[:13], client.reading) == (b"HTTP/1.1 400 ", True)

@@ -7,12 +7,13 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity.passwords import QUEUE, Passwords
-from gateway.identity.priority import NICE, TURN
+from gateway.identity.priority import NICE, TIME_SLICE
 
 
 @pytest.fixture
@@ -142,17 +143,26 @@ async def test_hashing_gives_way_to_requests(hashing: list[int]) -> None:
 
 
 async def test_a_hash_does_not_keep_its_core(hashing: list[int]) -> None:
-    """Since Linux 6.6 a thread that wakes up may wait for the end of a turn, but not for that of a longer one."""
-    if not turn(0):
-        pytest.skip("NOT TESTED: before Linux 6.12 turns are of one length")
-    assert [turn(number) for number in hashing] == [round(TURN * 1e9)]
-    assert turn(0) < TURN * 1e9
+    """Since Linux 6.6 a thread that wakes up may wait for the end of a time slice, but not for that of a longer one."""
+    if not time_slice(0):
+        pytest.skip("NOT TESTED: before Linux 6.12 time slices are of one length")
+    assert [time_slice(number) for number in hashing] == [round(TIME_SLICE * 1e9)]
+    assert time_slice(0) < TIME_SLICE * 1e9
 
 
-def turn(thread: int) -> int:
+async def test_where_nothing_may_be_changed_passwords_are_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a system refuses, in whatever way, is no reason to let nobody log in."""
+    monkeypatch.setattr(os, "setpriority", Mock(side_effect=PermissionError))
+    monkeypatch.setattr(ctypes, "CDLL", Mock(side_effect=AttributeError))
+    passwords = Passwords(threads=1)
+    assert await passwords.verify(await passwords.hash("correct horse"), "correct horse")
+    passwords.close()
+
+
+def time_slice(thread: int) -> int:
     """Nanoseconds, as sched_getattr(2) tells them; 0 where the system does not."""
     number = {"x86_64": 315, "aarch64": 275, "riscv64": 275}.get(os.uname().machine)
     told = ctypes.create_string_buffer(48)
-    if number is None or ctypes.CDLL(None).syscall(number, thread, told, len(told), 0):
+    if number is None or sys.maxsize < 1 << 32 or ctypes.CDLL(None).syscall(number, thread, told, len(told), 0):
         return 0
     return int(struct.unpack_from("=Q", told, 24)[0])
