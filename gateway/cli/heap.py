@@ -8,7 +8,8 @@ a tenth of a second. So Python makes none by itself, but of what is new.
 import asyncio
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 # New objects, and walks of the newest, that are not yet reason for another walk of those or of what outlived one
@@ -21,19 +22,8 @@ QUIET: Final = 0.01  # of a core, in the last second
 REPLACED: Final = 60.0  # seconds that a replaced configuration waits for a quiet one
 
 
-def settle_heap() -> None:
-    """What the start has made lives as long as the process: from here on the collector passes over it.
-
-    It was off meanwhile: with 10,000 routes it walked the growing heap again and again, for half of the start.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(NEWEST, YOUNG, NEVER)
-    gc.enable()
-
-
 class Heap:
-    """reloads: how many there were. The rest is Python's own, and a test's.
+    """reloads: how many have been done. The rest is Python's own, and a test's.
 
     walks: of the young, so far. spent: seconds of the processor.
     """
@@ -78,3 +68,23 @@ class Heap:
         if late or (quiet and (come >= ENOUGH or replaced)):
             self._collect()
             self._begin()
+
+
+@contextmanager
+def tended_heap(reloads: Callable[[], int]) -> Iterator[None]:
+    """On the running loop, once all is loaded. What the start has made lives as long as the process: from here on the
+    collector passes over it, and over what is old but when `Heap` says so. reloads: how many have been done.
+
+    It was off meanwhile: with 10,000 routes it walked the growing heap again and again, for half of the start.
+    """
+    gc.collect()
+    gc.freeze()
+    before = gc.get_threshold()
+    gc.set_threshold(NEWEST, YOUNG, NEVER)
+    gc.enable()
+    tending = asyncio.get_running_loop().create_task(Heap(reloads).tend())
+    try:
+        yield
+    finally:
+        tending.cancel()
+        gc.set_threshold(*before)

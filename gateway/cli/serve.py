@@ -23,7 +23,7 @@ from gateway.app.gateway import Gateway
 from gateway.app.opening import StartFailed
 from gateway.cli.demo import demo
 from gateway.cli.hangup import Hangup
-from gateway.cli.heap import Heap, settle_heap
+from gateway.cli.heap import tended_heap
 from gateway.cli.watch import Watch
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
@@ -69,9 +69,9 @@ async def run(
     gateway = Gateway(loaded, Clock(), log, reread, log.become, listening)
     del loaded  # with it goes the tree of places that faults are told by: 10,000 routes are 15 MiB of it
     await gateway.start()
-    settle_heap()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
+        stack.enter_context(tended_heap(lambda: gateway.reloads["done"]))
         await gateway.auditing.migrated(migrated)
         hangup = Hangup(lambda: _reload(gateway, notify), log)
         stopped, hurried = _signals(hangup, log)
@@ -82,7 +82,6 @@ async def run(
             await ready(gateway)
         notify.tell(READY, f"MAINPID={os.getpid()}")
         stack.callback(asyncio.create_task(notify.watch()).cancel)
-        stack.callback(asyncio.create_task(Heap(lambda: gateway.reloads["done"]).tend()).cancel)
         stack.callback(asyncio.create_task(watch.run(hangup, lambda: gateway.watched)).cancel)
         await stopped.wait()
         notify.tell(STOPPING)
@@ -160,7 +159,7 @@ def serve_until_stopped(work: Coroutine[None, None, None]) -> int:
 
 
 def uvloop_run(work: Coroutine[None, None, None]) -> None:
-    gc.disable()  # until the gateway has started, see `settle_heap`
+    gc.disable()  # until the gateway has started, see `tended_heap`
     # libuv looks names up in half of its threads, which are four: two names whose servers are silent would hold up all
     os.environ.setdefault("UV_THREADPOOL_SIZE", "16")
     try:

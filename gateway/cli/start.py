@@ -80,7 +80,7 @@ def _begin(path: Path, migrate: bool) -> int:
     from gateway.settings.files import Recorder
     from gateway.settings.load import load
 
-    gc.disable()  # until what is loaded is in its place, see `settle_heap`
+    gc.disable()  # until what is loaded is in its place, see `tended_heap`
     try:
         recorder = Recorder()
         loaded = load(path, os.environ, recorder)

@@ -16,7 +16,7 @@ import click
 from gateway.app.checks import read
 from gateway.app.gateway import Gateway
 from gateway.app.opening import StartFailed
-from gateway.cli.heap import Heap, settle_heap
+from gateway.cli.heap import tended_heap
 from gateway.cli.serve import first_of, raise_file_limit, uvloop_run
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, GatewayError
@@ -150,16 +150,15 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
     gateway = Gateway(loaded, Clock(), log, desk.read, log.become, listening=listening, admin=False)
     del loaded
     await gateway.start()
-    settle_heap()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.aclose)
+        stack.enter_context(tended_heap(lambda: gateway.reloads["done"]))
         await gateway.auditing.migrated(migrated)
         desk.gateway = gateway
         loop.add_signal_handler(signal.SIGTERM, desk.stopped.set)  # from a service manager: to all of us at once
         channel.tell({"event": "ready", "address": str(Address(*gateway.address))})
         if gateway.setup_token is not None and part.first and part.number == 1:  # not to the log, which others read
             click.echo(f"nobody has an account yet: x-setup-token: {gateway.setup_token}", err=True)
-        stack.callback(asyncio.create_task(Heap(lambda: gateway.reloads["done"]).tend()).cancel)
         await desk.stopped.wait()
         if not desk.patience:  # else a successor accepts on the same socket
             await _caught_up(listening)

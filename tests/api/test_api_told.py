@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from gateway.app.audit import Auditing
 from gateway.identity.limits import OPENED
 
 from .desk import Desk
@@ -67,16 +66,9 @@ def test_a_trail_of_changes_is_whole(desk: Desk) -> None:
     assert desk.done("GET", "/audit/verify", desk.staff)["intact"]
 
 
-async def _written(auditing: Auditing) -> None:
-    """Also what the gateway itself is writing just now."""
-    await auditing.work()
-    if auditing._writing is not None:
-        await auditing._writing
-
-
 def told(desk: Desk, kind: str, actor: str) -> list[dict[str, Any]]:
     """What was refused to this one, once a worker has written it."""
-    desk.host.do(_written(desk.host.running.gateway.auditing))
+    desk.host.do(desk.host.running.gateway.auditing.work())
     rows = desk.done("GET", "/audit", desk.staff, kind=kind, limit=50)["items"]
     return [row for row in rows if row["actor"] == actor]
 
