@@ -264,7 +264,7 @@ async def test_a_server_that_answers_nobody_is_given_up_in_time(own: Postgres, a
         began = time.monotonic()
         with pytest.raises(DependencyFailed):
             await away.store.directory.by_grant("x")
-        assert time.monotonic() - began < reading.PATIENCE + 1.5
+        assert time.monotonic() - began < reading.PATIENCE + 4
     finally:
         own.thaw()
     assert await away.store.directory.by_grant("x") is None
