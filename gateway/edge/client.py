@@ -8,7 +8,7 @@ import httptools
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
-from gateway.edge.full_reads import few_wait, read_later
+from gateway.edge.full_reads import few_clients_wait, read_client_later
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, TOO_LARGE, Intake, State
 from gateway.edge.sockets import LARGE, READ, is_reset, unsent
@@ -103,12 +103,12 @@ class Client(Intake):
     def _waits(self, data: bytes) -> bool:
         """After a full read nothing more is read in this turn. What begins with as much as this is a head without end,
         mostly: true, and it has its turn with the reads, where few are waiting: they hold it meanwhile."""
-        begins = self._state is _OPEN and self.active is None and few_wait()
+        begins = self._state is _OPEN and self.active is None and few_clients_wait()
         if begins or len(data) >= READ:
             self._full = True
             if self._reading:
                 self.transport.pause_reading()
-            read_later(self._read_again)
+            read_client_later(self._read_again)
         if begins:
             self._backlog.append(data)
         return begins
@@ -119,7 +119,7 @@ class Client(Intake):
             self.turn()
             if self.edge.draining and not self.edge.patient:
                 self.drain()
-            read_later(self._read_again)  # to read on is as much again
+            read_client_later(self._read_again)  # to read on is as much again
             return
         self.regulate()
         self._full = False

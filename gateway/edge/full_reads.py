@@ -1,4 +1,4 @@
-"""Connections that send without end are read on in turns, one of them in each turn of the loop."""
+"""Connections that send without end are read on in turns: in each turn of the loop, one client and one upstream."""
 
 import asyncio
 from collections import deque
@@ -10,8 +10,8 @@ FEW: Final = 64  # connections that wait; each may hold a read of a quarter of a
 
 
 class FullReads:
-    """Connections of which a read was as large as one can be wait here before they are read on: one of them in each
-    turn, or each stream at full rate would make turns longer."""
+    """Connections of which a read was large wait here before they are read on: one of them in each turn, or each
+    stream at full rate would make turns longer."""
 
     __slots__ = ("_queue",)
 
@@ -34,19 +34,38 @@ class FullReads:
         return len(self._queue)
 
 
-_OF: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, FullReads]] = WeakKeyDictionary()
+class _Sides:
+    """Each has its queue: who waits for the rest of an answer does not wait behind uploads."""
+
+    __slots__ = ("clients", "upstreams")
+
+    def __init__(self) -> None:
+        self.clients = FullReads()
+        self.upstreams = FullReads()
 
 
-def read_later(read_on: Callable[[], None]) -> None:
-    """After a full read, in the turns of the running loop."""
-    loop = asyncio.get_running_loop()
+_OF: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Sides]] = WeakKeyDictionary()
+
+
+def _sides(loop: asyncio.AbstractEventLoop) -> _Sides:
     found = _OF.get(loop)
     if found is None:
-        found = _OF[loop] = FullReads()
-    found.add(read_on, loop)
+        found = _OF[loop] = _Sides()
+    return found
 
 
-def few_wait() -> bool:
+def read_client_later(read_on: Callable[[], None]) -> None:
+    """After a large read, in the turns of the running loop."""
+    loop = asyncio.get_running_loop()
+    _sides(loop).clients.add(read_on, loop)
+
+
+def read_upstream_later(read_on: Callable[[], None]) -> None:
+    """As for a client."""
+    loop = asyncio.get_running_loop()
+    _sides(loop).upstreams.add(read_on, loop)
+
+
+def few_clients_wait() -> bool:
     """Whether there is room for what holds its read while it waits."""
-    found = _OF.get(asyncio.get_running_loop())
-    return found is None or len(found) < FEW
+    return len(_sides(asyncio.get_running_loop()).clients) < FEW

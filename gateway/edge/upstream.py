@@ -5,10 +5,10 @@ from typing import Final, Protocol, cast
 
 import httptools
 
-from gateway.edge.full_reads import read_later
+from gateway.edge.full_reads import read_upstream_later
 from gateway.edge.health import Health
 from gateway.edge.outlier import Outlier
-from gateway.edge.sockets import READ
+from gateway.edge.sockets import LARGE, READ
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
@@ -94,7 +94,7 @@ class UpstreamConnection(ResponseReader):
         self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = self.counted = False
         self.idle_since = 0.0
         self._barren = 0
-        # _full: its last read was, and its turn to be read on is to come
+        # _full: its last read was large, and its turn to be read on is to come
         self._surplus = self._paused = self._flushing = self._full = self._encrypted = False
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
@@ -156,11 +156,8 @@ class UpstreamConnection(ResponseReader):
         self._encrypted = transport.get_extra_info("ssl_object") is not None
 
     def data_received(self, data: bytes) -> None:
-        if len(data) >= READ and not self._full:
-            self._full = True
-            if not self._paused and not self._encrypted:
-                self.transport.pause_reading()
-            read_later(self._read_on)
+        if len(data) >= READ:
+            self._read_in_turn()
         if self.pipe is not None:
             self.pipe.from_upstream(data)
             return
@@ -188,7 +185,16 @@ class UpstreamConnection(ResponseReader):
             if not self.done:
                 holder.on_bad_answer(_told(error))
                 return
+        if len(data) >= LARGE and not self.done and not self._encrypted:  # there is more to come
+            self._read_in_turn()
         holder.on_read()
+
+    def _read_in_turn(self) -> None:
+        if not self._full:
+            self._full = True
+            if not self._paused and not self._encrypted:
+                self.transport.pause_reading()
+            read_upstream_later(self._read_on)
 
     def _read_on(self) -> None:
         self._full = False

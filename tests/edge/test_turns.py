@@ -13,7 +13,7 @@ from harness.site import Running, Site
 from edge import transcript
 from edge.memory import Rig
 from edge.transports import Wire
-from gateway.edge.full_reads import _OF, FEW, read_later
+from gateway.edge.full_reads import _OF, FEW, read_client_later, read_upstream_later
 from gateway.edge.sockets import LARGE, READ
 from gateway.edge.turns import AT_ONCE
 from gateway.edge.upstream import UpstreamConnection
@@ -108,7 +108,11 @@ async def test_one_turn_takes_one_read_of_a_connection(
     assert 0 < meter.most <= 2 * READ
 
 
-async def test_one_connection_is_read_on_in_a_turn() -> None:
+LATER = (read_client_later, read_upstream_later)
+
+
+@pytest.mark.parametrize("read_later", LATER)
+async def test_one_connection_is_read_on_in_a_turn(read_later: Callable[[Callable[[], None]], None]) -> None:
     """In the order of their full reads, those that come meanwhile last; that one fails is not felt by the others."""
     loop, turn = asyncio.get_running_loop(), 0
     order: list[tuple[str, int]] = []
@@ -141,8 +145,8 @@ def rig() -> Iterator[Rig]:
 
 
 def others(rig: Rig, count: int) -> None:
-    """So many have their turn before the next one."""
-    rig.loop.do(lambda: [read_later(lambda: None) for _ in range(count)])
+    """So many of either side have their turn before the next one."""
+    rig.loop.do(lambda: [read_later(lambda: None) for _ in range(count) for read_later in LATER])
 
 
 def asked(rig: Rig, question: bytes) -> tuple[Wire, Wire]:
@@ -339,7 +343,7 @@ def test_a_large_read_of_a_connection_that_closes_takes_no_more_turns(rig: Rig) 
     rig.loop.do(lambda: client.feed(POST))
     rig.loop.do(lambda: [found.close() for found in rig.edge.clients])
     rig.loop.turns(5)
-    assert not _OF[rig.loop]._queue
+    assert not len(_OF[rig.loop].clients)
     assert not client.lost
 
 
@@ -394,3 +398,37 @@ def test_a_large_read_that_is_no_request_is_read_on(rig: Rig) -> None:
     rig.loop.do(lambda: client.feed(b"nonsense\r\n\r\n" + b"x" * LARGE))
     rig.loop.turns(5)
     assert (client.taken[:13], client.reading) == (b"HTTP/1.1 400 ", True)
+
+
+def test_what_upstreams_send_much_of_takes_turns(rig: Rig) -> None:
+    """Also where no read fills the buffer: two hundred answers that begin in one turn would make the next ones long."""
+    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    others(rig, 10)
+    rig.loop.do(lambda: upstream.feed(ANSWER % (3 * LARGE) + b"x" * LARGE))
+    assert not upstream.reading
+    rig.loop.turns(15)
+    assert upstream.reading
+    rig.loop.do(lambda: upstream.feed(b"x" * LARGE + b"x" * LARGE))
+    rig.loop.turns(3)
+    assert (len(rig.upstreams[0].endpoints[0].idle), upstream.reading) == (1, True)  # it was the end, and no full read
+
+
+def test_the_rest_of_an_answer_does_not_wait_behind_uploads(rig: Rig) -> None:
+    """Each side has its turns."""
+    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    rig.loop.do(lambda: [read_client_later(lambda: None) for _ in range(10)])
+    rig.loop.do(lambda: upstream.feed(ANSWER % (3 * LARGE) + b"x" * LARGE))
+    rig.loop.turns(2)
+    assert upstream.reading
+
+
+def test_a_large_read_of_a_tls_upstream_that_is_not_the_last_costs_it_nothing(rig: Rig) -> None:
+    """It is used again, whatever waits for its turn when its answer is complete."""
+    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    encrypted(rig.lines[-1][1])
+    others(rig, 10)
+    for part in (ANSWER % (2 * LARGE) + b"x" * LARGE, b"x" * LARGE):
+        rig.loop.do(lambda part=part: upstream.feed(part))
+        assert upstream.reading
+    rig.loop.turns(3)
+    assert len(rig.upstreams[0].endpoints[0].idle) == 1
