@@ -44,7 +44,6 @@ class Auditing:
         self._keep: Callable[[], float]
         self._task: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None  # to its end, also when the look is cancelled
-        self._looking = asyncio.Lock()  # two looks at once would write the same refusals twice
         self._failing = ""
         self._head: Anchor | None = None  # the last one seen
         self._rare = 0.0  # when the rare work is due; clock.monotonic
@@ -81,11 +80,9 @@ class Auditing:
             await self.record(migration(*revisions))
 
     async def work(self) -> None:
-        """One look, after the one that is under way. Raises DependencyFailed."""
-        async with self._looking:
-            await self._look()
-
-    async def _look(self) -> None:
+        """One look. Raises DependencyFailed."""
+        if self._writing is not None and not self._writing.done():
+            await asyncio.shield(self._writing)  # by a look that was cancelled: what it writes is due until it has
         batch = self.refusals.due()
         if batch is not None:
             self._writing = asyncio.create_task(self._write_batch(batch))

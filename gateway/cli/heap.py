@@ -72,10 +72,11 @@ class Heap:
 
 @contextmanager
 def tended_heap(reloads: Callable[[], int]) -> Iterator[None]:
-    """On the running loop, once all is loaded. What the start has made lives as long as the process: from here on the
-    collector passes over it, and over what is old but when `Heap` says so. reloads: how many have been done.
+    """Freezes what the start has made, as it lives as long as the process, and has `Heap` say on the running loop when
+    what is old is walked. reloads: how many have been done.
 
-    It was off meanwhile: with 10,000 routes it walked the growing heap again and again, for half of the start.
+    The collector is off until then: with 10,000 routes it walked the growing heap again and again, for half of the
+    start.
     """
     gc.collect()
     gc.freeze()

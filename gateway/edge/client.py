@@ -8,7 +8,6 @@ import httptools
 
 from gateway.edge import answers
 from gateway.edge.answering import Answering
-from gateway.edge.full_reads import few_clients_wait, read_client_later
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, TOO_LARGE, Intake, State
 from gateway.edge.sockets import LARGE, READ, is_reset, unsent
@@ -65,7 +64,7 @@ class Client(Intake):
         self.deadline = _NEVER
         self._wait = Wait.NOTHING
         self._lingered = 0
-        self._full = False  # its last read was, and its turn to be read on is to come
+        self._full = False  # its last read was large, and its turn to be read on is to come
         self._turning = self.half_closed = False
         self._stuffed = False  # what was written is not taken
         self._taken: tuple[bytes, int] | None = None  # of what, and how many bytes, when a deadline was over
@@ -103,28 +102,30 @@ class Client(Intake):
     def _waits(self, data: bytes) -> bool:
         """After a full read nothing more is read in this turn. What begins with as much as this is a head without end,
         mostly: true, and it has its turn with the reads, where few are waiting: they hold it meanwhile."""
-        begins = self._state is _OPEN and self.active is None and few_clients_wait()
+        begins = self._state is _OPEN and self.active is None and not self.edge.reads.clients.crowded
         if begins or len(data) >= READ:
             self._full = True
             if self._reading:
                 self.transport.pause_reading()
-            read_client_later(self._read_again)
+            self.edge.reads.clients.add(self._read_again)
         if begins:
             self._backlog.append(data)
         return begins
 
-    def _read_again(self) -> None:
+    def _read_again(self) -> bool:
         held = self._backlog and self.active is None and not self._queue and not self._stuffed
         if held and not self.transport.is_closing():
             self.turn()
             if self.edge.draining and not self.edge.patient:
                 self.drain()
-            read_client_later(self._read_again)  # to read on is as much again
-            return
+            self.edge.reads.clients.add(self._read_again)  # to read on is as much again
+            return True
         self.regulate()
         self._full = False
-        if self._reading and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if not self._reading or self.transport.is_closing():
+            return False
+        self.transport.resume_reading()
+        return True
 
     def eof_received(self) -> bool:
         if self.tunnel is not None or self._state is State.LINGERING or self._incoming is not None:
@@ -311,11 +312,11 @@ class Client(Intake):
 
     def overdue(self) -> None:
         """The deadline has passed."""
-        if self._full and self._backlog:
+        active = self.active
+        if (self._full and (self._backlog or active)) or (active and active.unread):
             self.deadline = self.monotonic() + HELD_SECONDS  # what it is about may have come, and waits for its turn
             return
         self.deadline = _NEVER
-        active = self.active
         match self._wait:
             case Wait.HEAD if active is None and not self._queue:
                 self._state = State.LAST
@@ -354,9 +355,8 @@ class Client(Intake):
     def uses(self, generation: Generation) -> bool:
         """Whether a request that began with it is under way, or waits for its turn."""
         active = self.active
-        return (active is not None and active.generation is generation) or any(
-            exchange.generation is generation for exchange in self._queue
-        )
+        ours = active is not None and active.generation is generation
+        return ours or any(exchange.generation is generation for exchange in self._queue)
 
     def drain(self) -> None:
         """The gateway stops: an idle connection closes now, another with its answer."""

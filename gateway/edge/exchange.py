@@ -111,6 +111,11 @@ class Exchange(Answering):
             return self.held > IN_HAND
         return self._connection.clogged
 
+    @property
+    def unread(self) -> bool:
+        """Whether more of the answer may have come, and waits for its turn to be read."""
+        return self._connection is not None and self._connection.waiting
+
     async def _settle(self, unverified: Unverified) -> None:
         try:
             await self._begins()

@@ -13,6 +13,7 @@ from gateway.edge.answering import Answering
 from gateway.edge.client import Client
 from gateway.edge.generation import Generation
 from gateway.edge.ids import Ids
+from gateway.edge.read_queues import read_queues
 from gateway.edge.roster import SHELVES, Roster
 from gateway.edge.sockets import keep_alive
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
@@ -40,8 +41,8 @@ class Edge:
     """All client connections of one worker.
 
     generation: what new exchanges go by. clients, tunnels: those open now. turns: of what is slow to begin. burst: of
-    pipelines. draining: each answer says that it is its connection's last. patient: yet a connection without a request
-    may wait for one.
+    pipelines. reads: that wait for their turn. draining: each answer says that it is its connection's last. patient:
+    yet a connection without a request may wait for one.
     """
 
     def __init__(self, generation: Generation, observer: Observer, clock: Clock) -> None:
@@ -53,6 +54,7 @@ class Edge:
         self.clients = Roster()
         self.turns = Turns(self.loop, clock.monotonic)
         self.burst = Burst(self.loop)
+        self.reads = read_queues(self.loop)
         self.tunnels: set[Tunnel] = set()
         self.draining = self.patient = False
         self.observe = observer.exchange

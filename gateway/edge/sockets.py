@@ -15,7 +15,8 @@ PROBES: Final = 6
 # Bytes of one read. From a socket that fills them libuv reads again, up to 32 times, before it looks at any other: with
 # two hundred downloads under way others waited for 1.6 GB. Who pauses after a full read takes turns with them.
 READ: Final = 256_000
-LARGE: Final = 32 * 1024  # bytes of a read that a request without a body does not fill
+# Bytes of a read that a request without a body does not fill, and that others wait a tenth of a millisecond for.
+LARGE: Final = 32 * 1024
 
 
 class Socket(Protocol):

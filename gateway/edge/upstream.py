@@ -5,15 +5,16 @@ from typing import Final, Protocol, cast
 
 import httptools
 
-from gateway.edge.full_reads import read_upstream_later
 from gateway.edge.health import Health
 from gateway.edge.outlier import Outlier
+from gateway.edge.read_queues import read_queues
 from gateway.edge.sockets import LARGE, READ
 from gateway.pipeline import Aim
 from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
 
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what was still written to it before all was over
+UNTURNED: Final = 4  # large reads of an answer before it takes turns: what is not a stream does not wait behind streams
 _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
 _SPENT: Final = httptools.HttpResponseParser(object())  # for connections that are over: it is fed nothing
 
@@ -57,8 +58,8 @@ class UpstreamConnection(ResponseReader):
 
     pieces: body bytes of the last read. ready: the response's head is there. done: the response is complete. bodiless:
     it answers HEAD. started: a byte of it has come. clogged: the write buffer is full. used: it has served an exchange
-    before this one, so it may turn out to be closed. counted: among the open ones of its home; a connect that is
-    cancelled may end with or without a loss, depending on the loop.
+    before this one, so it may turn out to be closed. waiting: for its turn to be read on, after a large read. counted:
+    among the open ones of its home; a connect that is cancelled may end with or without a loss, depending on the loop.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class UpstreamConnection(ResponseReader):
         "_encrypted",
         "_flushing",
         "_full",
+        "_large",
         "_paused",
         "_surplus",
         "bodiless",
@@ -81,6 +83,7 @@ class UpstreamConnection(ResponseReader):
         "started",
         "transport",
         "used",
+        "waiting",
     )
 
     transport: asyncio.Transport
@@ -93,9 +96,9 @@ class UpstreamConnection(ResponseReader):
         self.pieces: list[bytes] = []
         self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = self.counted = False
         self.idle_since = 0.0
-        self._barren = 0
-        # _full: its last read was large, and its turn to be read on is to come
-        self._surplus = self._paused = self._flushing = self._full = self._encrypted = False
+        self._barren = self._large = 0  # _large: reads of this answer that were
+        self._surplus = self._paused = self._flushing = self._encrypted = self.waiting = False
+        self._full = False  # its last read filled the buffer
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
         """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
@@ -107,7 +110,7 @@ class UpstreamConnection(ResponseReader):
     def release(self, reusable: bool, now: float) -> None:
         """The exchange is over. reusable: as far as the exchange knows."""
         self.holder = None
-        # a full read may have left bytes behind that nobody asked for, which its next turn would find
+        # a full read may have left bytes behind that nobody asked for, which the next one would find
         reusable = reusable and self.done and self.keep_alive
         reusable = reusable and not self._surplus and not self._full and not self._flushing
         if self.bodiless and reusable:
@@ -121,7 +124,7 @@ class UpstreamConnection(ResponseReader):
         """Reads no further, or again."""
         if paused is not self._paused and not self.transport.is_closing():
             self._paused = paused
-            if not self._full or self._encrypted:
+            if not self.waiting:
                 (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
     def discard(self) -> None:
@@ -156,8 +159,9 @@ class UpstreamConnection(ResponseReader):
         self._encrypted = transport.get_extra_info("ssl_object") is not None
 
     def data_received(self, data: bytes) -> None:
-        if len(data) >= READ:
-            self._read_in_turn()
+        self._full = len(data) >= READ
+        if self._full:
+            self._wait_for_turn()
         if self.pipe is not None:
             self.pipe.from_upstream(data)
             return
@@ -167,6 +171,7 @@ class UpstreamConnection(ResponseReader):
             return
         if not self.started:
             self.started = True
+            self._large = 0
             if not self.used:
                 self.home.answered()
             self.opening = data
@@ -185,21 +190,26 @@ class UpstreamConnection(ResponseReader):
             if not self.done:
                 holder.on_bad_answer(_told(error))
                 return
-        if len(data) >= LARGE and not self.done and not self._encrypted:  # there is more to come
-            self._read_in_turn()
+        if len(data) >= LARGE and not self.done:  # there is more to come
+            self._large += 1
+            if self._large > UNTURNED:
+                self._wait_for_turn()
         holder.on_read()
 
-    def _read_in_turn(self) -> None:
-        if not self._full:
-            self._full = True
-            if not self._paused and not self._encrypted:
-                self.transport.pause_reading()
-            read_upstream_later(self._read_on)
+    def _wait_for_turn(self) -> None:
+        if self.waiting or self._encrypted:
+            return
+        self.waiting = True
+        if not self._paused:
+            self.transport.pause_reading()
+        read_queues(asyncio.get_running_loop()).upstreams.add(self._read_on)
 
-    def _read_on(self) -> None:
-        self._full = False
-        if not self._paused and not self._encrypted and not self.transport.is_closing():
-            self.transport.resume_reading()
+    def _read_on(self) -> bool:
+        self.waiting = False
+        if self._paused or self.transport.is_closing():
+            return False
+        self.transport.resume_reading()
+        return True
 
     def eof_received(self) -> bool:
         """It is closed; connection_lost says the rest. Where no answer can come any more, what is left of the request

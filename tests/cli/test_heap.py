@@ -6,7 +6,6 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from harness.site import until
 
 from gateway.cli.heap import ENOUGH, MOST, QUIET, REPLACED, Heap, tended_heap
 
@@ -81,18 +80,28 @@ def unfrozen() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unfrozen")
-async def test_python_walks_only_over_what_is_new_until_it_is_time() -> None:
-    """In a gateway that was reloaded, for one: then what nothing leads to is gone, however old."""
-    reloads, before = 0, gc.get_threshold()
-    with tended_heap(lambda: reloads):
+async def test_python_walks_only_over_what_is_new_until_a_reload() -> None:
+    """Then what nothing leads to is gone, however old, in a quiet second; and the task ends with the block."""
+    before, tasks, asked = gc.get_threshold(), asyncio.all_tasks(), 0
+    looked, freed = asyncio.Event(), asyncio.Event()
+
+    def reloads() -> int:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            looked.set()
+        return asked // 3
+
+    with tended_heap(reloads):
+        [tending] = asyncio.all_tasks() - tasks
         ring = Ring()
-        gone = weakref.ref(ring)
+        gone = weakref.ref(ring, lambda _: freed.set())
         kept = [[number] for number in range(100_000)]  # long enough for it to be old
         del ring
         full = gc.get_stats()[2]["collections"]
-        kept += [[number] for number in range(400_000)]
+        await looked.wait()
         assert (gone() is not None, gc.get_stats()[2]["collections"] - full) == (True, 0)
-        reloads = 1
-        await until(lambda: gone() is None)  # in a quiet second, or after so many walks
-        assert len(kept) == 500_000
-    assert gc.get_threshold() == before
+        await freed.wait()
+        assert len(kept) == 100_000
+    await asyncio.wait([tending])
+    assert (tending.cancelled(), gc.get_threshold()) == (True, before)

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from edge.memory import Rig
 from edge.transcript import MALFORMED, Line, Sent, answer, read_answers, request
 from edge.transports import Wire
-from gateway.edge import client
+from gateway.edge import client, upstream
 from gateway.edge.sockets import LARGE, READ
 
 T = TypeVar("T")
@@ -240,8 +240,8 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "rig"):
             return
         owing = {id(line.wire) for line in self.lines if line.owed is not None or line.pending}
-        for upstream in self.rig.upstreams:
-            for endpoint in upstream.endpoints:
+        for group in self.rig.upstreams:
+            for endpoint in group.endpoints:
                 assert endpoint.health.outstanding >= 0
                 assert endpoint.health.open >= len(endpoint.idle)
                 for connection in endpoint.idle:
@@ -254,11 +254,8 @@ class Machine(RuleBasedStateMachine):
 
     def _crowd(self) -> list[Wire]:
         crowded = self.rig.upstreams[1].endpoints
-        return [
-            wire
-            for wire, connection in self.rig.lines
-            if connection.home in crowded and not wire.lost and connection.counted
-        ]
+        lines = self.rig.lines
+        return [wire for wire, used in lines if used.home in crowded and not wire.lost and used.counted]
 
     def _look(self) -> None:
         for line in self.lines:
@@ -395,6 +392,7 @@ RUN |= {"stateful_step_count": STEPS, "derandomize": MANY is None, "max_examples
 def test_no_sequence_of_events_mixes_up_anything(monkeypatch: pytest.MonkeyPatch, large: int, full: int) -> None:
     """The same examples in each run; others in `make fuzz`. Also where most reads are large, or full."""
     if large != LARGE:
-        monkeypatch.setattr(client, "LARGE", large)
-        monkeypatch.setattr(client, "READ", full)
+        for module in (client, upstream):
+            monkeypatch.setattr(module, "LARGE", large)
+            monkeypatch.setattr(module, "READ", full)
     run_state_machine_as_test(Machine, settings=settings(**RUN))

@@ -13,10 +13,9 @@ from harness.site import Running, Site
 from edge import transcript
 from edge.memory import Rig
 from edge.transports import Wire
-from gateway.edge.full_reads import _OF, FEW, read_client_later, read_upstream_later
+from gateway.edge.read_queues import FEW, read_queues
 from gateway.edge.sockets import LARGE, READ
 from gateway.edge.turns import AT_ONCE
-from gateway.edge.upstream import UpstreamConnection
 
 SIZE = 96 << 20
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
@@ -108,32 +107,31 @@ async def test_one_turn_takes_one_read_of_a_connection(
     assert 0 < meter.most <= 2 * READ
 
 
-LATER = (read_client_later, read_upstream_later)
-
-
-@pytest.mark.parametrize("read_later", LATER)
-async def test_one_connection_is_read_on_in_a_turn(read_later: Callable[[Callable[[], None]], None]) -> None:
-    """In the order of their full reads, those that come meanwhile last; that one fails is not felt by the others."""
+@pytest.mark.parametrize("side", ["clients", "upstreams"])
+async def test_one_connection_is_read_on_in_a_turn(side: str) -> None:
+    """In the order of their large reads, those that come meanwhile last; that one fails is not felt by the others."""
     loop, turn = asyncio.get_running_loop(), 0
+    queue = getattr(read_queues(loop), side)
     order: list[tuple[str, int]] = []
 
-    def reads_on(name: str) -> Callable[[], None]:
-        def read_on() -> None:
+    def reads_on(name: str) -> Callable[[], bool]:
+        def read_on() -> bool:
             order.append((name, turn))
             if name == "a":
-                read_later(reads_on("again"))
+                queue.add(reads_on("again"))
             if name == "b":
                 raise OSError("it is gone")
+            return name != "closed"
 
         return read_on
 
     failed: list[object] = []
     loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
-    for name in "abc":
-        read_later(reads_on(name))
+    for name in ("a", "closed", "b", "c"):
+        queue.add(reads_on(name))
     for turn in range(6):  # noqa: B007 - what is read on tells it
         await asyncio.sleep(0)
-    assert order == [("a", 0), ("b", 1), ("c", 2), ("again", 3)]
+    assert order == [("a", 0), ("closed", 1), ("b", 1), ("c", 2), ("again", 3)]
     assert [str(error) for error in failed] == ["it is gone"]
 
 
@@ -146,7 +144,8 @@ def rig() -> Iterator[Rig]:
 
 def others(rig: Rig, count: int) -> None:
     """So many of either side have their turn before the next one."""
-    rig.loop.do(lambda: [read_later(lambda: None) for _ in range(count) for read_later in LATER])
+    queues = read_queues(rig.loop)
+    rig.loop.do(lambda: [queue.add(lambda: True) for _ in range(count) for queue in (queues.clients, queues.upstreams)])
 
 
 def asked(rig: Rig, question: bytes) -> tuple[Wire, Wire]:
@@ -158,40 +157,6 @@ def asked(rig: Rig, question: bytes) -> tuple[Wire, Wire]:
     assert upstream is not None
     rig.loop.turns(3)
     return client, upstream
-
-
-def test_an_upstream_is_not_read_on_before_its_turn(rig: Rig) -> None:
-    """Whatever its client takes meanwhile; and it has one turn for one full read."""
-    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    others(rig, 10)
-    rig.loop.do(lambda: upstream.feed(ANSWER % (2 * READ) + b"x" * READ))
-    connection = rig.lines[-1][1]
-    for paused in (True, False):
-        rig.loop.do(lambda paused=paused: connection.pause(paused))
-        assert not upstream.reading
-    rig.loop.turns(5)
-    assert not upstream.reading
-    rig.loop.turns(10)
-    assert upstream.reading
-
-
-def test_an_upstream_whose_client_takes_nothing_is_not_read_on_in_its_turn(rig: Rig) -> None:
-    """But when the client goes on."""
-    client, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    client.takes = False
-    rig.loop.do(lambda: upstream.feed(ANSWER % (2 * READ) + b"x" * READ))
-    rig.loop.turns(5)
-    assert not upstream.reading
-    rig.loop.do(client.take_all)
-    assert upstream.reading
-
-
-def test_an_upstream_whose_answer_ends_in_a_full_read_is_not_used_again(rig: Rig) -> None:
-    """What else it has sent is still to be read, and would be taken for the next answer."""
-    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    rig.loop.do(lambda: upstream.feed(ANSWER % READ + b"x" * READ))
-    rig.loop.turns(3)
-    assert (rig.upstreams[0].endpoints[0].idle, upstream.lost) == ([], True)
 
 
 def test_a_client_is_not_read_on_before_its_turn(rig: Rig) -> None:
@@ -343,7 +308,7 @@ def test_a_large_read_of_a_connection_that_closes_takes_no_more_turns(rig: Rig) 
     rig.loop.do(lambda: client.feed(POST))
     rig.loop.do(lambda: [found.close() for found in rig.edge.clients])
     rig.loop.turns(5)
-    assert not len(_OF[rig.loop].clients)
+    assert not rig.edge.reads.clients
     assert not client.lost
 
 
@@ -356,79 +321,9 @@ def test_a_large_read_whose_client_is_gone_is_not_looked_at(rig: Rig) -> None:
     assert (rig.dials, rig.lines, len(rig.edge.clients)) == ([], [], 0)
 
 
-def encrypted(connection: UpstreamConnection) -> UpstreamConnection:
-    """As if its transport were uvloop's of TLS, which throws away what it holds while reading is paused, once the
-    upstream closes."""
-    connection._encrypted = True
-    return connection
-
-
-def test_a_tls_upstream_takes_no_turns(rig: Rig) -> None:
-    """Others' would be the time in which its end is lost. A full read at the end of an answer is its last."""
-    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    encrypted(rig.lines[-1][1])
-    others(rig, 10)
-    rig.loop.do(lambda: upstream.feed(ANSWER % (2 * READ) + b"x" * READ))
-    assert upstream.reading
-    rig.loop.do(lambda: upstream.feed(b"x" * READ))
-    rig.loop.turns(3)
-    assert (rig.upstreams[0].endpoints[0].idle, upstream.lost) == ([], True)
-
-
-@pytest.mark.parametrize("tls", [True, False])
-def test_an_end_that_may_be_none_is_told_as_a_break(rig: Rig, tls: bool) -> None:
-    """An answer until the close, of which TLS may have lost a part as its client was slow: it must not look whole."""
-    client, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    connection = rig.lines[-1][1]
-    if tls:
-        encrypted(connection)
-    client.takes = False
-    rig.loop.do(lambda: upstream.feed(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000))
-    rig.loop.do(lambda: connection.connection_lost(None))
-    rig.loop.do(client.take_all)
-    rig.loop.turns(3)
-    assert client.taken.endswith(b"\r\n0\r\n\r\n") is not tls
-    if tls:
-        assert client.lost
-
-
 def test_a_large_read_that_is_no_request_is_read_on(rig: Rig) -> None:
     """It has an end: closing with the rest unread would reset the connection, and the answer with it."""
     client = rig.connect()
     rig.loop.do(lambda: client.feed(b"nonsense\r\n\r\n" + b"x" * LARGE))
     rig.loop.turns(5)
     assert (client.taken[:13], client.reading) == (b"HTTP/1.1 400 ", True)
-
-
-def test_what_upstreams_send_much_of_takes_turns(rig: Rig) -> None:
-    """Also where no read fills the buffer: two hundred answers that begin in one turn would make the next ones long."""
-    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    others(rig, 10)
-    rig.loop.do(lambda: upstream.feed(ANSWER % (3 * LARGE) + b"x" * LARGE))
-    assert not upstream.reading
-    rig.loop.turns(15)
-    assert upstream.reading
-    rig.loop.do(lambda: upstream.feed(b"x" * LARGE + b"x" * LARGE))
-    rig.loop.turns(3)
-    assert (len(rig.upstreams[0].endpoints[0].idle), upstream.reading) == (1, True)  # it was the end, and no full read
-
-
-def test_the_rest_of_an_answer_does_not_wait_behind_uploads(rig: Rig) -> None:
-    """Each side has its turns."""
-    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    rig.loop.do(lambda: [read_client_later(lambda: None) for _ in range(10)])
-    rig.loop.do(lambda: upstream.feed(ANSWER % (3 * LARGE) + b"x" * LARGE))
-    rig.loop.turns(2)
-    assert upstream.reading
-
-
-def test_a_large_read_of_a_tls_upstream_that_is_not_the_last_costs_it_nothing(rig: Rig) -> None:
-    """It is used again, whatever waits for its turn when its answer is complete."""
-    _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    encrypted(rig.lines[-1][1])
-    others(rig, 10)
-    for part in (ANSWER % (2 * LARGE) + b"x" * LARGE, b"x" * LARGE):
-        rig.loop.do(lambda part=part: upstream.feed(part))
-        assert upstream.reading
-    rig.loop.turns(3)
-    assert len(rig.upstreams[0].endpoints[0].idle) == 1

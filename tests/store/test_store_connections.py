@@ -95,7 +95,7 @@ async def test_a_thousand_cold_reads_do_not_delay_a_revocation(postgres: Postgre
         for task in cold:
             task.cancel()
         await asyncio.gather(*cold, return_exceptions=True)
-    await connection.close()
+        await connection.close()
     assert told == [False] * 1000
 
 
