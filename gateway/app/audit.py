@@ -81,7 +81,7 @@ class Auditing:
 
     async def work(self) -> None:
         """One look. Raises DependencyFailed."""
-        if self._writing is not None and not self._writing.done():
+        while self._writing is not None and not self._writing.done():
             await asyncio.shield(self._writing)  # by a look that was cancelled: what it writes is due until it has
         batch = self.refusals.due()
         if batch is not None:

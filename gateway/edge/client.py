@@ -107,7 +107,7 @@ class Client(Intake):
             self._full = True
             if self._reading:
                 self.transport.pause_reading()
-            self.edge.reads.clients.add(self._read_again)
+            self.edge.reads.clients.add(self._read_again, self.loop)
         if begins:
             self._backlog.append(data)
         return begins
@@ -118,7 +118,7 @@ class Client(Intake):
             self.turn()
             if self.edge.draining and not self.edge.patient:
                 self.drain()
-            self.edge.reads.clients.add(self._read_again)  # to read on is as much again
+            self.edge.reads.clients.add(self._read_again, self.loop)  # to read on is as much again
             return True
         self.regulate()
         self._full = False
@@ -313,7 +313,7 @@ class Client(Intake):
     def overdue(self) -> None:
         """The deadline has passed."""
         active = self.active
-        if (self._full and (self._backlog or active)) or (active and active.unread):
+        if (self._full and (self._backlog or self._wait is Wait.BODY)) or (active and active.unread):
             self.deadline = self.monotonic() + HELD_SECONDS  # what it is about may have come, and waits for its turn
             return
         self.deadline = _NEVER

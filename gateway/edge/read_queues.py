@@ -13,31 +13,30 @@ class ReadQueue:
     """Connections of which a read was large wait here before they are read on: one of them in each turn, or each
     stream at full rate would make turns longer."""
 
-    __slots__ = ("_due", "_loop", "_queue")
+    __slots__ = ("_due", "_queue")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._queue: deque[Callable[[], bool]] = deque()
         self._due = False
 
-    def add(self, read_on: Callable[[], bool]) -> None:
-        """It is called in a later turn, in the order that they came. It says whether that was a turn: what is closed
-        gives it to the next."""
+    def add(self, read_on: Callable[[], bool], loop: asyncio.AbstractEventLoop) -> None:
+        """It is called in a later turn, in the order that they came. It says whether anything is read on: what is
+        closed, or waits for something else besides, gives its turn to the next."""
         self._queue.append(read_on)
-        self._go_on()
+        self._go_on(loop)
 
-    def _go_on(self) -> None:
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._queue and not self._due:
             self._due = True
-            self._loop.call_soon(self._turn)
+            loop.call_soon(self._turn, loop)
 
-    def _turn(self) -> None:
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             while self._queue and not self._queue.popleft()():
                 pass
         finally:
             self._due = False
-            self._go_on()
+            self._go_on(loop)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -53,9 +52,9 @@ class ReadQueues:
 
     __slots__ = ("clients", "upstreams")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.clients = ReadQueue(loop)
-        self.upstreams = ReadQueue(loop)
+    def __init__(self) -> None:
+        self.clients = ReadQueue()
+        self.upstreams = ReadQueue()
 
 
 _OF: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, ReadQueues]] = WeakKeyDictionary()
@@ -65,5 +64,5 @@ def read_queues(loop: asyncio.AbstractEventLoop) -> ReadQueues:
     """The loop's own, of all that listens on it."""
     found = _OF.get(loop)
     if found is None:
-        found = _OF[loop] = ReadQueues(loop)
+        found = _OF[loop] = ReadQueues()
     return found

@@ -202,7 +202,8 @@ class UpstreamConnection(ResponseReader):
         self.waiting = True
         if not self._paused:
             self.transport.pause_reading()
-        read_queues(asyncio.get_running_loop()).upstreams.add(self._read_on)
+        loop = asyncio.get_running_loop()
+        read_queues(loop).upstreams.add(self._read_on, loop)
 
     def _read_on(self) -> bool:
         self.waiting = False

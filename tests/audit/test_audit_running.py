@@ -170,18 +170,19 @@ async def test_what_is_being_written_at_the_end_is_written_once(people: People, 
 
 
 async def test_two_looks_at_once_write_what_is_refused_once(people: People, tmp_path: Path) -> None:
-    """The second waits for the first."""
+    """The others wait for the first, and then for one of them."""
     async with opened(people, tmp_path) as (store, auditing, _hand):
         slow = Late(store)
         auditing.attach(slow, lambda: 86400.0)
         auditing.refusals.refused(Event("login_refused", outcome="refused", reason="code_wrong"))
-        looks = [asyncio.create_task(auditing.work()) for _ in range(2)]
+        looks = [asyncio.create_task(auditing.work()) for _ in range(3)]
         await slow.arrived.wait()
+        auditing.refusals.refused(Event("factor_refused", outcome="refused", reason="code_wrong"))
         for _ in range(10):
             await asyncio.sleep(0)
         slow.answer.set()
         await asyncio.gather(*looks)
-        assert len(await rows(store, "login_refused")) == 1
+        assert [len(await rows(store, kind)) for kind in ("login_refused", "factor_refused")] == [1, 1]
 
 
 async def test_the_head_is_told_to_the_log(people: People, tmp_path: Path) -> None:

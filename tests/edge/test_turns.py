@@ -1,8 +1,10 @@
 """Connections take turns: whoever sends without end does not keep the loop from the others."""
 
 import asyncio
+import gc
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -118,7 +120,7 @@ async def test_one_connection_is_read_on_in_a_turn(side: str) -> None:
         def read_on() -> bool:
             order.append((name, turn))
             if name == "a":
-                queue.add(reads_on("again"))
+                queue.add(reads_on("again"), loop)
             if name == "b":
                 raise OSError("it is gone")
             return name != "closed"
@@ -128,7 +130,7 @@ async def test_one_connection_is_read_on_in_a_turn(side: str) -> None:
     failed: list[object] = []
     loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
     for name in ("a", "closed", "b", "c"):
-        queue.add(reads_on(name))
+        queue.add(reads_on(name), loop)
     for turn in range(6):  # noqa: B007 - what is read on tells it
         await asyncio.sleep(0)
     assert order == [("a", 0), ("closed", 1), ("b", 1), ("c", 2), ("again", 3)]
@@ -144,8 +146,10 @@ def rig() -> Iterator[Rig]:
 
 def others(rig: Rig, count: int) -> None:
     """So many of either side have their turn before the next one."""
-    queues = read_queues(rig.loop)
-    rig.loop.do(lambda: [queue.add(lambda: True) for _ in range(count) for queue in (queues.clients, queues.upstreams)])
+    reads = rig.edge.reads
+    rig.loop.do(
+        lambda: [side.add(lambda: True, rig.loop) for _ in range(count) for side in (reads.clients, reads.upstreams)]
+    )
 
 
 def asked(rig: Rig, question: bytes) -> tuple[Wire, Wire]:
@@ -327,3 +331,41 @@ def test_a_large_read_that_is_no_request_is_read_on(rig: Rig) -> None:
     rig.loop.do(lambda: client.feed(b"nonsense\r\n\r\n" + b"x" * LARGE))
     rig.loop.turns(5)
     assert (client.taken[:13], client.reading) == (b"HTTP/1.1 400 ", True)
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["an upstream says nothing", "the client takes nothing"])
+def test_what_nobody_looks_at_puts_no_deadline_off(rig: Rig, answers: bool) -> None:
+    """A client that sends at full rate behind its last request has a large read waiting whenever one is looked for."""
+    client, upstream = asked(rig, b"GET /public/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    if answers:
+        client.takes = False
+        rig.loop.do(lambda: upstream.feed(ANSWER % (2 * LARGE) + b"x" * LARGE))
+    for _ in range(10):
+        if not client.closing:
+            rig.loop.do(lambda: client.feed(b"x" * READ))
+            rig.sweep(60)
+    assert upstream.lost
+
+
+def test_a_body_that_waits_for_its_turn_is_not_late(rig: Rig) -> None:
+    """What comes of it has come."""
+    client, _ = asked(rig, b"POST /public/x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (3 * READ))
+    others(rig, 50)
+    rig.loop.do(lambda: client.feed(b"x" * READ))
+    rig.sweep(400)
+    assert (client.taken, client.reading) == (b"", False)
+    rig.loop.turns(60)
+    assert client.reading
+    rig.sweep(400)
+    assert client.taken.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_loop_that_is_closed_is_not_kept() -> None:
+    """Nor what waited in it."""
+    loop = asyncio.new_event_loop()
+    read_queues(loop).clients.add(lambda: True, loop)
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None

@@ -137,7 +137,7 @@ def test_an_answer_that_ends_with_a_large_read_leaves_its_connection_for_the_nex
 def test_the_rest_of_an_answer_does_not_wait_behind_uploads(rig: Rig) -> None:
     """Each side has its turns."""
     _, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
-    rig.loop.do(lambda: [rig.edge.reads.clients.add(lambda: True) for _ in range(10)])
+    rig.loop.do(lambda: [rig.edge.reads.clients.add(lambda: True, rig.loop) for _ in range(10)])
     rig.loop.do(lambda: upstream.feed(ANSWER % (2 * READ) + b"x" * READ))
     assert not upstream.reading
     rig.loop.turns(2)
