@@ -23,6 +23,8 @@ from gateway.identity.grants import Grants
 from gateway.identity.model import Factor
 from gateway.state.channel import LOOKS_APART
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 BUSY = 10.0  # seconds: by then nobody obeys any more. How long it took is printed, and the soak holds on to the promise
 
 
