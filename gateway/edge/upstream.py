@@ -14,7 +14,7 @@ from gateway.wire.hops import ResponseNames
 from gateway.wire.reader import BadAnswer, ResponseReader
 
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what was still written to it before all was over
-UNTURNED: Final = 4  # large reads of an answer before it takes turns: what is not a stream does not wait behind streams
+UNTURNED: Final = 1  # large reads of an answer before it takes turns: what is no stream does not wait behind streams
 _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
 _SPENT: Final = httptools.HttpResponseParser(object())  # for connections that are over: it is fed nothing
 
