@@ -6,9 +6,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 TICKS = os.sysconf("SC_CLK_TCK")  # per second; the unit of utime and stime in /proc/PID/stat
 PATIENCE = 20.0  # seconds that a start may take
@@ -38,11 +39,19 @@ class Cores:
         return self.load != self.system
 
 
+_GIVEN: Final[set[int]] = set()  # the system may name a port again before whoever it was for listens on it
+
+
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as found:
-        found.bind((LOOPBACK, 0))
-        return int(found.getsockname()[1])
+    """A loopback port that nobody listened on a moment ago, and that this process was not given before."""
+    with ExitStack() as tried:
+        while True:
+            found = tried.enter_context(socket.socket())
+            found.bind((LOOPBACK, 0))
+            port = int(found.getsockname()[1])
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def yielding() -> None:
