@@ -12,6 +12,8 @@ IDLE_SECONDS: Final = (
 )
 PROBE_SECONDS: Final = 10
 PROBES: Final = 6
+# Bytes that the kernel holds of what is not on its way yet (TCP_NOTSENT_LOWAT); what is, the windows bound. One read.
+UNSENT: Final = 256 * 1024
 # Bytes of one read. From a socket that fills them libuv reads again, up to 32 times, before it looks at any other: with
 # two hundred downloads under way others waited for 1.6 GB. Who pauses after a full read takes turns with them.
 READ: Final = 256_000
@@ -25,20 +27,23 @@ class Socket(Protocol):
     @property
     def family(self) -> int: ...
     def fileno(self) -> int: ...
-    def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
 
 
-def keep_alive(sock: Socket) -> None:
-    """A peer that vanished without a word is found out, also where nothing is to be sent to it.
+def tune(sock: Socket) -> None:
+    """A peer that vanished without a word is found out, also where nothing is to be sent to it; and the kernel takes
+    little more for a peer than what is on its way: who does not read holds up less memory, and fewer reads.
 
     For a connection, or for a listening socket, whose connections inherit it.
     """
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, _TCP_KEEPIDLE, IDLE_SECONDS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+    # uvloop's own would make a socket object for each of them, which takes as long again
+    one = socket.socket(sock.family, socket.SOCK_STREAM, 0, sock.fileno())
+    try:
+        for level, option, value in _OPTIONS:
+            one.setsockopt(level, option, value)
+    finally:
+        one.detach()
 
 
 def unsent(sock: Socket | None) -> int:
@@ -66,3 +71,10 @@ def is_reset(sock: Socket | None) -> bool:
 
 _INT: Final = struct.Struct("i")
 _TCP_KEEPIDLE: Final[int] = getattr(socket, "TCP_KEEPIDLE", 0x10)  # 0x10 is TCP_KEEPALIVE, its name on macOS
+_OPTIONS: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, _TCP_KEEPIDLE, IDLE_SECONDS),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES),
+    (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT),
+)

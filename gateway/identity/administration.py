@@ -30,7 +30,7 @@ from gateway.identity.origin import Origin
 from gateway.identity.passwords import Passwords
 from gateway.identity.ports import Keyring
 from gateway.identity.sessions import Terms
-from gateway.identity.tokens import mint
+from gateway.identity.tokens import mint_aside
 from gateway.identity.weak import context_of, of_address
 
 
@@ -158,7 +158,8 @@ class Administration:
         guard(account)
         terms = GrantTerms(self._terms.lifetime if lifetime is None else lifetime, ISSUED, name)
         grant = await self.grants.issue_session(account_id, terms)
-        return mint(session_claims(grant, account, self._terms.issuer, self._terms.audience), key), grant
+        token = await mint_aside(session_claims(grant, account, self._terms.issuer, self._terms.audience), key)
+        return token, grant
 
     async def assign_role(
         self,

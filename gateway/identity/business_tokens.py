@@ -3,7 +3,7 @@
 It is a token of ours like any other: it lives as long as its grant (`sid`), and the gateway asks that one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from gateway.clock import Clock
@@ -11,7 +11,7 @@ from gateway.identity.keys import signing_key
 from gateway.identity.model import Account, Assignment, Grant
 from gateway.identity.ports import Keyring
 from gateway.identity.sessions import Terms
-from gateway.identity.tokens import Claims, mint
+from gateway.identity.tokens import Claims, mint_aside
 
 
 class Roles(Protocol):
@@ -29,12 +29,12 @@ class BusinessTokens:
         self._terms = terms
         self._clock = clock
 
-    async def prepare(self, account: Account) -> Callable[[Grant], str]:
+    async def prepare(self, account: Account) -> Callable[[Grant], Awaitable[str]]:
         """`identity.steps.Mint`. Raises DependencyFailed, also where there is no key to sign with, and
         RequestRejected("not_found") for an account that is not there."""
         key = await signing_key(self._keyring, "mployr")
         held = [role for role in await self._roles.assignments(account.id) if role.accepted]
-        return lambda grant: mint(self._claims(grant, account, held), key)
+        return lambda grant: mint_aside(self._claims(grant, account, held), key)
 
     def _claims(self, grant: Grant, account: Account, held: Iterable[Assignment]) -> Claims:
         """sub: the account's number as text, as RFC 7519 wants it. iat: the moment that `exp` counts from, which for

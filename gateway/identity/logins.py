@@ -214,7 +214,7 @@ class Logins:
         if not lifted:
             raise RequestRejected("code_wrong", "Log in again.")
         await self._notices.changed(grant_id)
-        return begun(Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,)))
+        return await begun(Grant(grant_id, account.id, "session", "jwt", now, expires_at, aal=2, amr=(method,)))
 
     # what they share
 
@@ -360,7 +360,7 @@ class Logins:
             raise RequestRejected("code_wrong") from fault
         if not claimed:
             raise RequestRejected("code_wrong")
-        return begun(grant)
+        return await begun(grant)
 
 
 def _spare(challenge: Challenge | None, origin: Origin) -> int:

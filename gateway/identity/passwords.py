@@ -9,6 +9,7 @@ import base64
 import binascii
 import os
 import re
+import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -58,9 +59,12 @@ class Passwords:
         monotonic: Callable[[], float] = time.monotonic,
         took: Callable[[float], object] = lambda _: None,
     ) -> None:
-        """threads: how many hashes run at once; None = one per core. took: told the seconds of each, with its wait."""
+        """threads: how many hashes run at once; None = one for each core that the process may use.
+
+        took: told the seconds of each, with its wait.
+        """
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        count = threads or os.cpu_count() or 1
+        count = threads or _cores()
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="argon2", initializer=give_way)
         self._room = BoundedSemaphore(count * (1 + QUEUE))
         self._threads = count
@@ -174,6 +178,11 @@ class Passwords:
         with self._lock:
             self._under_way -= 1
             self._took(self._monotonic() - began)
+
+
+def _cores() -> int:
+    """More threads than that would wait for each other, and with them whoever waits for what one of them holds."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _cut(password: str) -> str:

@@ -1,7 +1,7 @@
 """Sessions: the tokens of grants, and what their holder may see and end of them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from gateway.identity.model import Account, Grant, GrantKind, HeldGrant, Issue, 
 from gateway.identity.notices import Notices
 from gateway.identity.origin import Origin
 from gateway.identity.ports import Keyring
-from gateway.identity.tokens import mint
+from gateway.identity.tokens import mint_aside
 
 
 class SessionStore(Protocol):
@@ -67,17 +67,17 @@ class Sessions:
         self._notices = notices
         self._clock = clock
 
-    async def minting(self, account: Account) -> Callable[[Grant], Session]:
+    async def minting(self, account: Account) -> Callable[[Grant], Awaitable[Session]]:
         """Makes the token of a grant that was just made, or lifted: it counts from then on.
 
         To be had before anything is claimed for it, as it is this that may fail. Raises DependencyFailed.
         """
         key = await signing_key(self._keyring, "token")
 
-        def begun(grant: Grant) -> Session:
+        async def begun(grant: Grant) -> Session:
             lifetime = self.terms.restricted if grant.restricted else self.terms.lifetime
             fresh = replace(grant, created_at=min(self._clock.now(), grant.expires_at - lifetime))
-            token = mint(session_claims(fresh, account, self.terms.issuer, self.terms.audience), key)
+            token = await mint_aside(session_claims(fresh, account, self.terms.issuer, self.terms.audience), key)
             return Session(token, fresh, account)
 
         return begun

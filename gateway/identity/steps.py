@@ -29,7 +29,7 @@ class Mint(Protocol):
     """Makes JWTs of sessions. In two steps: when a challenge is claimed or a session renewed, nothing may fail any
     more, or the old token would be gone and no new one there."""
 
-    async def prepare(self, account: Account) -> Callable[[Grant], str]:
+    async def prepare(self, account: Account) -> Callable[[Grant], Awaitable[str]]:
         """All that may fail. Raises DependencyFailed, and RequestRejected("not_found") if the account went."""
 
 
@@ -78,7 +78,7 @@ class _Session:
     account: Account
     form: Form
     secret: str | None = field(repr=False)
-    told: Callable[[Grant], str]
+    told: Callable[[Grant], Awaitable[str]]
 
 
 class Steps:
@@ -178,14 +178,14 @@ class Steps:
         """
         session = await self._session(account, form)
         issue = self._issue(platform, (), 1, origin, session)
-        return issue, Entered(account, issue.grant, session.told(issue.grant))
+        return issue, Entered(account, issue.grant, await session.told(issue.grant))
 
     async def claim(self, challenge: Challenge, methods: tuple[str, ...], origin: Origin, form: Form) -> Entered:
         """The session of a challenge that was approved. Raises RequestRejected("code_wrong")."""
         session = await self._session(await self._holder(challenge), form)
         return await self._claim(challenge, methods, 2 if len(methods) > 1 else 1, origin, session)
 
-    async def minting(self, account: Account) -> Callable[[Grant], str]:
+    async def minting(self, account: Account) -> Callable[[Grant], Awaitable[str]]:
         """Makes the JWT of a session, of a form that has no secret; to be had before anything is ended for it.
 
         Raises RequestRejected("code_wrong") if the account went.
@@ -247,8 +247,14 @@ class Steps:
         return replace(entered, recovery_codes=factor.shown)
 
     async def _session(self, account: Account, form: Form) -> _Session:
-        secret = form.secret(self._clock) if form.secret is not None else None
-        return _Session(account, form, secret, await self.minting(account) if secret is None else lambda _: secret)
+        if form.secret is None:
+            return _Session(account, form, None, await self.minting(account))
+        secret = form.secret(self._clock)
+
+        async def told(_: Grant) -> str:
+            return secret
+
+        return _Session(account, form, secret, told)
 
     def _issue(self, platform: str, methods: tuple[str, ...], aal: int, origin: Origin, to: _Session) -> Issue:
         now, form, secret = self._clock.now(), to.form, to.secret
@@ -279,7 +285,7 @@ async def _entered(claiming: Awaitable[bool], to: _Session, grant: Grant) -> Ent
         raise RequestRejected("code_wrong") from fault
     if not claimed:
         raise RequestRejected("code_wrong")
-    return Entered(to.account, grant, to.told(grant))
+    return Entered(to.account, grant, await to.told(grant))
 
 
 def handle(typed: str, by: Literal["email", "username"]) -> str:

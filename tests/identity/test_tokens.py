@@ -2,19 +2,25 @@
 
 import base64
 import json
+import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.identity import tokens
 from gateway.identity.compact import MAX_DEPTH, MAX_KID_BYTES, MAX_TOKEN_BYTES, TokenInvalid, parse
 from gateway.identity.model import SigningKey
 from gateway.identity.tokens import (
     ASYMMETRIC,
+    Claims,
+    PrivateKey,
     Rules,
     Signer,
     mint,
+    mint_aside,
     verify,
     verifying_key,
 )
@@ -53,6 +59,42 @@ def test_what_we_mint_we_verify(algorithm: str) -> None:
     assert (unverified.typ, unverified.kid, unverified.algorithm) == ("jwt", "k1", algorithm)
     rules = Rules(ISSUER, (AUDIENCE,), frozenset({algorithm}), frozenset({"jwt"}))
     assert verify(unverified, verifying_key(key), rules, NOW) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "aside"), [("EdDSA", False), ("ES256", False), ("HS512", False), ("RS256", True)]
+)
+async def test_what_takes_milliseconds_is_signed_aside(
+    algorithm: str, aside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody waits for what the event loop does; for the rest a thread would cost more than it spares."""
+    key, here, signed = signing_key(algorithm), threading.get_ident(), list[int]()
+
+    def noted(claims: Claims, key: SigningKey, typ: str) -> str:
+        signed.append(threading.get_ident())
+        return mint(claims, key, typ)
+
+    monkeypatch.setattr(tokens, "mint", noted)
+    unverified = parse((await mint_aside(CLAIMS, key)).encode())
+    rules = Rules(ISSUER, (AUDIENCE,), frozenset({algorithm}), frozenset({"jwt"}))
+    assert verify(unverified, verifying_key(key), rules, NOW) == CLAIMS
+    assert (signed != [here], len(signed)) == (aside, 1)
+
+
+def test_a_key_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes as long as a signature; what is rotated in is another key."""
+    loaded = list[SigningKey]()
+
+    def noted(key: SigningKey) -> PrivateKey:
+        loaded.append(key)
+        return load(key)
+
+    load = tokens._load_private
+    monkeypatch.setattr(tokens, "_load_private", noted)
+    first, second = (replace(signing_key("EdDSA"), kid=kid) for kid in ("used so far", "rotated in"))
+    for key in (first, first, second, second, first):
+        assert parse(mint(CLAIMS, key).encode()).kid == key.kid
+    assert loaded == [first, second]
 
 
 def test_a_minted_token_has_the_type_that_was_asked_for() -> None:

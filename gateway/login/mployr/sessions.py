@@ -53,7 +53,7 @@ class SessionEndpoints:
         account, _ = session_of(call)
         told = await self._steps.minting(account)
         grant = await self._sessions.renew(call.caller, FORM.dialect, FORM.lifetime, RENEWED_FOR, call.origin)
-        return logged_in(told(grant), account)
+        return logged_in(await told(grant), account)
 
     async def logout(self, call: Call) -> Reply:
         account, grant_id = session_of(call)
