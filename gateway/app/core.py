@@ -1,6 +1,5 @@
 """The objects of one load of the configuration, wired: made by every start and reload, ended when nothing uses them."""
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +25,6 @@ from gateway.edge.endpoint import Endpoint
 from gateway.edge.generation import Generation, Lane
 from gateway.edge.pool import Upstream
 from gateway.edge.quota import Limits
-from gateway.edge.turns import Turns
 from gateway.errors import DependencyFailed
 from gateway.identity.model import Principal, SigningKey
 from gateway.identity.ports import Directory
@@ -115,7 +113,6 @@ class Core:
                 log=log,
                 logins=self._dialects,
                 prepare=self._store.open_changes,
-                turns=lambda: Turns(asyncio.get_running_loop(), clock.monotonic).take,
                 mount=self.settings.login.mycelium.mount,
                 connection_string_header=self.settings.connection_strings.header,
             )

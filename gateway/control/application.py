@@ -11,7 +11,6 @@ from aiohttp import web
 from gateway.control import dialects, profile
 from gateway.control.answers import BODY_LIMIT, Endpoint, answer, bounded, conceal_server, frame
 from gateway.control.caller import Authenticator, Callers
-from gateway.control.paced import Turn, paced
 from gateway.login.dialect import Dialect
 from gateway.ops.logs import Log
 
@@ -51,14 +50,12 @@ def build(
     log: Log,
     logins: Sequence[Dialect] = (),
     prepare: Callable[[], Awaitable[None]] = nothing,
-    turns: Callable[[], Turn] | None = None,
     mount: str = MOUNT,
     connection_string_header: str = "x-mycelium-connection-string",
 ) -> web.Application:
     """public_keys: the JWK set that verifies our tokens and assertions. now: seconds since the epoch.
 
-    logins: the login APIs. prepare: awaited before each of their calls. turns: of its steps (`paced`); None where
-    nobody else waits.
+    logins: the login APIs. prepare: awaited before each of their calls.
     """
     callers = Callers(authenticator, connection_string_header, now)
     handlers: dict[str, Endpoint] = {
@@ -66,8 +63,6 @@ def build(
         "jwks": bounded(_jwks(public_keys)),
     }
     application = web.Application(middlewares=[frame(log, _request_id)], client_max_size=BODY_LIMIT)
-    if turns is not None:
-        paced(application, turns)
     application.on_response_prepare.append(conceal_server)
     for method, path, name in _table(mount):
         application.router.add_route(method, path, handlers[name])

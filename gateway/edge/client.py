@@ -10,7 +10,7 @@ from gateway.edge import answers
 from gateway.edge.answering import Answering
 from gateway.edge.generation import Generation
 from gateway.edge.intake import SLICE, TOO_LARGE, Intake, State
-from gateway.edge.sockets import LARGE, READ, is_reset, unsent
+from gateway.edge.sockets import LARGE, READ, acknowledged, is_reset
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.wait import Wait
 from gateway.errors import DependencyFailed, RequestRejected
@@ -339,11 +339,10 @@ class Client(Intake):
                 self.close()
 
     def _takes(self, written: int, what: bytes) -> bool:
-        """Whether the client has taken any of it since the last time this was asked; yes, the first time.
-
-        A slow one empties the kernel's buffer for long before ours moves. written: bytes of it so far.
-        """
-        taken = what, written - self.transport.get_write_buffer_size() - unsent(self.transport.get_extra_info("socket"))
+        """Whether the client has taken any of it since the last time this was asked; yes, the first time. A slow one
+        empties the buffers of TLS and of the kernel for long before ours moves. written: bytes of it so far."""
+        known = acknowledged(self.transport.get_extra_info("socket"))
+        taken = what, written - self.transport.get_write_buffer_size() if known is None else known
         before, self._taken = self._taken, taken
         return before is None or before[0] != what or taken[1] > before[1]
 

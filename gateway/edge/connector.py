@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from gateway.edge.sockets import tune
+from gateway.edge.sockets import keep_alive
 from gateway.edge.upstream import UpstreamConnection
 from gateway.errors import DependencyFailed
 from gateway.wire.hops import ResponseNames
@@ -29,7 +29,7 @@ def tcp(host: str, port: int, tls: ssl.SSLContext | None = None, address: str = 
             lambda: cast(asyncio.Protocol, connection), to, port, ssl=tls, server_hostname=host if tls else None
         )
         if not transport.is_closing():
-            tune(transport.get_extra_info("socket"))
+            keep_alive(transport.get_extra_info("socket"))
         return connection
 
     return connector

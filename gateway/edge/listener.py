@@ -15,7 +15,7 @@ from gateway.edge.generation import Generation
 from gateway.edge.ids import Ids
 from gateway.edge.read_queues import read_queues
 from gateway.edge.roster import SHELVES, Roster
-from gateway.edge.sockets import tune
+from gateway.edge.sockets import keep_alive
 from gateway.edge.tunnel import GOING_AWAY, POLICY_VIOLATION, Tunnel
 from gateway.edge.turns import Burst, Turns
 from gateway.errors import RequestRejected
@@ -70,7 +70,7 @@ class Edge:
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accepts on a bound socket. tls: the context of the listener's certificate, or None."""
-        tune(sock)
+        keep_alive(sock)
         patience = self.generation.waits.head if tls else None  # the handshake is as slow as its client wants it
         server = await self.loop.create_server(
             lambda: cast(asyncio.Protocol, Client(self)),

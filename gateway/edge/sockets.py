@@ -1,10 +1,9 @@
 """What is asked of the kernel about a TCP connection, beyond what transports offer."""
 
-import fcntl
 import select
 import socket
 import struct
-import termios
+import sys
 from typing import Final, Protocol
 
 IDLE_SECONDS: Final = (
@@ -12,8 +11,6 @@ IDLE_SECONDS: Final = (
 )
 PROBE_SECONDS: Final = 10
 PROBES: Final = 6
-# Bytes that the kernel holds of what is not on its way yet (TCP_NOTSENT_LOWAT); what is, the windows bound. One read.
-UNSENT: Final = 256 * 1024
 # Bytes of one read. From a socket that fills them libuv reads again, up to 32 times, before it looks at any other: with
 # two hundred downloads under way others waited for 1.6 GB. Who pauses after a full read takes turns with them.
 READ: Final = 256_000
@@ -27,11 +24,11 @@ class Socket(Protocol):
     @property
     def family(self) -> int: ...
     def fileno(self) -> int: ...
+    def getsockopt(self, level: int, option: int, size: int, /) -> bytes: ...
 
 
-def tune(sock: Socket) -> None:
-    """A peer that vanished without a word is found out, also where nothing is to be sent to it; and the kernel takes
-    little more for a peer than what is on its way: who does not read holds up less memory, and fewer reads.
+def keep_alive(sock: Socket) -> None:
+    """A peer that vanished without a word is found out, also where nothing is to be sent to it.
 
     For a connection, or for a listening socket, whose connections inherit it.
     """
@@ -40,18 +37,22 @@ def tune(sock: Socket) -> None:
     # uvloop's own would make a socket object for each of them, which takes as long again
     one = socket.socket(sock.family, socket.SOCK_STREAM, 0, sock.fileno())
     try:
-        for level, option, value in _OPTIONS:
+        for level, option, value in _KEEP_ALIVE:
             one.setsockopt(level, option, value)
     finally:
         one.detach()
 
 
-def unsent(sock: Socket | None) -> int:
-    """Bytes that the kernel holds and the peer has not acknowledged (SIOCOUTQ of tcp(7)); 0 where it does not tell."""
+def acknowledged(sock: Socket | None) -> int | None:
+    """Bytes that the peer has acknowledged since the connection began (`tcpi_bytes_acked` of TCP_INFO, tcp(7)); None
+    where the system does not tell, or it is closed."""
+    if sock is None or sys.platform != "linux":
+        return None
     try:
-        return int(_INT.unpack(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_INT.size)))[0]) if sock else 0
+        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size + _ACKED_AT)
     except (OSError, ValueError):  # ValueError: it is closed
-        return 0
+        return None
+    return int(_ACKED.unpack_from(told, _ACKED_AT)[0]) if len(told) == _ACKED.size + _ACKED_AT else None
 
 
 def is_reset(sock: Socket | None) -> bool:
@@ -69,12 +70,12 @@ def is_reset(sock: Socket | None) -> bool:
         return True
 
 
-_INT: Final = struct.Struct("i")
+_ACKED: Final = struct.Struct("Q")
+_ACKED_AT: Final = 120  # bytes into `struct tcp_info`, since Linux 4.1
 _TCP_KEEPIDLE: Final[int] = getattr(socket, "TCP_KEEPIDLE", 0x10)  # 0x10 is TCP_KEEPALIVE, its name on macOS
-_OPTIONS: Final = (
+_KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, _TCP_KEEPIDLE, IDLE_SECONDS),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES),
-    (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT),
 )

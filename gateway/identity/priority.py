@@ -7,9 +7,7 @@ from contextlib import suppress
 from threading import get_native_id
 from typing import Final
 
-# The lowest: such a thread gets a seventieth of a core that others want, and all of one that is free. Its share is a
-# tick of the system's clock at a time (4 ms), for which the event loop waits: with a tenth, amid each login.
-NICE: Final = 19
+NICE: Final = 10  # such a thread gets a tenth of a core that others want, and all of one that is free
 # Seconds. Since Linux 6.6 who wakes up waits for the end of the slice that another thread has, 3 ms or so, whatever the
 # priorities; since 6.12 not if that one's is longer than its own. A longer slice is no larger share.
 TIME_SLICE: Final = 0.01
@@ -27,14 +25,12 @@ def give_way() -> None:
     if sys.platform != "linux":
         return
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
-    take_long_turns()
+        now = os.getpriority(os.PRIO_PROCESS, 0)  # this thread's
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), min(now + NICE, 19))
+    _lengthen_time_slice()
 
 
-def take_long_turns() -> None:
-    """Of the thread that calls: as large a share as before, and whoever wakes up meanwhile does not wait for it."""
-    if sys.platform != "linux":
-        return
+def _lengthen_time_slice() -> None:
     number = _SCHED_SETATTR.get(os.uname().machine)
     if number is None or sys.maxsize < 1 << 32:  # a program of 32 bits has other numbers on the same machine
         return

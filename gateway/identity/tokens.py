@@ -11,9 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import jwt
@@ -26,7 +24,6 @@ from jwt.algorithms import Algorithm, ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from gateway.identity.compact import TokenExpired, TokenInvalid, Unverified, json_object
 from gateway.identity.model import SigningKey
-from gateway.identity.priority import take_long_turns
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
@@ -113,19 +110,15 @@ class Signer:
 
 
 def mint(claims: Claims, key: SigningKey, typ: str = "JWT") -> str:
-    """One token. See `Signer`: those of the last keys are kept, as loading one takes as long as signing with it."""
-    return _signer(key).mint(claims, typ)
+    """One token with a key that is used once. See `Signer`."""
+    return Signer(key).mint(claims, typ)
 
 
 async def mint_aside(claims: Claims, key: SigningKey, typ: str = "JWT") -> str:
     """The same in the event loop, which does not wait for it: an RSA signature takes milliseconds, in a thread."""
     if key.algorithm not in _RSA:
         return mint(claims, key, typ)
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, mint, claims, key, typ)
-
-
-_signer: Final = lru_cache(8)(Signer)
-_THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="sign", initializer=take_long_turns)
+    return await asyncio.to_thread(mint, claims, key, typ)
 
 
 def verifying_key(key: SigningKey) -> VerifyingKey:

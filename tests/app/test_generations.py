@@ -14,7 +14,6 @@ from harness.people import People, api_key, open_people, revoke
 from harness.site import Running, Site, until
 from harness.upstream import OK, Line, Upstream
 
-from gateway.app import core
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed
 from gateway.identity.keys import Keys
@@ -221,30 +220,3 @@ async def test_the_counters_tell_of_a_reload_that_broke(site: Site) -> None:
     with pytest.raises(RuntimeError):
         await running.gateway.reload()
     assert running.gateway.reloads == {"done": 0, "refused": 1}
-
-
-async def test_the_built_in_endpoints_go_on_in_turns(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that two hundred logins at once hold nobody up who is proxied: after each reload, too."""
-    taken = list[None]()
-
-    class Noted(core.Turns):
-        async def take(self) -> None:
-            taken.append(None)
-            await super().take()
-
-    monkeypatch.setattr(core, "Turns", Noted)
-    running = await site.gateway(await site.upstream())
-    for _ in range(2):
-        client = await site.client(running)
-        whole = request("/.well-known/jwks.json", body=b"of which there is more")
-        await client.send(whole[:-1])
-        server = running.gateway.core.builtin._runner.server
-        assert server is not None
-        await until(lambda server=server: server.requests_count == 1)
-        for _ in range(20):
-            await asyncio.sleep(0)
-        taken.clear()
-        await client.send(whole[-1:])
-        assert (await client.answer()).status == 200
-        assert taken
-        await running.gateway.reload()

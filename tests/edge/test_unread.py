@@ -1,5 +1,8 @@
 """What one side has not read when it is over: nothing of it keeps a connection, or memory of the kernel, for long."""
 
+import socket
+import struct
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +11,7 @@ from harness.client import request as asked
 from edge.memory import Rig
 from edge.transcript import Sent, answer, request
 from edge.transports import Wire
-from gateway.edge.client import LINGER_BYTES
+from gateway.edge.client import CLOSING_SECONDS, LINGER_BYTES
 from gateway.edge.listener import MOST_UNREAD
 from gateway.edge.upstream import FLUSH_SECONDS
 
@@ -177,3 +180,38 @@ def test_one_that_lingers_and_has_not_taken_its_answer_is_cut(rig: Rig) -> None:
         goes_on(rig, client)
     rig.loop.turns(3)
     assert [client.lost for client in greedy[:3]] == [True, True, False]
+
+
+class Acknowledging:
+    """The socket of a client whose kernel has taken so many bytes, whatever it left in the gateway's buffers."""
+
+    family = socket.AF_INET
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.acknowledged = 0
+        self.fileno = sock.fileno
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
+        return bytes(size - 8) + struct.pack("Q", self.acknowledged)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell what a peer has acknowledged")
+def test_a_client_is_not_cut_while_it_takes_what_is_in_other_buffers(rig: Rig) -> None:
+    """Those of TLS and of the kernel fill up again as it takes from them, so what is in ours tells nothing."""
+    client = rig.connect()
+    rig.loop.do(lambda: client.feed(b"GET /public/1 HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n"))
+    rig.loop.turns(3)
+    upstream = rig.dialed()
+    assert upstream is not None
+    client.takes = False
+    rig.loop.do(lambda: upstream.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n" + b"x" * 9000))
+    one, other = socket.socketpair()
+    with one, other:
+        told = client._extra["socket"] = Acknowledging(one)
+        for _ in range(3):
+            told.acknowledged += 1000
+            rig.sweep(CLOSING_SECONDS + 1)
+            assert not client.lost
+        rig.sweep(CLOSING_SECONDS + 1)
+        assert client.lost

@@ -151,8 +151,8 @@ async def test_a_thread_for_each_core_that_may_be_used(monkeypatch: pytest.Monke
 
 async def test_hashing_gives_way_to_requests(hashing: list[int]) -> None:
     """Two hundred logins at once must not hold up those who do not log in: what hashes has a lower priority."""
-    assert [os.getpriority(os.PRIO_PROCESS, number) for number in hashing] == [NICE]
-    assert os.getpriority(os.PRIO_PROCESS, 0) < NICE
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [os.getpriority(os.PRIO_PROCESS, number) for number in hashing] == [min(own + NICE, 19)]
 
 
 async def test_a_hash_does_not_keep_its_core(hashing: list[int]) -> None:

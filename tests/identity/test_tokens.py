@@ -4,7 +4,6 @@ import base64
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 
 import jwt
 import pytest
@@ -16,7 +15,6 @@ from gateway.identity.model import SigningKey
 from gateway.identity.tokens import (
     ASYMMETRIC,
     Claims,
-    PrivateKey,
     Rules,
     Signer,
     mint,
@@ -79,22 +77,6 @@ async def test_what_takes_milliseconds_is_signed_aside(
     rules = Rules(ISSUER, (AUDIENCE,), frozenset({algorithm}), frozenset({"jwt"}))
     assert verify(unverified, verifying_key(key), rules, NOW) == CLAIMS
     assert (signed != [here], len(signed)) == (aside, 1)
-
-
-def test_a_key_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes as long as a signature; what is rotated in is another key."""
-    loaded = list[SigningKey]()
-
-    def noted(key: SigningKey) -> PrivateKey:
-        loaded.append(key)
-        return load(key)
-
-    load = tokens._load_private
-    monkeypatch.setattr(tokens, "_load_private", noted)
-    first, second = (replace(signing_key("EdDSA"), kid=kid) for kid in ("used so far", "rotated in"))
-    for key in (first, first, second, second, first):
-        assert parse(mint(CLAIMS, key).encode()).kid == key.kid
-    assert loaded == [first, second]
 
 
 def test_a_minted_token_has_the_type_that_was_asked_for() -> None:
