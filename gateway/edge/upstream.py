@@ -70,6 +70,7 @@ class UpstreamConnection(ResponseReader):
         "_large",
         "_paused",
         "_surplus",
+        "_unsure",
         "bodiless",
         "clogged",
         "counted",
@@ -99,6 +100,7 @@ class UpstreamConnection(ResponseReader):
         self._barren = self._large = 0  # _large: reads of this answer that were
         self._surplus = self._paused = self._flushing = self._encrypted = self.waiting = False
         self._full = False  # its last read filled the buffer
+        self._unsure = False  # of TLS: reading has been paused since, and what comes then may be lost
 
     def hold(self, holder: Holder, bodiless: bool) -> None:
         """An exchange begins. bodiless: it is a HEAD, whose answer has no body whatever its head says."""
@@ -124,6 +126,7 @@ class UpstreamConnection(ResponseReader):
         """Reads no further, or again."""
         if paused is not self._paused and not self.transport.is_closing():
             self._paused = paused
+            self._unsure = self._unsure or self._encrypted
             if not self.waiting:
                 (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
@@ -159,7 +162,7 @@ class UpstreamConnection(ResponseReader):
         self._encrypted = transport.get_extra_info("ssl_object") is not None
 
     def data_received(self, data: bytes) -> None:
-        self._full = len(data) >= READ
+        self._full, self._unsure = len(data) >= READ, self._encrypted and self._paused
         if self._full:
             self._wait_for_turn()
         if self.pipe is not None:
@@ -229,7 +232,7 @@ class UpstreamConnection(ResponseReader):
         elif self.holder is not None:
             if not self.used and not self.started:
                 self.home.failed("It closes connections before it answers.")
-            self.holder.on_upstream_lost(exc is None and not (self._encrypted and self._paused))
+            self.holder.on_upstream_lost(exc is None and not self._unsure)
 
     def pause_writing(self) -> None:
         self._writable(False)

@@ -68,21 +68,40 @@ def test_a_tls_upstream_takes_no_turns(rig: Rig) -> None:
     assert (rig.upstreams[0].endpoints[0].idle, upstream.lost) == ([], True)
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
 @pytest.mark.parametrize("tls", [True, False])
-def test_an_end_that_may_be_none_is_told_as_a_break(rig: Rig, tls: bool) -> None:
-    """An answer until the close, of which TLS may have lost a part as its client was slow: it must not look whole."""
+def test_an_end_that_may_be_none_is_told_as_a_break(rig: Rig, tls: bool, goes_on: bool) -> None:
+    """An answer until the close, of which TLS may have lost a part as its client was slow: it must not look whole. The
+    client may go on before the close is told, which the loop does some turns after it."""
     client, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
     connection = rig.lines[-1][1]
     if tls:
         encrypted(connection)
     client.takes = False
     rig.loop.do(lambda: upstream.feed(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000))
+    if goes_on:
+        rig.loop.do(client.take_all)
+        assert upstream.reading
     rig.loop.do(lambda: connection.connection_lost(None))
     rig.loop.do(client.take_all)
     rig.loop.turns(3)
     assert client.taken.endswith(b"\r\n0\r\n\r\n") is not tls
     if tls:
         assert client.lost
+
+
+def test_an_end_after_more_of_a_tls_upstream_is_one(rig: Rig) -> None:
+    """What comes after a pause tells that nothing was lost in it."""
+    client, upstream = asked(rig, transcript.request(1, b"GET", "public", None).raw)
+    connection = encrypted(rig.lines[-1][1])
+    client.takes = False
+    rig.loop.do(lambda: upstream.feed(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000))
+    rig.loop.do(client.take_all)
+    client.takes = True
+    rig.loop.do(lambda: upstream.feed(b"end"))
+    rig.loop.do(lambda: connection.connection_lost(None))
+    rig.loop.turns(3)
+    assert client.taken.endswith(b"end\r\n0\r\n\r\n")
 
 
 def streamed(rig: Rig, size: int = LARGE, ahead: int = 10) -> Wire:
