@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sqlite3
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -165,6 +167,34 @@ async def test_a_write_waits_for_a_lock_in_vain(url: str) -> None:
         await write()
     holder.close()
     await write()
+    await database.aclose()
+
+
+async def test_a_write_that_is_cancelled_while_it_reads_gives_up_its_lock(url: str) -> None:
+    """At once, and not when somebody collects its traceback, which is held here."""
+    database = open_database(file_of(url))
+    reached, go = threading.Event(), threading.Event()
+
+    def meet() -> None:
+        reached.set()
+        go.wait()
+
+    async def read() -> None:
+        async with database.writing() as connection:
+            raw = await connection.get_raw_connection()
+            await raw.driver_connection.create_function("meet", 0, meet)
+            await connection.exec_driver_sql("SELECT meet()")
+
+    reading = asyncio.create_task(read())
+    await asyncio.to_thread(reached.wait)
+    reading.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError) as held:
+        await reading
+    with closing(sqlite3.connect(file_of(url), 0, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+    assert held.value.__traceback__ is not None
     await database.aclose()
 
 

@@ -3,7 +3,9 @@
 import sqlite3
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -21,6 +23,25 @@ SWITCHES = 10  # attempts to switch a new file to WAL: each fails only while yet
 PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = NORMAL")
 
 
+class ClosedForGood(sqlite3.Connection):
+    """Has no lock once it is closed. What SQLite has not finished keeps a connection open beyond its close, and its
+    transaction with it: a read whose task was cancelled, until that task's traceback is collected."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        made = super().cursor(*args, **options)
+        self._cursors.add(made)
+        return made
+
+    def close(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        super().close()
+
+
 def open_database(path: Path, patience: float = PATIENCE, turn: float = POOL_PATIENCE) -> Database:
     """Of a file that is there: `make_file` makes one.
 
@@ -33,7 +54,14 @@ def open_database(path: Path, patience: float = PATIENCE, turn: float = POOL_PAT
 def make_engine(path: Path, patience: float, turn: float = POOL_PATIENCE) -> AsyncEngine:
     url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     # an error's text must not carry the bound values: digests and password hashes are among them
-    engine = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=turn, hide_parameters=True)
+    engine = create_async_engine(
+        url,
+        connect_args={"factory": ClosedForGood},
+        pool_size=4,
+        max_overflow=0,
+        pool_timeout=turn,
+        hide_parameters=True,
+    )
     sync = engine.sync_engine
 
     @event.listens_for(sync, "connect")
