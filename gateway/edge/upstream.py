@@ -15,6 +15,7 @@ from gateway.wire.reader import BadAnswer, ResponseReader
 
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what was still written to it before all was over
 UNTURNED: Final = 1  # large reads of an answer before it takes turns: what is no stream does not wait behind streams
+ENDLESS: Final = 1 << 62  # bytes of a body that only the close ends
 _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
 _SPENT: Final = httptools.HttpResponseParser(object())  # for connections that are over: it is fed nothing
 
@@ -68,6 +69,7 @@ class UpstreamConnection(ResponseReader):
         "_flushing",
         "_full",
         "_large",
+        "_left",
         "_paused",
         "_surplus",
         "_unsure",
@@ -98,6 +100,7 @@ class UpstreamConnection(ResponseReader):
         self.done = self.started = self.ready = self.bodiless = self.used = self.clogged = self.counted = False
         self.idle_since = 0.0
         self._barren = self._large = 0  # _large: reads of this answer that were
+        self._left = 0  # bytes of the body that go by the parser
         self._surplus = self._paused = self._flushing = self._encrypted = self.waiting = False
         self._full = False  # its last read filled the buffer
         self._unsure = False  # of TLS: reading has been paused since, and what comes then may be lost
@@ -172,6 +175,18 @@ class UpstreamConnection(ResponseReader):
         if holder is None:
             self.transport.abort()  # bytes that nobody asked for: a desynchronised connection
             return
+        if self._left:
+            self._take_body(data)
+        elif not self._parse(data, holder):
+            return
+        if len(data) >= LARGE and not self.done:  # there is more to come
+            self._large += 1
+            if self._large > UNTURNED:
+                self._wait_for_turn()
+        holder.on_read()
+
+    def _parse(self, data: bytes, holder: Holder) -> bool:
+        """Whether the answer goes on as one that the holder hears of at the end of this read."""
         if not self.started:
             self.started = True
             self._large = 0
@@ -187,17 +202,28 @@ class UpstreamConnection(ResponseReader):
                 self._check(data)
         except httptools.HttpParserUpgrade as pause:
             holder.on_switched(data[pause.args[0] :])
-            return
+            return False
         except (httptools.HttpParserError, BadAnswer) as error:
             self._surplus = True
             if not self.done:
                 holder.on_bad_answer(_told(error))
-                return
-        if len(data) >= LARGE and not self.done:  # there is more to come
-            self._large += 1
-            if self._large > UNTURNED:
-                self._wait_for_turn()
-        holder.on_read()
+                return False
+        if self.ready and not self.done and not self.chunked:
+            self._left = ENDLESS if self.length is None else int(self.length) - sum(map(len, self.pieces))
+        return True
+
+    def _take_body(self, data: bytes) -> None:
+        """What was not read with the head of a body without chunks goes by the parser, which would copy it."""
+        left = self._left
+        if len(data) < left:
+            self.pieces.append(data)
+            self._left = left - len(data)
+            return
+        self.pieces.append(data if len(data) == left else data[:left])
+        self._left = 0
+        self.done = True
+        self._surplus = len(data) > left
+        self.parser = httptools.HttpResponseParser(self)  # the one before still waits for the body
 
     def _wait_for_turn(self) -> None:
         if self.waiting or self._encrypted:
