@@ -8,7 +8,7 @@ from harness.client import Answer, Client, request
 from harness.site import Site, until
 from harness.upstream import OK, Line, Upstream
 
-BODY = bytes(range(256)) * 400
+BODY = bytes(range(256)) * 4000  # more than the gateway reads at once
 FORGED = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
 
 
