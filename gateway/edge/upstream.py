@@ -222,7 +222,7 @@ class UpstreamConnection(ResponseReader):
         self.pieces.append(data if len(data) == left else data[:left])
         self._left = 0
         self.done = True
-        self._surplus = len(data) > left
+        self._surplus = bool(data[left:].strip(b"\r\n"))  # which the parser, too, takes for nothing
         self.parser = httptools.HttpResponseParser(self)  # the one before still waits for the body
 
     def _wait_for_turn(self) -> None:

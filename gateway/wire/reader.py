@@ -342,7 +342,10 @@ class ResponseReader:
             if not kind:  # hops.FORWARD
                 fields += (name, b": ", value, b"\r\n")
             elif kind == hops.LENGTH:
-                self.length = value  # digits only, once: the parser has seen to it
+                # digits only, once: the parser has seen to it, but not to their number
+                if len(value) > _LENGTH_DIGITS:
+                    raise BadAnswer("its Content-Length has too many digits")
+                self.length = value
             elif kind == hops.ENCODING:
                 self._encoding(value)
             elif kind == hops.CONNECTION:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from harness.client import Answer, Client, request
 from harness.site import Site, until
-from harness.upstream import OK, Line, Upstream
+from harness.upstream import OK, Line, Upstream, answering
 
 BODY = bytes(range(256)) * 4000  # more than the gateway reads at once
 FORGED = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
@@ -102,6 +102,22 @@ async def test_an_answer_behind_the_body_is_nobodys(site: Site) -> None:
     assert await client.exactly(len(BODY) - 1) == BODY[1:]
     assert (await client.ask()).body == b"ok"
     assert len(upstream.lines) == 2
+
+
+async def test_empty_lines_behind_the_body_are_nothing(site: Site) -> None:
+    """As behind one that came with its head."""
+    client, upstream = await answered(site, BODY[1:] + b"\r\n")
+    assert await client.exactly(len(BODY) - 1) == BODY[1:]
+    assert (await client.ask()).body == b"ok"
+    assert len(upstream.lines) == 1
+
+
+async def test_a_length_of_too_many_digits_is_refused(site: Site) -> None:
+    """Zeros before a number have no end; the parser takes any."""
+    upstream = await site.upstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %b2\r\n\r\nok" % (b"0" * 5_000)))
+    client = await site.client(await site.gateway(upstream))
+    refused = await client.ask()
+    assert (refused.status, refused.code) == (502, "upstream_bad_answer")
 
 
 async def test_a_body_that_breaks_off_is_cut(site: Site) -> None:

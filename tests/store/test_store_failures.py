@@ -18,7 +18,7 @@ from gateway.store.seal import Sealer, master_key
 from gateway.store.sql import open_store
 from gateway.store.sqlite.file import database_path
 from gateway.store.sqlite.reader import PATIENCE, PATIENT, STATEMENTS, Reader
-from gateway.store.sqlite.writes import open_database
+from gateway.store.sqlite.writes import ClosedForGood, open_database
 
 from .world import HOUR, MASTER_KEY, World
 
@@ -196,6 +196,16 @@ async def test_a_write_that_is_cancelled_while_it_reads_gives_up_its_lock(url: s
         other.execute("BEGIN IMMEDIATE")
     assert held.value.__traceback__ is not None
     await database.aclose()
+
+
+def test_a_connection_is_closed_twice(url: str) -> None:
+    """As what is cancelled a second time does; a cursor is held, as a traceback holds it."""
+    connection = sqlite3.connect(file_of(url), factory=ClosedForGood)
+    cursor = connection.cursor()
+    for _ in range(2):
+        connection.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        cursor.execute("SELECT 1")
 
 
 async def test_only_so_many_reads_wait_for_a_lock(url: str) -> None:

@@ -1,6 +1,7 @@
 """SQLite behind SQLAlchemy: how its file is opened, and how a transaction begins."""
 
 import sqlite3
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,12 @@ class ClosedForGood(sqlite3.Connection):
         return made
 
     def close(self) -> None:
-        for cursor in list(self._cursors):
-            cursor.close()
-        super().close()
+        try:
+            for cursor in list(self._cursors):
+                with suppress(sqlite3.ProgrammingError):  # it is closed a second time
+                    cursor.close()
+        finally:
+            super().close()
 
 
 def open_database(path: Path, patience: float = PATIENCE, turn: float = POOL_PATIENCE) -> Database:
