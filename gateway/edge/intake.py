@@ -184,10 +184,6 @@ class Intake(RequestReader):
         generation = self.edge.generation
         if generation is not self.generation:  # before a head is complete: it is classified by what decides on it
             self.generation, self.names, self.limits = generation, generation.names, generation.limits
-        if self._body_left and self._incoming is not None and not self._incoming.request.chunked:
-            data = self._take_body(data)
-            if not data:
-                return
         self._feeding = data
         if self._partial:
             self.opening, self.bulky = b"", True
@@ -205,16 +201,6 @@ class Intake(RequestReader):
             if self.raw is not None or self._partial or self._incoming is not None:
                 self._measure(data)
         self._feeding = b""
-
-    def _take_body(self, data: bytes) -> bytes:
-        """What was not read with the head of a counted body goes by the parser, which would copy it. What is behind."""
-        left = self._body_left
-        self.on_body(data if len(data) <= left else data[:left])
-        if self._body_left:
-            return b""
-        self.on_message_complete()
-        self.parser = httptools.HttpRequestParser(self)  # the one before still waits for the body
-        return data[left:] if self._state is State.OPEN else b""
 
     def _measure(self, data: bytes) -> None:
         """What the parser does not limit: a head, chunk extensions or trailers without end."""

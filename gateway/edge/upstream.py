@@ -15,8 +15,8 @@ from gateway.wire.reader import BadAnswer, ResponseReader
 
 FLUSH_SECONDS: Final = 30.0  # that an upstream has to take what was still written to it before all was over
 UNTURNED: Final = 1  # large reads of an answer before it takes turns: what is no stream does not wait behind streams
-ENDLESS: Final = 1 << 62  # bytes of a body that only the close ends
 _BARREN: Final = 64 * 1024  # bytes of head, chunk extensions or trailers that may come without a byte of body
+_ENDLESS: Final = 1 << 61  # bytes of a body that only the close ends; still one word of compiled code
 _SPENT: Final = httptools.HttpResponseParser(object())  # for connections that are over: it is fed nothing
 
 
@@ -110,7 +110,7 @@ class UpstreamConnection(ResponseReader):
         self.holder = holder
         self.bodiless = bodiless
         self.done = self.started = self.ready = False
-        self._barren = 0
+        self._barren = self._left = 0
 
     def release(self, reusable: bool, now: float) -> None:
         """The exchange is over. reusable: as far as the exchange knows."""
@@ -186,7 +186,7 @@ class UpstreamConnection(ResponseReader):
         holder.on_read()
 
     def _parse(self, data: bytes, holder: Holder) -> bool:
-        """Whether the answer goes on as one that the holder hears of at the end of this read."""
+        """Whether the holder's `on_read` is due: it is not after a switch of protocols or a bad answer."""
         if not self.started:
             self.started = True
             self._large = 0
@@ -209,11 +209,11 @@ class UpstreamConnection(ResponseReader):
                 holder.on_bad_answer(_told(error))
                 return False
         if self.ready and not self.done and not self.chunked:
-            self._left = ENDLESS if self.length is None else int(self.length) - sum(map(len, self.pieces))
+            self._left = _ENDLESS if self.length is None else int(self.length) - sum(map(len, self.pieces))
         return True
 
     def _take_body(self, data: bytes) -> None:
-        """What was not read with the head of a body without chunks goes by the parser, which would copy it."""
+        """What was not read with the head goes by the parser, which would copy it; chunks do not."""
         left = self._left
         if len(data) < left:
             self.pieces.append(data)
@@ -222,7 +222,8 @@ class UpstreamConnection(ResponseReader):
         self.pieces.append(data if len(data) == left else data[:left])
         self._left = 0
         self.done = True
-        self._surplus = bool(data[left:].strip(b"\r\n"))  # which the parser, too, takes for nothing
+        if data[left:].strip(b"\r\n"):  # empty lines are nothing to the parser either
+            self._surplus = True
         self.parser = httptools.HttpResponseParser(self)  # the one before still waits for the body
 
     def _wait_for_turn(self) -> None:

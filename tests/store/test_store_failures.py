@@ -18,7 +18,7 @@ from gateway.store.seal import Sealer, master_key
 from gateway.store.sql import open_store
 from gateway.store.sqlite.file import database_path
 from gateway.store.sqlite.reader import PATIENCE, PATIENT, STATEMENTS, Reader
-from gateway.store.sqlite.writes import ClosedForGood, open_database
+from gateway.store.sqlite.writes import FinalizingConnection, open_database
 
 from .world import HOUR, MASTER_KEY, World
 
@@ -177,7 +177,7 @@ async def test_a_write_that_is_cancelled_while_it_reads_gives_up_its_lock(url: s
 
     def meet() -> None:
         reached.set()
-        go.wait()
+        assert go.wait(30)
 
     async def read() -> None:
         async with database.writing() as connection:
@@ -186,7 +186,7 @@ async def test_a_write_that_is_cancelled_while_it_reads_gives_up_its_lock(url: s
             await connection.exec_driver_sql("SELECT meet()")
 
     reading = asyncio.create_task(read())
-    await asyncio.to_thread(reached.wait)
+    assert await asyncio.to_thread(reached.wait, 30)
     reading.cancel()
     await asyncio.sleep(0)
     go.set()
@@ -200,7 +200,7 @@ async def test_a_write_that_is_cancelled_while_it_reads_gives_up_its_lock(url: s
 
 def test_a_connection_is_closed_twice(url: str) -> None:
     """As what is cancelled a second time does; a cursor is held, as a traceback holds it."""
-    connection = sqlite3.connect(file_of(url), factory=ClosedForGood)
+    connection = sqlite3.connect(file_of(url), factory=FinalizingConnection)
     cursor = connection.cursor()
     for _ in range(2):
         connection.close()

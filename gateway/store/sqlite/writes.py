@@ -1,10 +1,8 @@
 """SQLite behind SQLAlchemy: how its file is opened, and how a transaction begins."""
 
 import sqlite3
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 from weakref import WeakSet
 
@@ -24,24 +22,26 @@ SWITCHES = 10  # attempts to switch a new file to WAL: each fails only while yet
 PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = NORMAL")
 
 
-class ClosedForGood(sqlite3.Connection):
-    """Has no lock once it is closed. What SQLite has not finished keeps a connection open beyond its close, and its
-    transaction with it: a read whose task was cancelled, until that task's traceback is collected."""
+class FinalizingConnection(sqlite3.Connection):
+    """Ends the statements of its cursors when it is closed, so that it has no lock then. With one that is not finished,
+    sqlite3_close_v2 leaves a "zombie connection" and its transaction, until the cursor is freed: that of a read whose
+    task was cancelled is in the task's traceback. Of cursors that `cursor` made, as it does for SQLAlchemy."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
         self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
 
-    def cursor(self, *args: Any, **options: Any) -> Any:
-        made = super().cursor(*args, **options)
+    def cursor(self, factory: type[sqlite3.Cursor] = sqlite3.Cursor) -> sqlite3.Cursor:  # type: ignore[override]
+        made = super().cursor(factory)
         self._cursors.add(made)
         return made
 
     def close(self) -> None:
+        """As often as one likes: what is cancelled twice closes twice."""
+        cursors, self._cursors = list(self._cursors), WeakSet()
         try:
-            for cursor in list(self._cursors):
-                with suppress(sqlite3.ProgrammingError):  # it is closed a second time
-                    cursor.close()
+            for cursor in cursors:
+                cursor.close()
         finally:
             super().close()
 
@@ -60,7 +60,7 @@ def make_engine(path: Path, patience: float, turn: float = POOL_PATIENCE) -> Asy
     # an error's text must not carry the bound values: digests and password hashes are among them
     engine = create_async_engine(
         url,
-        connect_args={"factory": ClosedForGood},
+        connect_args={"factory": FinalizingConnection},
         pool_size=4,
         max_overflow=0,
         pool_timeout=turn,
