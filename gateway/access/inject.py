@@ -29,27 +29,45 @@ _TOLD_PROFILE: Final = frozenset({AccessKind.PROTECTED, AccessKind.ROLES})
 
 
 class Injected:
-    """head: whole field lines. until: seconds since the epoch, when they have to be made anew. Never written to.
+    """head: whole field lines. until: seconds since the epoch, when they have to be made anew. Never written to."""
 
-    absent: the rest of IDENTITY, as lines without a value.
-    """
-
-    __slots__ = ("absent", "head", "until")
+    __slots__ = ("_absent", "head", "until")
 
     def __init__(self, head: bytes, until: float) -> None:
         self.head = head
         self.until = until
-        told = {line.partition(b":")[0] for line in head.split(b"\r\n")}
-        self.absent = b"".join([b"%s: \r\n" % name for name in IDENTITY if name not in told])
+        self._absent: bytes | None = None
+
+    @property
+    def absent(self) -> bytes:
+        """The rest of IDENTITY, as lines without a value. Made when a data plane asks, for the first time."""
+        if self._absent is None:
+            told = {line.partition(b":")[0] for line in self.head.split(b"\r\n")}
+            self._absent = b"".join([b"%s: \r\n" % name for name in IDENTITY if name not in told])
+        return self._absent
+
+
+class _Alike:
+    """What routes with the same upstream and access have in common, which is also what their blocks are kept by.
+
+    about: whole field lines, the same for every caller.
+    """
+
+    __slots__ = ("about",)
+
+    def __init__(self, route: Route) -> None:
+        self.about = _about_route(route)
 
 
 class Injector:
-    """One for each generation of the configuration: it remembers the lines of that one's public routes."""
+    """One for each generation of the configuration: it remembers the lines of that one's routes."""
 
     def __init__(self, profiles: ProfileEncoder, assertions: Assertions) -> None:
         self._profiles = profiles
         self._assertions = assertions
         self._public: dict[Route, Injected] = {}
+        self._alike: dict[Route, _Alike] = {}
+        self._kinds: dict[tuple[str, Access], _Alike] = {}
 
     def lines(self, verified: Verified | None, permit: Permit, now: float) -> Injected:
         """The field lines for this caller on this route. verified: None on a public one. now: seconds since the epoch.
@@ -70,20 +88,28 @@ class Injector:
     def _lines(self, verified: Verified, permit: Permit, now: float) -> Injected:
         """Routes with the same upstream and access share one block."""
         route, blocks = permit.route, verified.blocks
-        alike = (route.upstream, route.access)
+        alike = self._alike.get(route) or self._likened(route)
         injected = blocks.get(alike)
         if injected is None or now >= injected.until:
-            injected = self._made(verified, permit, now)
+            injected = self._made(verified, permit, alike.about, now)
         if len(blocks) >= MAX_BLOCKS:
             blocks.clear()
         blocks[route] = blocks[alike] = injected
         return injected
 
-    def _made(self, verified: Verified, permit: Permit, now: float) -> Injected:
+    def _likened(self, route: Route) -> _Alike:
+        kind = (route.upstream, route.access)
+        alike = self._kinds.get(kind)
+        if alike is None:
+            alike = self._kinds[kind] = _Alike(route)
+        self._alike[route] = alike
+        return alike
+
+    def _made(self, verified: Verified, permit: Permit, about: bytes, now: float) -> Injected:
         principal, access = permit.principal, permit.route.access
         if principal is None:
             raise ValueError("a public route is told of no caller")
-        lines = [_about_route(permit.route), _about_caller(principal)]
+        lines = [about, _about_caller(principal)]
         if access.kind in _TOLD_PROFILE:
             lines.append(b"x-mycelium-profile: %s\r\n" % self._profile(verified, permit))
         assertion, until = self._assertions.sign(permit, now)

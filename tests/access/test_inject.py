@@ -11,9 +11,10 @@ from gateway.access.authorize import authorize
 from gateway.access.inject import Injected, Injector
 from gateway.access.profile import ProfileEncoder
 from gateway.errors import DependencyFailed
+from gateway.identity.claims import Claims, Rules
 from gateway.identity.compact import parse
 from gateway.identity.model import Principal, SigningKey
-from gateway.identity.tokens import Claims, Rules, verify, verifying_key
+from gateway.identity.tokens import verify, verifying_key
 from gateway.routes.model import AccessKind, RoleRule, Route
 
 from .world import ACCOUNT, ALICE, GRANT, HOUR, LICENCES, OWNER, PUBLIC_URL, TENANT, licence, principal, route

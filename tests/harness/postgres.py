@@ -18,8 +18,9 @@ import asyncpg
 import pytest
 from e2e.parts import need
 
-from gateway.store.postgres import reader, writes
-from gateway.store.sqlite import reader as sqlite_reader
+from gateway.store.postgres import engine as postgres_engine
+from gateway.store.postgres import writes
+from gateway.store.sqlite import engine as sqlite_engine
 from gateway.store.sqlite import writes as sqlite_writes
 from harness.ports import free_port
 
@@ -194,7 +195,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes its turn at a database gets one, however long that is on a machine that is busy or stands still."""
-    for engine in (sqlite_writes, writes):
-        monkeypatch.setattr(engine, "open_database", partial(engine.open_database, patience=50.0, turn=50.0))
-    for kind in (sqlite_reader.Reader, reader.Reader):
-        monkeypatch.setattr(kind.__init__, "__defaults__", (50.0, *kind.__init__.__defaults__[1:]))
+    for written in (sqlite_writes, writes):
+        monkeypatch.setattr(written, "open_database", partial(written.open_database, patience=50.0, turn=50.0))
+    for engine in (sqlite_engine, postgres_engine):
+        monkeypatch.setattr(engine, "Reader", partial(engine.Reader, patience=50.0))

@@ -10,18 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.identity import tokens
+from gateway.identity.claims import Claims, Rules
 from gateway.identity.compact import MAX_DEPTH, MAX_KID_BYTES, MAX_TOKEN_BYTES, TokenInvalid, parse
 from gateway.identity.model import SigningKey
-from gateway.identity.tokens import (
-    ASYMMETRIC,
-    Claims,
-    Rules,
-    Signer,
-    mint,
-    mint_aside,
-    verify,
-    verifying_key,
-)
+from gateway.identity.tokens import ASYMMETRIC, Signer, mint, mint_aside, verify, verifying_key
 
 from .forge import (
     AUDIENCE,

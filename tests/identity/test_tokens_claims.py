@@ -4,11 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from gateway.identity.tokens import (
-    ASYMMETRIC,
-    Rules,
-    TokenExpired,
-)
+from gateway.identity.claims import Rules
+from gateway.identity.compact import TokenExpired
+from gateway.identity.tokens import ASYMMETRIC
 
 from .forge import (
     AUDIENCE,
