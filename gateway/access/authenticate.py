@@ -209,11 +209,12 @@ class Authenticator:
             settled: _Settled = ended.value
             return settled
         flight = self._flights[key] = asyncio.create_task(_resumed(work, waits_for))
-        flight.add_done_callback(lambda over: self._landed(key, over))
+        flight.add_done_callback(lambda over: self._landed(key, over, work))
         return await asyncio.shield(flight)
 
-    def _landed(self, key: bytes, flight: asyncio.Task[_Settled]) -> None:
-        """Also where it ended before `_settle` could go on: nobody may wait for it any more."""
+    def _landed(self, key: bytes, flight: asyncio.Task[_Settled], work: Coroutine[object, None, _Settled]) -> None:
+        """Also where it was cancelled before `work` could go on: it still ends, and nobody may wait for it any more."""
+        work.close()
         if self._flights.get(key) is flight:
             del self._flights[key]
 

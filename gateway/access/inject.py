@@ -29,7 +29,7 @@ _TOLD_PROFILE: Final = frozenset({AccessKind.PROTECTED, AccessKind.ROLES})
 
 
 class Injected:
-    """head: whole field lines. until: seconds since the epoch, when they have to be made anew. Never written to."""
+    """head: whole field lines. until: seconds since the epoch, when they have to be made anew. Neither changes."""
 
     __slots__ = ("_absent", "head", "until")
 
@@ -40,15 +40,15 @@ class Injected:
 
     @property
     def absent(self) -> bytes:
-        """The rest of IDENTITY, as lines without a value. Made when a data plane asks, for the first time."""
+        """The rest of IDENTITY, as lines without a value. Made when a data plane first asks: we send none."""
         if self._absent is None:
             told = {line.partition(b":")[0] for line in self.head.split(b"\r\n")}
             self._absent = b"".join([b"%s: \r\n" % name for name in IDENTITY if name not in told])
         return self._absent
 
 
-class _Alike:
-    """What routes with the same upstream and access have in common, which is also what their blocks are kept by.
+class _Shared:
+    """What the routes with the same upstream and access have: one block for each caller, which is kept by this object.
 
     about: whole field lines, the same for every caller.
     """
@@ -66,8 +66,8 @@ class Injector:
         self._profiles = profiles
         self._assertions = assertions
         self._public: dict[Route, Injected] = {}
-        self._alike: dict[Route, _Alike] = {}
-        self._kinds: dict[tuple[str, Access], _Alike] = {}
+        self._shared: dict[Route, _Shared] = {}
+        self._shared_by: dict[tuple[str, Access], _Shared] = {}
 
     def lines(self, verified: Verified | None, permit: Permit, now: float) -> Injected:
         """The field lines for this caller on this route. verified: None on a public one. now: seconds since the epoch.
@@ -88,22 +88,22 @@ class Injector:
     def _lines(self, verified: Verified, permit: Permit, now: float) -> Injected:
         """Routes with the same upstream and access share one block."""
         route, blocks = permit.route, verified.blocks
-        alike = self._alike.get(route) or self._likened(route)
-        injected = blocks.get(alike)
+        shared = self._shared.get(route) or self._share(route)
+        injected = blocks.get(shared)
         if injected is None or now >= injected.until:
-            injected = self._made(verified, permit, alike.about, now)
+            injected = self._made(verified, permit, shared.about, now)
         if len(blocks) >= MAX_BLOCKS:
             blocks.clear()
-        blocks[route] = blocks[alike] = injected
+        blocks[route] = blocks[shared] = injected
         return injected
 
-    def _likened(self, route: Route) -> _Alike:
-        kind = (route.upstream, route.access)
-        alike = self._kinds.get(kind)
-        if alike is None:
-            alike = self._kinds[kind] = _Alike(route)
-        self._alike[route] = alike
-        return alike
+    def _share(self, route: Route) -> _Shared:
+        terms = (route.upstream, route.access)
+        shared = self._shared_by.get(terms)
+        if shared is None:
+            shared = self._shared_by[terms] = _Shared(route)
+        self._shared[route] = shared
+        return shared
 
     def _made(self, verified: Verified, permit: Permit, about: bytes, now: float) -> Injected:
         principal, access = permit.principal, permit.route.access

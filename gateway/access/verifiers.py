@@ -13,7 +13,6 @@ from typing import Final, Protocol
 from gateway.clock import Clock
 from gateway.errors import DependencyFailed, RequestRejected
 from gateway.identity import addresses, connection_string
-from gateway.identity.claims import Claims, Rules
 from gateway.identity.compact import TokenInvalid, Unverified, parse
 from gateway.identity.grants import pending_audience, secret_digest
 from gateway.identity.model import (
@@ -26,7 +25,7 @@ from gateway.identity.model import (
     Standing,
 )
 from gateway.identity.ports import Directory, Keyring
-from gateway.identity.tokens import VerifyingKey, verify, verifying_key
+from gateway.identity.tokens import Claims, Rules, VerifyingKey, verify, verifying_key
 from gateway.wire.credentials import Presented
 
 INTERNAL: Final = "internal"  # the name of our own tokens' issuer, in `Principal.issuer` and in routes

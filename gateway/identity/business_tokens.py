@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from gateway.clock import Clock
-from gateway.identity.claims import Claims
 from gateway.identity.keys import signing_key
 from gateway.identity.model import Account, Assignment, Grant
 from gateway.identity.ports import Keyring
 from gateway.identity.sessions import Terms
-from gateway.identity.tokens import mint_aside
+from gateway.identity.tokens import Claims, mint_aside
 
 
 class Roles(Protocol):

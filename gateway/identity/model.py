@@ -47,10 +47,6 @@ class Account:
     epoch: int = field(default=0, compare=False)
     mfa_policy: MfaPolicy = field(default="inherit", compare=False)  # likewise
 
-    def __hash__(self) -> int:
-        """Of the id alone, as licences' are of the tenant's: whoever verifies a credential asks for a dozen of them."""
-        return hash(self.id)
-
     @property
     def is_live(self) -> bool:
         """Whether its credentials may be used at all."""
@@ -68,9 +64,6 @@ class Licence:
     role_id: str
     permission: Permission
     verified: bool = True
-
-    def __hash__(self) -> int:
-        return hash(self.tenant_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Whose rules hold for a token and whether its grant is alive is decided in `access.authenticate`; fetching keys is
 `access.jwks`. A token is read once, strictly, by `identity.compact`; of PyJWT its algorithms are used, which hold the
-keys' rules and verify signatures. Claims are checked by `identity.claims`.
+keys' rules and verify signatures. Claims are checked here, with the time as an argument (RFC 7519, RFC 8725).
 """
 
 import asyncio
@@ -22,13 +22,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from jwt.algorithms import Algorithm, ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from gateway.identity.claims import Claims, Rules, check
-from gateway.identity.compact import TokenInvalid, Unverified, json_object
+from gateway.identity.compact import TokenExpired, TokenInvalid, Unverified, json_object
 from gateway.identity.model import SigningKey
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
+Claims = Mapping[str, object]
 
+MAX_TIME: Final = 1e11  # the year 5138: a greater number is milliseconds or nonsense, not a long life
 MAX_KEYS: Final = 100
 HS512_BYTES: Final = 64  # RFC 7518 section 3.2
 RSA_BITS: Final = range(2048, 8193)  # RFC 7518 section 3.3; above 8192 one signature costs milliseconds
@@ -66,6 +67,23 @@ class VerifyingKey:
 
     def __repr__(self) -> str:
         return f"VerifyingKey(kid={self.kid!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for the tokens of one issuer.
+
+    types: accepted `typ`, lower case, None for absent. leeway: seconds of clock difference forgiven; early: for a
+    beginning alone, more of it. verify_sub: False lets a `sub` be a number (some issuers write one).
+    """
+
+    issuer: str
+    audiences: tuple[str, ...]
+    algorithms: frozenset[str]
+    types: frozenset[str | None]
+    leeway: float = 0.0
+    verify_sub: bool = True
+    early: float = 0.0
 
 
 class Signer:
@@ -129,7 +147,8 @@ def verify(unverified: Unverified, key: VerifyingKey, rules: Rules, now: float) 
     if not good:
         raise TokenInvalid("the signature is wrong")
     claims = unverified.claimed
-    check(claims, rules, now)
+    _check_names(claims, rules)
+    _check_times(claims, rules.leeway, rules.early, now)
     return claims
 
 
@@ -204,7 +223,7 @@ def _jwk(entry: Mapping[str, object]) -> VerifyingKey | None:
     algorithms = _kind(entry)
     if algorithm is not None:
         algorithms &= frozenset({algorithm}) if isinstance(algorithm, str) else frozenset()
-    if not isinstance(kid, str) or not algorithms or _PRIVATE_MEMBERS & entry.keys():
+    if not isinstance(kid, str) or not algorithms or not _PRIVATE_MEMBERS.isdisjoint(entry):
         return None
     if not isinstance(operations, list) or "verify" not in operations:
         return None
@@ -254,3 +273,35 @@ def _part(members: Claims) -> bytes:
 
 def _base64url(raw: bytes) -> bytes:
     return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _check_names(claims: Claims, rules: Rules) -> None:
+    """RFC 7519 sections 4.1.1 to 4.1.3 and 4.1.7. `aud` is one text or a list of texts; one of ours must be there."""
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
+        raise TokenInvalid("aud is missing or not text")
+    if claims.get("iss") != rules.issuer or not any(one in audiences for one in rules.audiences):
+        raise TokenInvalid("iss or aud is another one")
+    if rules.verify_sub and not isinstance(claims.get("sub", ""), str):
+        raise TokenInvalid("sub is not text")
+    if not isinstance(claims.get("jti", ""), str):
+        raise TokenInvalid("jti is not text")
+
+
+def _check_times(claims: Claims, leeway: float, early: float, now: float) -> None:
+    """RFC 7519 sections 4.1.4 to 4.1.6: over on and after `exp` + leeway, begun with `nbf`, `iat` - leeway - early."""
+    expires = _time(claims, "exp")
+    if expires + leeway <= now:
+        raise TokenExpired
+    for name in ("nbf", "iat"):
+        if claims.get(name) is not None and _time(claims, name) > now + leeway + early:
+            raise TokenInvalid("the token is not valid yet")
+
+
+def _time(claims: Claims, name: str) -> float:
+    value = claims.get(name)
+    # The comparison is false for NaN, and works for an int that no float can hold.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_TIME <= value <= MAX_TIME:
+        raise TokenInvalid(f"{name} is not a time in seconds")
+    return float(value)

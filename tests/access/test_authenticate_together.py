@@ -1,6 +1,7 @@
 """Callers of one credential at once, and what else the cache keeps: counts, permits."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 
 import pytest
@@ -96,6 +97,31 @@ async def test_closing_ends_what_is_being_verified() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_verification_that_is_closed_before_it_goes_on_as_a_task_ends_too() -> None:
+    """Or what it holds is held for ever: where it is compiled, nothing ends because it is dropped."""
+    world, held, ended = World(), list[object](), asyncio.Event()
+
+    async def slow() -> Standing | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return None
+
+    def kept(digest: bytes) -> Coroutine[object, object, Standing | None]:
+        held.append(work := slow())
+        return work
+
+    world.store.by_secret = kept  # type: ignore[method-assign]
+    waiting = asyncio.create_task(world.authenticator.verify(world.opaque(), NOW))
+    await asyncio.sleep(0)
+    await world.authenticator.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert held
+    assert ended.is_set()
 
 
 async def test_what_happens_is_counted() -> None:

@@ -8,13 +8,12 @@ from identity.forge import NOW, signing_key
 from gateway.access.assertion import KEPT, LIFETIME, MAX_ROLES, TYPE, Assertions
 from gateway.access.authenticate import MAX_BLOCKS, Verified
 from gateway.access.authorize import authorize
-from gateway.access.inject import Injected, Injector
+from gateway.access.inject import IDENTITY, Injected, Injector
 from gateway.access.profile import ProfileEncoder
 from gateway.errors import DependencyFailed
-from gateway.identity.claims import Claims, Rules
 from gateway.identity.compact import parse
 from gateway.identity.model import Principal, SigningKey
-from gateway.identity.tokens import verify, verifying_key
+from gateway.identity.tokens import Claims, Rules, verify, verifying_key
 from gateway.routes.model import AccessKind, RoleRule, Route
 
 from .world import ACCOUNT, ALICE, GRANT, HOUR, LICENCES, OWNER, PUBLIC_URL, TENANT, licence, principal, route
@@ -51,6 +50,14 @@ def fields(injected: Injected) -> dict[str, str]:
 
 def sent(who: Principal | None = None, where: Route | None = None) -> dict[str, str]:
     return fields(lines(injector(), verified(who), where or route()))
+
+
+def test_what_is_absent_is_the_rest_of_what_tells_who_asks() -> None:
+    """For a data plane that asks, which takes over each of them, also where there is nothing to say."""
+    told = lines(injector(), verified(), route())
+    absent = [line.partition(b": ")[0] for line in told.absent.split(b"\r\n")[:-1]]
+    assert sorted([*absent, *(name.encode() for name in fields(told))]) == sorted(IDENTITY)
+    assert told.absent is told.absent
 
 
 def claims_of(headers: dict[str, str], upstream: str = "orders") -> Claims:

@@ -195,7 +195,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes its turn at a database gets one, however long that is on a machine that is busy or stands still."""
-    for written in (sqlite_writes, writes):
-        monkeypatch.setattr(written, "open_database", partial(written.open_database, patience=50.0, turn=50.0))
+    for module in (sqlite_writes, writes):
+        monkeypatch.setattr(module, "open_database", partial(module.open_database, patience=50.0, turn=50.0))
     for engine in (sqlite_engine, postgres_engine):
         monkeypatch.setattr(engine, "Reader", partial(engine.Reader, patience=50.0))

@@ -3,9 +3,14 @@
 import pytest
 
 from gateway.errors import RequestRejected
-from gateway.identity.claims import Claims, Rules
 from gateway.identity.compact import parse
-from gateway.identity.tokens import ASYMMETRIC, parse_jwks, verify
+from gateway.identity.tokens import (
+    ASYMMETRIC,
+    Claims,
+    Rules,
+    parse_jwks,
+    verify,
+)
 
 from .forge import (
     AUDIENCE,

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from gateway.identity.claims import Rules
-from gateway.identity.compact import TokenExpired
-from gateway.identity.tokens import ASYMMETRIC
+from gateway.identity.tokens import (
+    ASYMMETRIC,
+    Rules,
+    TokenExpired,
+)
 
 from .forge import (
     AUDIENCE,

@@ -5,7 +5,14 @@ import json
 import pytest
 
 from gateway.identity.compact import parse
-from gateway.identity.tokens import MAX_KEYS, KeySetError, mint, parse_jwks, public_jwks, verify
+from gateway.identity.tokens import (
+    MAX_KEYS,
+    KeySetError,
+    mint,
+    parse_jwks,
+    public_jwks,
+    verify,
+)
 
 from .forge import (
     CLAIMS,
