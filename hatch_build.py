@@ -13,7 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
-    "wire/*", "routes/*", "access/*", "proxy/*", "pipeline", "edge/*", "app/observer", "ops/metrics",
+    "wire/*", "routes/*", "access/*", "proxy/*", "pipeline", "edge/*", "app/observer", "ops/access_log", "ops/metrics",
     "identity/compact", "identity/connection_string", "identity/tokens", "store/reading", "store/sqlite/reader",
 )  # fmt: skip
 INTERPRETED = {

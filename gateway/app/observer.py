@@ -160,7 +160,7 @@ def _before(end: float, at: float) -> float:
 
 def hides(secret: tuple[bytes, ...], path: bytes) -> bool:
     """Whether the path, however it is spelt, goes on with a secret after one of these beginnings (lower case)."""
-    if b"%" in path or b";" in path:
+    if path.find(b"%") >= 0 or path.find(b";") >= 0:  # `in` takes twice as long: it tries numbers first
         path = _PARAMETERS(b"", unquote_to_bytes(path))
     return path.lower().startswith(secret)
 

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Final
 
 from gateway.ops.recent import Recent
 
@@ -28,14 +28,9 @@ CLOSE_SECONDS = 5.0  # how long a blocked sink may delay the exit
 REMEMBERED = 4096  # texts whose quoted form is kept: methods, hosts, clients, accounts, names of the configuration
 SHORT = 260  # bytes that a text to be remembered may have: a name of DNS with a port
 
-_HEAD = (
-    '{"time":"%s.%03dZ","id":"%s","client":%s,"method":%s,"host":%s,"route":%s,"path":%s,"upstream":%s,"endpoint":%s,'
-    '"status":%d,"reason":%s,"account":%s,"grant":%s,"bytes_in":%d,"bytes_out":%d,'
-)
-_LINE = _HEAD + '"routing":%s,"authentication":%s,"first_byte":%s,"seconds":%.6f,"trace":%s}\n'
-_FORWARDED = _HEAD + '"routing":%.6f,"authentication":%.6f,"first_byte":%.6f,"seconds":%.6f,"trace":%s}\n'
-
-_METHOD, _HOST, _PATH = 4, 5, 7  # places in them
+_STAGES = '"routing":%.6f,"authentication":%.6f,"first_byte":%.6f'
+_SECONDS = "%.6f"
+_MILLISECONDS: Final = [f"{number:03}" for number in range(1000)]
 _CUT = "..."
 _WHOLE = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*")  # characters, and escapes to their end (RFC 8259 section 7)
 
@@ -83,8 +78,8 @@ class AccessLog:
         self._stamp = ""
         self._wake = threading.Event()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._writer.start()
 
     @property
     def dropped(self) -> int:
@@ -114,7 +109,7 @@ class AccessLog:
         seconds: float,
         trace: str | None = None,
     ) -> None:
-        """One exchange. On the measured path: 2.6 us, and one function for that reason.
+        """One exchange. On the measured path, and one function for that reason.
 
         now: seconds since the epoch. request_id: a UUID, which needs no quoting. path: raw, without the query; None for
         a built-in endpoint, whose path may hold a token, and for a request without a readable target. host, endpoint:
@@ -127,35 +122,30 @@ class AccessLog:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         get, learned = self._quoted.get, self._learned
-        parts = (
-            self._stamp,
-            (now - second) * 1000,
-            request_id,
-            get(client) or learned(client),
-            get(method) or learned(method),
-            get(host) or learned(host),
-            get(route) or learned(route),
-            "null" if path is None else _quote(path.decode("latin-1")),
-            get(upstream) or learned(upstream),
-            get(endpoint) or learned(endpoint),
-            status,
-            "null" if reason is None else _quote(reason),
-            get(account) or learned(account),
-            get(grant) or learned(grant),
-            bytes_in,
-            bytes_out,
-            routing,
-            authentication,
-            first_byte,
-            seconds,
-            "null" if trace is None else f'"{trace}"',
+        # Texts are joined, which is compiled to copies: one format with all of it takes three times as long.
+        begin = (
+            f'{{"time":"{self._stamp}.{_MILLISECONDS[int((now - second) * 1000)]}Z","id":"{request_id}",'
+            f'"client":{get(client) or learned(client)},"method":'
         )
         if first_byte >= 0.0 and authentication >= 0.0 and routing >= 0.0:
-            line = _FORWARDED % parts
+            stages = _STAGES % (routing, authentication, first_byte)
         else:
-            line = _LINE % _partly(parts)
+            stages = _partly(routing, authentication, first_byte)
+        traced = "null" if trace is None else f'"{trace}"'
+        end = (
+            f',"upstream":{get(upstream) or learned(upstream)},"endpoint":{get(endpoint) or learned(endpoint)},'
+            f'"status":{status},"reason":{"null" if reason is None else _quote(reason)},'
+            f'"account":{get(account) or learned(account)},"grant":{get(grant) or learned(grant)},'
+            f'"bytes_in":{bytes_in},"bytes_out":{bytes_out},{stages},"seconds":{_SECONDS % seconds},'
+            f'"trace":{traced}}}\n'
+        )
+        verb, name = get(method) or learned(method), get(host) or learned(host)
+        target = "null" if path is None else _quote(path.decode("latin-1"))
+        where = get(route) or learned(route)
+        line = f'{begin}{verb},"host":{name},"route":{where},"path":{target}{end}'
         if len(line) > self._longest:
-            line = _shortened(_partly(parts), len(line) - self._longest)
+            verb, name, target = _shortened([verb, name, target], len(line) - self._longest)
+            line = f'{begin}{verb},"host":{name},"route":{where},"path":{target}{end}'
         waiting = self._accepted - self._settled + len(line)
         if waiting > self._bound:
             self._refused += 1
@@ -179,7 +169,7 @@ class AccessLog:
         """Write what is left. A sink that still blocks after CLOSE_SECONDS keeps the rest."""
         self._stopping = True
         self._wake.set()
-        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        await asyncio.to_thread(self._writer.join, CLOSE_SECONDS)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -227,25 +217,24 @@ def open_access_log(path: Path, failed: Callable[[Exception], object], form: For
     return AccessLog(fd, failed, owned=True, form=form, kept=not again)
 
 
-def _partly(parts: tuple[object, ...]) -> tuple[object, ...]:
-    """For _LINE: with null for what took no time, as it was not come to."""
-    stages = (cast(float, took) for took in parts[-5:-2])
-    return (*parts[:-5], *(f"{took:.6f}" if took >= 0.0 else "null" for took in stages), *parts[-2:])
+def _partly(*stages: float) -> str:
+    """With null for what took no time, as it was not come to."""
+    took = [_SECONDS % stage if stage >= 0.0 else "null" for stage in stages]
+    return f'"routing":{took[0]},"authentication":{took[1]},"first_byte":{took[2]}'
 
 
-def _shortened(parts: tuple[object, ...], excess: int) -> str:
-    """The line with so much less of the target, the method and the host, the longest first: a client chooses them.
+def _shortened(said: list[str], excess: int) -> list[str]:
+    """Method, host and target with so much less of them, of the longest first: a client chooses them.
 
     The end is cut, never inside an escape, and marked by three dots.
     """
-    said = list(parts)
-    for place in sorted((_METHOD, _HOST, _PATH), key=lambda place: -len(str(parts[place]))):
-        text = str(said[place])[1:-1]
+    for place in sorted(range(len(said)), key=lambda place: -len(said[place])):
+        text = said[place][1:-1]
         whole = _WHOLE.match(text[: max(len(text) - excess - len(_CUT), 0)])
         if excess > 0 and whole is not None:
             said[place] = f'"{whole[0]}{_CUT}"'
             excess -= len(text) - len(whole[0]) - len(_CUT)
-    return _LINE % tuple(said)
+    return said
 
 
 def _write_all(fd: int, data: bytes) -> None:
