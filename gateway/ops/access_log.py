@@ -242,6 +242,7 @@ def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         try:
-            view = view[os.write(fd, view) :]
+            written = os.write(fd, view)
+            view = view[written:]
         except BlockingIOError:
             select.select([], [fd], [])
