@@ -14,7 +14,7 @@ _OWS = b" \t"
 # b64token of RFC 6750 section 2.1
 _B64TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]+=*").fullmatch
 _SCHEME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").match
-_SECOND_BEARER = re.compile(rb",[ \t]*bearer(?:[ \t]|\Z)", re.IGNORECASE).search
+_SECOND_BEARER = re.compile(rb",[ \t]*bearer(?:[ \t,]|\Z)", re.IGNORECASE).search
 _PRINTABLE = re.compile(rb"[ -~]+").fullmatch
 
 

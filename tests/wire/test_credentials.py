@@ -105,7 +105,14 @@ def test_a_bearer_that_cannot_be_right_is_refused(authorization: bytes) -> None:
 
 @pytest.mark.parametrize(
     "authorization",
-    [b"Bearer a, Bearer b", b"Bearer a,b", b"Bearer a.b.c,Basic eDp5", b"Basic eDp5, Bearer a.b.c", b"Basic x,bearer"],
+    [
+        b"Bearer a, Bearer b",
+        b"Bearer a,b",
+        b"Bearer a.b.c,Basic eDp5",
+        b"Basic eDp5, Bearer a.b.c",
+        b"Basic x,bearer",
+        b"Basic x, Bearer,y",
+    ],
 )
 def test_several_credentials_in_one_header_are_refused(authorization: bytes) -> None:
     """A joined Authorization is two credentials, and neither is chosen."""
