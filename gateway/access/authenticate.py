@@ -22,7 +22,8 @@ from gateway.wire.credentials import Presented
 if TYPE_CHECKING:
     from gateway.access.inject import Injected
 
-MAX_BLOCKS: Final = 64  # routes that one entry remembers answers for; a caller with more pays for them anew
+# Entries in each map of a credential; a caller with more pays for them anew. In `blocks` a route has up to two.
+MAX_BLOCKS: Final = 64
 _ATTEMPTS: Final = 3  # verifications that a purge overtook, before the caller is sent away
 _SWEPT: Final = 4  # dead entries dropped for each one that is made, so that they never pile up
 _KINDS: Final = ("connection_string", "jwt", "opaque")
@@ -209,14 +210,9 @@ class Authenticator:
             settled: _Settled = ended.value
             return settled
         flight = self._flights[key] = asyncio.create_task(_resumed(work, waits_for))
-        flight.add_done_callback(lambda over: self._landed(key, over, work))
+        # where it was cancelled before `work` could go on, `work` ends here, and takes itself out of the flights
+        flight.add_done_callback(lambda _over: work.close())
         return await asyncio.shield(flight)
-
-    def _landed(self, key: bytes, flight: asyncio.Task[_Settled], work: Coroutine[object, None, _Settled]) -> None:
-        """Also where it was cancelled before `work` could go on: it still ends, and nobody may wait for it any more."""
-        work.close()
-        if self._flights.get(key) is flight:
-            del self._flights[key]
 
     async def _settle(self, key: bytes, presented: Presented, now: float) -> _Settled:
         """The outcome, and the epoch in which all that it rests on was read."""

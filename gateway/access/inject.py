@@ -48,7 +48,7 @@ class Injected:
 
 
 class _Shared:
-    """What the routes with the same upstream and access have: one block for each caller, which is kept by this object.
+    """What the routes with the same upstream and access have: the key of each caller's one block in `Verified.blocks`.
 
     about: whole field lines, the same for every caller.
     """

@@ -22,17 +22,18 @@ from gateway.ops.recent import Recent
 
 BLOCK = 64 * 1024  # bytes: the thread is woken for this much
 FLUSH_SECONDS = 0.5  # and at least this often
-BOUND = 4 * 1024 * 1024  # bytes waiting for the sink: about two seconds of lines at 8,000 requests a second
+BOUND = 4 * 1024 * 1024  # bytes waiting for the sink: about a second of lines at 8,000 requests a second
 CLOSE_SECONDS = 5.0  # how long a blocked sink may delay the exit
 
 REMEMBERED = 4096  # texts whose quoted form is kept: methods, hosts, clients, accounts, names of the configuration
 SHORT = 260  # bytes that a text to be remembered may have: a name of DNS with a port
 
-_STAGES = '"routing":%.6f,"authentication":%.6f,"first_byte":%.6f'
-_SECONDS = "%.6f"
+_STAGES: Final = '"routing":%.6f,"authentication":%.6f,"first_byte":%.6f'
+_SECONDS: Final = "%.6f"
 _MILLISECONDS: Final = [f"{number:03}" for number in range(1000)]
-_CUT = "..."
-_WHOLE = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*")  # characters, and escapes to their end (RFC 8259 section 7)
+_CUT: Final = "..."
+# characters, and escapes to their end (RFC 8259 section 7)
+_WHOLE: Final = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*")
 
 _quote = json.encoder.encode_basestring_ascii  # a third of the time that JSONEncoder.encode takes
 
@@ -109,7 +110,7 @@ class AccessLog:
         seconds: float,
         trace: str | None = None,
     ) -> None:
-        """One exchange. On the measured path, and one function for that reason.
+        """One exchange. On the measured path: its twenty values are handed on to nothing else.
 
         now: seconds since the epoch. request_id: a UUID, which needs no quoting. path: raw, without the query; None for
         a built-in endpoint, whose path may hold a token, and for a request without a readable target. host, endpoint:
@@ -130,7 +131,7 @@ class AccessLog:
         if first_byte >= 0.0 and authentication >= 0.0 and routing >= 0.0:
             stages = _STAGES % (routing, authentication, first_byte)
         else:
-            stages = _partly(routing, authentication, first_byte)
+            stages = _partly((routing, authentication, first_byte))
         traced = "null" if trace is None else f'"{trace}"'
         end = (
             f',"upstream":{get(upstream) or learned(upstream)},"endpoint":{get(endpoint) or learned(endpoint)},'
@@ -144,7 +145,7 @@ class AccessLog:
         where = get(route) or learned(route)
         line = f'{begin}{verb},"host":{name},"route":{where},"path":{target}{end}'
         if len(line) > self._longest:
-            verb, name, target = _shortened([verb, name, target], len(line) - self._longest)
+            verb, name, target = _shortened((verb, name, target), len(line) - self._longest)
             line = f'{begin}{verb},"host":{name},"route":{where},"path":{target}{end}'
         waiting = self._accepted - self._settled + len(line)
         if waiting > self._bound:
@@ -217,24 +218,25 @@ def open_access_log(path: Path, failed: Callable[[Exception], object], form: For
     return AccessLog(fd, failed, owned=True, form=form, kept=not again)
 
 
-def _partly(*stages: float) -> str:
+def _partly(stages: tuple[float, float, float]) -> str:
     """With null for what took no time, as it was not come to."""
-    took = [_SECONDS % stage if stage >= 0.0 else "null" for stage in stages]
-    return f'"routing":{took[0]},"authentication":{took[1]},"first_byte":{took[2]}'
+    routing, authentication, first_byte = [_SECONDS % stage if stage >= 0.0 else "null" for stage in stages]
+    return f'"routing":{routing},"authentication":{authentication},"first_byte":{first_byte}'
 
 
-def _shortened(said: list[str], excess: int) -> list[str]:
+def _shortened(said: tuple[str, str, str], excess: int) -> list[str]:
     """Method, host and target with so much less of them, of the longest first: a client chooses them.
 
-    The end is cut, never inside an escape, and marked by three dots.
+    The end is cut, never inside an escape, and marked by three dots. null says no more than it did.
     """
+    shorter = list(said)
     for place in sorted(range(len(said)), key=lambda place: -len(said[place])):
         text = said[place][1:-1]
         whole = _WHOLE.match(text[: max(len(text) - excess - len(_CUT), 0)])
-        if excess > 0 and whole is not None:
-            said[place] = f'"{whole[0]}{_CUT}"'
+        if excess > 0 and whole is not None and said[place] != "null":
+            shorter[place] = f'"{whole[0]}{_CUT}"'
             excess -= len(text) - len(whole[0]) - len(_CUT)
-    return said
+    return shorter
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.ops.logged import Logged, parse
 
-MOST: Final = 1024 * 1024  # bytes: 2,500 lines or more
+MOST: Final = 1024 * 1024  # bytes: some 2,000 lines
 
 
 class Recent:

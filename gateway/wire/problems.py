@@ -25,7 +25,7 @@ PROBLEMS: dict[str, Problem] = {
     "bad_header_name": Problem(400, "A header name has a character that is not allowed"),
     "method_refused": Problem(400, "This method is never forwarded"),
     "ambiguous_path": Problem(400, "The path could be read in two ways"),
-    "duplicate_credential": Problem(400, "A credential header appears more than once"),
+    "duplicate_credential": Problem(400, "More than one credential was sent"),
     "upgrade_with_body": Problem(400, "An upgrade request cannot have a body"),
     "bad_upgrade": Problem(400, "The WebSocket handshake is not valid"),
     "bad_original": Problem(400, "The data plane does not say clearly which request it asks about"),

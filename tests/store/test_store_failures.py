@@ -265,7 +265,9 @@ async def test_an_error_does_not_show_the_values(world: World) -> None:
         async with database.writing() as connection:
             await connection.exec_driver_sql("INSERT INTO nowhere VALUES (?)", ("s3cret",))
     await database.aclose()
-    assert "s3cret" not in f"{caught.value} {caught.value.__cause__}"
+    fault = caught.value.__cause__ or caught.value.__context__
+    assert fault is not None
+    assert "s3cret" not in f"{caught.value} {fault}"
 
 
 def test_a_sealed_value_opens_only_in_its_place() -> None:

@@ -138,6 +138,10 @@ NAMES = (
     "mycelium-email",
     "mycelium-assertion",
     "mycelium-tenant-id",
+    "mycelium-security-group",
+    "mycelium-service-name",
+    "mycelium-role",
+    "mycelium-scope",
     "mycelium-request-id",
     "gateway-peer",
 )
