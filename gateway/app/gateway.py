@@ -174,7 +174,7 @@ class Gateway(Opening):
         if (recorded := self.recording.adopt(spans)) is not None:
             self._cores.begin(self.recording.retire(recorded))  # a collector that is away would hold the reload up
         if logged is not None and not kept:
-            await logged.aclose()
+            await self.replaced_logs.retire(logged)
 
     def _renew_certificate(self, settings: model.Settings) -> None:
         """The listener's context stays and takes the new chain: tried on another first, as it would keep half of it.

@@ -1,6 +1,7 @@
 """What is told: of exchanges that are over, counters and access log; of endpoints, the application log."""
 
 import re
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from gateway.clock import Clock
@@ -158,14 +159,22 @@ def _before(end: float, at: float) -> float:
     return end - at if at > 0.0 else -1.0
 
 
+_DECODED: Final = 8  # times; nobody who means an endpoint of ours needs as many
+_PARAMETERS: Final = re.compile(rb";[^/]*").sub
+_SLASHES: Final = re.compile(rb"[/\\]+").sub
+
+
 def hides(secret: tuple[bytes, ...], path: bytes) -> bool:
     """Whether the path, however it is spelt, goes on with a secret after one of these beginnings (lower case)."""
     if path.find(b"%") >= 0 or path.find(b";") >= 0:  # `in` takes twice as long: it tries numbers first
-        path = _PARAMETERS(b"", unquote_to_bytes(path))
+        for _ in range(_DECODED):
+            spelt, path = path, unquote_to_bytes(path)
+            if spelt == path:
+                break
+        else:
+            return True
+        path = _SLASHES(b"/", _PARAMETERS(b"", path))
     return path.lower().startswith(secret)
-
-
-_PARAMETERS = re.compile(rb";[^/]*").sub
 
 
 class EndpointLog:

@@ -106,6 +106,7 @@ class Opening:
         self.admin_address: tuple[str, int] = ("", 0)
         self.shared: SharedState | None = None  # with other nodes
         self.recording = Recording(log)
+        self.replaced_logs = access_logs.Replaced()
 
     @property
     def core(self) -> Core:

@@ -6,22 +6,18 @@ costs the event loop a moment.
 
 import asyncio
 import json.encoder
-import os
 import re
-import select
-import stat
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from gateway.ops.recent import Recent
+from gateway.ops.sink import BLOCK, LOOK_SECONDS, Sink, open_sink
 
-BLOCK = 64 * 1024  # bytes: the thread is woken for this much
-FLUSH_SECONDS = 0.5  # and at least this often
+FLUSH_SECONDS = 0.5  # the thread is woken for a block of lines, and at least this often
 BOUND = 4 * 1024 * 1024  # bytes waiting for the sink: about a second of lines at 8,000 requests a second
 CLOSE_SECONDS = 5.0  # how long a blocked sink may delay the exit
 
@@ -43,29 +39,26 @@ Form = Callable[[str], str]
 class AccessLog:
     """Lines go from the event loop through a deque to one thread: append and popleft are each atomic.
 
-    fd: where to write; it may block. It is closed at the end if `owned`. failed: called in the thread, once per outage
-    of the sink, or of the form. bound: bytes that may wait for the sink. form: what is written of a line of JSON; it is
-    called in the thread. kept: whether `recent` has the last lines, as nobody can read them again from the sink.
+    sink: it may take nothing for a while. failed: called once per outage of the sink, or of the form, in the thread; by
+    the loop where the sink is too slow. bound: bytes that may wait for the sink. form: what is written of a line of
+    JSON; it is called in the thread. kept: whether `recent` has the last lines, as nobody can read them again from the
+    sink.
     """
 
     def __init__(
         self,
-        fd: int,
+        sink: Sink,
         failed: Callable[[Exception], object],
-        owned: bool = False,
         bound: int = BOUND,
         form: Form | None = None,
         kept: bool = True,
     ) -> None:
-        self._fd = fd
+        self._sink = sink
         self._failed = failed
-        self._owned = owned
         self._form = form
         self._kept = kept
         self._bound = bound
-        self._block = BLOCK if stat.S_ISREG(os.fstat(fd).st_mode) else select.PIPE_BUF
-        # A longer line could end up inside another worker's: a pipe promises no more (pipe(7)).
-        self._longest = sys.maxsize if self._block == BLOCK else select.PIPE_BUF
+        self._longest = sink.longest
         self._lines: deque[str] = deque()
         self.recent = Recent()
         # Each of these four is written by one side only, so that no lock is needed.
@@ -74,6 +67,7 @@ class AccessLog:
         self._settled = 0  # bytes, by the thread
         self._lost = 0  # lines, by the thread
         self._broken = False
+        self._slow = False
         self._quoted: dict[str | bytes | None, str] = {None: "null"}
         self._second = -1
         self._stamp = ""
@@ -149,12 +143,18 @@ class AccessLog:
             line = f'{begin}{verb},"host":{name},"route":{where},"path":{target}{end}'
         waiting = self._accepted - self._settled + len(line)
         if waiting > self._bound:
-            self._refused += 1
+            self._refuse()
             return
         self._accepted += len(line)
         self._lines.append(line)
         if waiting > BLOCK and not self._wake.is_set():
             self._wake.set()
+
+    def _refuse(self) -> None:
+        if not self._slow:
+            self._slow = True
+            self._failed(TimeoutError("its sink is too slow, and lines are dropped"))
+        self._refused += 1
 
     def _learned(self, text: str | bytes | None) -> str:
         """Its quoted form. A client chooses some of them: what is long is not kept, and what is many is forgotten."""
@@ -167,10 +167,15 @@ class AccessLog:
         return quoted
 
     async def aclose(self) -> None:
-        """Write what is left. A sink that still blocks after CLOSE_SECONDS keeps the rest."""
+        """Write what is left. What the sink has not taken after CLOSE_SECONDS is lost, and counted."""
         self._stopping = True
         self._wake.set()
-        await asyncio.to_thread(self._writer.join, CLOSE_SECONDS)
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._writer.join(CLOSE_SECONDS)
+        self._sink.give_up()
+        self._writer.join(2 * LOOK_SECONDS)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -178,33 +183,35 @@ class AccessLog:
             self._wake.clear()
             self._drain()
         self._drain()
-        if self._owned:
-            os.close(self._fd)
+        self._sink.close()
 
     def _drain(self) -> None:
         while block := self._take():
             size = sum(map(len, block))
-            try:
-                _write_all(self._fd, "".join(block if self._form is None else map(self._form, block)).encode())
-                self._broken = False
-            except Exception as error:  # of the form too: without this thread the log would be full, and stay so
-                if not self._broken:
-                    self._broken = True
-                    self._failed(error)
-                self._lost += len(block)  # after it was told: whoever sees the count finds the line
+            self._put(block)
             if self._kept:
                 self.recent.add(block)
             self._settled += size
+        self._slow = False
+
+    def _put(self, block: list[str]) -> None:
+        out, fault = 0, cast("Exception | None", None)
+        try:
+            data = "".join(block if self._form is None else map(self._form, block)).encode()
+            written, fault = self._sink.put(data)
+            out = data.count(b"\n", 0, written)
+        except Exception as error:  # of the form too: without this thread the log would be full, and stay so
+            fault = error
+        if fault is not None and not self._broken:
+            self._failed(fault)
+        self._broken = fault is not None
+        self._lost += len(block) - out  # after it was told: whoever sees the count finds the line
 
     def _take(self) -> list[str]:
-        """Lines of one block, at least one, oldest first; none when nothing waits.
-
-        Several workers write to one sink. A file that is appended to takes any block whole; a pipe promises that of
-        PIPE_BUF bytes alone (pipe(7)), so that a longer block could end up inside another worker's line.
-        """
+        """Lines of one block, at least one, oldest first; none when nothing waits."""
         block: list[str] = []
         size = 0
-        while self._lines and (not block or size + len(self._lines[0]) <= self._block):
+        while self._lines and (not block or size + len(self._lines[0]) <= self._sink.block):
             line = self._lines.popleft()
             size += len(line)
             block.append(line)
@@ -212,10 +219,10 @@ class AccessLog:
 
 
 def open_access_log(path: Path, failed: Callable[[Exception], object], form: Form | None = None) -> AccessLog:
-    """Append to a file, made with mode 0640. Raises OSError. A reload opens it anew, which is how it is rotated."""
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    again = form is None and stat.S_ISREG(os.fstat(fd).st_mode)  # `logged.find` reads JSON, of a file
-    return AccessLog(fd, failed, owned=True, form=form, kept=not again)
+    """As `open_sink`. Raises OSError. A reload opens it anew, which is how it is rotated."""
+    sink = open_sink(path)
+    again = form is None and sink.regular  # `logged.find` reads JSON, of a file
+    return AccessLog(sink, failed, form=form, kept=not again)
 
 
 def _partly(stages: tuple[float, float, float]) -> str:
@@ -237,14 +244,3 @@ def _shortened(said: tuple[str, str, str], excess: int) -> list[str]:
             shorter[place] = f'"{whole[0]}{_CUT}"'
             excess -= len(text) - len(whole[0]) - len(_CUT)
     return shorter
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    """os.write until all is out, also to a descriptor that somebody else has made non-blocking."""
-    view = memoryview(data)
-    while view:
-        try:
-            written = os.write(fd, view)
-            view = view[written:]
-        except BlockingIOError:
-            select.select([], [fd], [])

@@ -47,7 +47,7 @@ def shown(told: Mapping[str, object], colours: bool) -> str:
         _fit(told["upstream"], UPSTREAM),
         took(float(str(told["seconds"]))).rjust(TOOK),
         _paint(_plain(told["reason"]), COLOURS[4] if told["reason"] else DIM, colours),
-        _paint(str(told["id"])[:ID], DIM, colours),
+        _paint(str(told["id"])[-ID:], DIM, colours),  # ids that were made together begin alike
     )
     return " ".join(columns) + "\n"
 

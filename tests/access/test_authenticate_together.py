@@ -124,6 +124,34 @@ async def test_a_verification_that_is_closed_before_it_goes_on_as_a_task_ends_to
     assert ended.is_set()
 
 
+async def test_a_verification_that_does_not_end_when_told_to_is_waited_for_by_nobody() -> None:
+    """What it waited in wants to wait once more: that is told, and the next caller's is verified anew."""
+    world, held, told = World(), list[object](), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    at_once = world.store.by_secret
+
+    async def stubborn() -> Standing | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+        return None
+
+    def kept(digest: bytes) -> Coroutine[object, object, Standing | None]:
+        held.append(work := stubborn())
+        return work
+
+    world.store.by_secret = kept  # type: ignore[method-assign]
+    waiting = asyncio.create_task(world.authenticator.verify(world.opaque(), NOW))
+    await asyncio.sleep(0)
+    await world.authenticator.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    world.store.by_secret = at_once  # type: ignore[method-assign]
+    assert (await world.authenticator.verify(world.opaque(), NOW)).principal.account is not None
+    assert [type(error) for error in told] == [RuntimeError]
+
+
 async def test_what_happens_is_counted() -> None:
     """Plain integers for the metrics."""
     world = World()

@@ -14,6 +14,8 @@ TAKEN = [(method, form) for form in FORMS for method in ("GET", "HEAD", "POST")]
 # what a browser's extension, or a mail program that takes a sign too many into the link, makes of it
 STRAY = [(method, FORMS[0]) for method in ("PUT", "DELETE", "OPTIONS")]
 MANGLED = [("GET", FORMS[0] + tail) for tail in ("/x", "//", "/%2e", "%", "/?a=b", "'", ".")]
+PARTS = ("%2Fdisplay", "%252Fdisplay", "%25255Cdisplay", "/;x/display", "/%64isplay", "/dis%70lay;x")
+SPELT = [("GET", FORMS[0].replace("/display", part)) for part in (*PARTS, "%" + "25" * 9 + "2Fdisplay")]
 Traces = dict[tuple[str, str], tuple[str, dict[str, object]]]
 
 
@@ -32,7 +34,7 @@ def lines(desk: Desk, answers: Sequence[Answer]) -> list[dict[str, object]]:
 @pytest.fixture(scope="module")
 def traces(shared: Desk) -> Traces:
     """By request: the live link that was in it, and its line of the access log."""
-    requests, links, answers = TAKEN + STRAY + MANGLED, [], []
+    requests, links, answers = TAKEN + STRAY + MANGLED + SPELT, [], []
     for method, form in requests:
         shared.hand.rest()
         links.append(shared.link(shared.person()))
@@ -71,7 +73,7 @@ def test_the_access_log_has_the_template_and_no_path(traces: Traces, request_: t
     assert (line["route"], line["path"], line["method"]) == (f"{shown} {template}", None, method)
 
 
-@pytest.mark.parametrize("request_", STRAY + MANGLED, ids=" ".join)
+@pytest.mark.parametrize("request_", STRAY + MANGLED + SPELT, ids=" ".join)
 def test_a_request_that_no_endpoint_takes_does_not_write_the_link_down(
     traces: Traces, request_: tuple[str, str]
 ) -> None:

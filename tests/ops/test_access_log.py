@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ops.access_log import BLOCK, REMEMBERED, SHORT, AccessLog, open_access_log
+from gateway.ops.access_log import REMEMBERED, SHORT, AccessLog, open_access_log
+from gateway.ops.sink import BLOCK, Sink
 
 LINE = (
     1_700_000_000.0425, "an-id", "192.0.2.1", b"GET", b"shop.example", "/orders/**", b"/orders/7", "orders",
@@ -169,7 +170,7 @@ class Pipe:
 async def test_a_sink_that_blocks_costs_lines_beyond_the_bound() -> None:
     """They are counted, memory stays bounded, and nobody waits."""
     pipe = Pipe()
-    log = AccessLog(pipe.write_end, ignore, owned=True, bound=4 * BLOCK)
+    log = AccessLog(Sink(pipe.write_end, owned=True), ignore, bound=4 * BLOCK)
     for _ in range(4000):  # about 1.6 MiB; the bound and the pipe's buffer hold 320 KiB
         log.write(*LINE)
     assert 0 < log.dropped < 4000
@@ -179,10 +180,36 @@ async def test_a_sink_that_blocks_costs_lines_beyond_the_bound() -> None:
     os.close(pipe.read_end)
 
 
+async def test_a_sink_that_is_too_slow_is_told_once() -> None:
+    """However many lines it costs."""
+    pipe, failures = Pipe(), list[Exception]()
+    log = AccessLog(Sink(pipe.write_end, owned=True), failures.append, bound=4 * BLOCK)
+    for _ in range(4000):
+        log.write(*LINE)
+    told, dropped = list(failures), log.dropped
+    reader = pipe.drain()
+    await log.aclose()
+    reader.join()
+    os.close(pipe.read_end)
+    assert (dropped > 1, [type(error) for error in told]) == (True, [TimeoutError])
+
+
+async def test_a_reader_that_does_not_read_is_given_up_at_the_end() -> None:
+    """Its pipe is closed all the same, and what it did not take is counted."""
+    pipe, failures = Pipe(), list[Exception]()
+    log = AccessLog(Sink(pipe.write_end, owned=True), failures.append)
+    for _ in range(1000):
+        log.write(*LINE)
+    await log.aclose()
+    with os.fdopen(pipe.read_end, "rb") as reading:
+        whole = reading.read().count(b"\n")
+    assert (whole + log.dropped, [type(error) for error in failures]) == (1000, [TimeoutError])
+
+
 async def test_below_the_bound_nothing_is_lost() -> None:
     """What waits is written once the sink reads again."""
     pipe = Pipe()
-    log = AccessLog(pipe.write_end, ignore, owned=True, bound=8 * BLOCK)
+    log = AccessLog(Sink(pipe.write_end, owned=True), ignore, bound=8 * BLOCK)
     for _ in range(1000):  # about 400 KiB
         log.write(*LINE)
     reader = pipe.drain()
@@ -203,7 +230,7 @@ async def test_a_sink_that_is_gone_is_reported_once() -> None:
 
     pipe = Pipe()
     os.close(pipe.read_end)
-    log = AccessLog(pipe.write_end, failed, owned=True)
+    log = AccessLog(Sink(pipe.write_end, owned=True), failed)
     log.write(*LINE)
     await asyncio.to_thread(reported.wait, 10)
     log.write(*LINE)
@@ -232,7 +259,7 @@ async def test_a_form_that_fails_costs_lines_and_no_more() -> None:
         return line
 
     pipe = Pipe()
-    log = AccessLog(pipe.write_end, failures.append, owned=True, form=form)
+    log = AccessLog(Sink(pipe.write_end, owned=True), failures.append, form=form)
     for _ in range(2):
         log.write(*LINE)  # type: ignore[arg-type]
         assert await asyncio.to_thread(tried.acquire, timeout=10)
@@ -249,7 +276,7 @@ async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
     """Somebody else may have made stdout so."""
     pipe = Pipe()
     os.set_blocking(pipe.write_end, False)
-    log = AccessLog(pipe.write_end, ignore, owned=True)
+    log = AccessLog(Sink(pipe.write_end, owned=True), ignore)
     for _ in range(1000):
         log.write(*LINE)
     reader = pipe.drain()
@@ -262,7 +289,7 @@ async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
 async def test_a_quiet_log_is_flushed_without_being_closed() -> None:
     """At least twice a second: who watches sees a single request."""
     pipe = Pipe()
-    log = AccessLog(pipe.write_end, ignore, owned=True)
+    log = AccessLog(Sink(pipe.write_end, owned=True), ignore)
     log.write(*LINE)
     line = await asyncio.to_thread(os.read, pipe.read_end, 4096)
     await log.aclose()
@@ -275,7 +302,7 @@ async def test_a_pipe_is_given_whole_lines_that_it_takes_at_once() -> None:
     reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps the bounds of every write
     with reader, writer:
         writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        log = AccessLog(writer.fileno(), ignore)
+        log = AccessLog(Sink(writer.fileno()), ignore)
         for _ in range(100):
             log.write(*LINE)  # type: ignore[arg-type]
         await log.aclose()
@@ -293,7 +320,7 @@ async def test_a_pipe_is_given_whole_lines_that_it_takes_at_once() -> None:
 async def test_a_line_to_a_pipe_is_never_longer_than_what_it_takes_whole(name: str, long: bytes) -> None:
     """The target is cut, and the line is JSON still: another worker's line cannot end up inside."""
     reading, writing = os.pipe()
-    log = AccessLog(writing, ignore, owned=True)
+    log = AccessLog(Sink(writing, owned=True), ignore)
     log.write(*changed(**{name: long}))  # type: ignore[arg-type]
     await log.aclose()
     with os.fdopen(reading, "rb") as pipe:
@@ -307,7 +334,7 @@ async def test_a_line_to_a_pipe_is_never_longer_than_what_it_takes_whole(name: s
 async def test_what_is_not_there_is_not_cut() -> None:
     """A long route of the configuration: what the request did not have stays null."""
     reading, writing = os.pipe()
-    log = AccessLog(writing, ignore, owned=True)
+    log = AccessLog(Sink(writing, owned=True), ignore)
     log.write(*changed(route="/" + "r" * 5000, method=None, host=None, path=b"/" + b"x" * 100))  # type: ignore[arg-type]
     await log.aclose()
     with os.fdopen(reading, "rb") as pipe:

@@ -9,7 +9,7 @@ from gateway.ops.console import chosen, shown, took, wants_colour
 
 TOLD: dict[str, object] = {
     "time": "2026-11-25T19:49:24.042Z",
-    "id": "3f2a9c1d-0000-4000-8000-000000000000",
+    "id": "00000000-0000-4000-8000-00003f2a9c1d",
     "method": "GET",
     "route": "/orders/**",
     "path": "/orders/7",

@@ -10,6 +10,7 @@ import pytest
 from gateway.ops.access_log import AccessLog, open_access_log
 from gateway.ops.logged import BLOCK, Logged, find, parse
 from gateway.ops.recent import MOST, Recent
+from gateway.ops.sink import Sink
 
 ID = "7a9b0fae-1111-4000-8000-000000000000"
 
@@ -69,7 +70,7 @@ def test_memory_has_the_last_lines_and_no_more() -> None:
 async def test_what_a_stream_got_is_remembered() -> None:
     """The very line: nobody reads it there again."""
     reading, writing = os.pipe()
-    log = AccessLog(writing, lambda error: None, owned=True)
+    log = AccessLog(Sink(writing, owned=True), lambda error: None)
     await written(log)
     with os.fdopen(reading) as pipe:
         assert log.recent.find(ID) == parse(pipe.read()) is not None
