@@ -210,17 +210,9 @@ class Authenticator:
             settled: _Settled = ended.value
             return settled
         flight = self._flights[key] = asyncio.create_task(_resumed(work, waits_for))
-        flight.add_done_callback(lambda over: self._landed(key, over, work))
+        # where it was cancelled before `work` could go on, `work` ends here, and takes itself out of the flights
+        flight.add_done_callback(lambda _over: work.close())
         return await asyncio.shield(flight)
-
-    def _landed(self, key: bytes, flight: asyncio.Task[_Settled], work: Coroutine[object, None, _Settled]) -> None:
-        """Also where it was cancelled before `work` could go on: nobody may wait for it any more, and it still ends.
-
-        In this order: what `work` waited in may refuse to end at once, which raises RuntimeError.
-        """
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        work.close()
 
     async def _settle(self, key: bytes, presented: Presented, now: float) -> _Settled:
         """The outcome, and the epoch in which all that it rests on was read."""
