@@ -37,8 +37,9 @@ def builtin_routes(endpoints: Iterable[tuple[str, str]], cors: LoginCors | None 
 
 def secret_paths(builtin: Iterable[Route]) -> tuple[bytes, ...]:
     """Beginnings, in lower case, of our own paths that go on with a secret: under another method, or with more behind
-    it, such a path is taken by no endpoint of ours, and must not be logged all the same."""
-    found = {route.path.partition("{" + name)[0] for route in builtin for name in SECRETS if "{" + name in route.path}
+    it, such a path is taken by no endpoint of ours, and must not be logged all the same. Without the slash before it:
+    `?` or a letter that looks like one may stand there."""
+    found = {route.path.partition("/{" + name)[0] for route in builtin for name in SECRETS if "/{" + name in route.path}
     return tuple(sorted(path.lower().encode() for path in found))
 
 

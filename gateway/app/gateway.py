@@ -170,11 +170,13 @@ class Gateway(Opening):
         self._adopt(settings, core, number)
         self._cores.retire(old, own)
         self._cores.begin(self.explaining.forget())
+        if access_log is not None and access_log is not logged:
+            self.lost_lines.adopt(access_log)
         self.observer.access_log, self.observer.spans = access_log, spans
         if (recorded := self.recording.adopt(spans)) is not None:
             self._cores.begin(self.recording.retire(recorded))  # a collector that is away would hold the reload up
         if logged is not None and not kept:
-            await self.replaced_logs.retire(logged)
+            await self.lost_lines.retire(logged)
 
     def _renew_certificate(self, settings: model.Settings) -> None:
         """The listener's context stays and takes the new chain: tried on another first, as it would keep half of it.

@@ -106,7 +106,7 @@ class Opening:
         self.admin_address: tuple[str, int] = ("", 0)
         self.shared: SharedState | None = None  # with other nodes
         self.recording = Recording(log)
-        self.replaced_logs = access_logs.Replaced()
+        self.lost_lines = access_logs.Lost()
 
     @property
     def core(self) -> Core:
@@ -183,12 +183,11 @@ class Opening:
             key, previous = master_keys(settings.secrets)
         except ValueError as error:
             raise StartFailed(str(error)) from error
-        self.observer = Observer(
-            self._clock,
-            self._log,
-            access_logs.opened(settings.log, self._log),
-            self.metrics_registry.distribution("gateway_authentication_seconds"),
-        )
+        access_log = access_logs.opened(settings.log, self._log)
+        if access_log is not None:
+            self.lost_lines.adopt(access_log)
+        seconds = self.metrics_registry.distribution("gateway_authentication_seconds")
+        self.observer = Observer(self._clock, self._log, access_log, seconds)
         self._closers.push_async_callback(self._close_access_log)
         self._closers.push_async_callback(self.recording.aclose)
         self.recording.adopt(await asyncio.to_thread(self.recording.open, settings.tracing))

@@ -39,7 +39,7 @@ def register(gateway: "Gateway") -> None:
     read("gateway_jwks_age_seconds", lambda: {k: v for k, v in gateway.core.jwks.ages().items() if v is not None})
     read("gateway_profiles_reduced", lambda: _profiles(gateway))
     read("gateway_jwks_fetches", lambda: dict(gateway.fetches))
-    read("gateway_access_log_dropped", lambda: _dropped(gateway))
+    read("gateway_access_log_dropped", lambda: gateway.lost_lines.lines)
     read("gateway_spans", gateway.recording.counts)
     read("gateway_revocations_read_age_seconds", lambda: gateway.poll.age)
     read("gateway_store_up", lambda: gateway.poll.readable)
@@ -93,11 +93,6 @@ def _register_upstreams(gateway: "Gateway") -> None:
     read("gateway_upstream_checks", split(lambda upstream: upstream.ledger.checks))
     read("gateway_upstream_ejections", over(lambda upstream: upstream.ledger.ejections))
     read("gateway_upstream_lookups", split(lambda upstream: upstream.ledger.lookups))
-
-
-def _dropped(gateway: "Gateway") -> int:
-    access_log = gateway.observer.access_log
-    return gateway.replaced_logs.dropped + (access_log.dropped if access_log is not None else 0)
 
 
 def _cache(gateway: "Gateway") -> Mapping[str, float]:

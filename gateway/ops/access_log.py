@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
 
@@ -34,6 +35,20 @@ _WHOLE: Final = re.compile(r"(?:[^\\]|\\u[0-9a-f]{4}|\\[^u])*")
 _quote = json.encoder.encode_basestring_ascii  # a third of the time that JSONEncoder.encode takes
 
 Form = Callable[[str], str]
+
+
+class Losses:
+    """Lines lost: that waited for a sink that is too slow (refused), or whose sink failed."""
+
+    __slots__ = ("failed", "refused")
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self.failed = 0
+
+    @property
+    def lines(self) -> int:
+        return self.refused + self.failed
 
 
 class AccessLog:
@@ -61,13 +76,12 @@ class AccessLog:
         self._longest = sink.longest
         self._lines: deque[str] = deque()
         self.recent = Recent()
-        # Each of these four is written by one side only, so that no lock is needed.
+        # Each of these is written by one side only, so that no lock is needed.
+        self.losses = Losses()
         self._accepted = 0  # bytes, by the loop
-        self._refused = 0  # lines, by the loop
         self._settled = 0  # bytes, by the thread
-        self._lost = 0  # lines, by the thread
-        self._broken = False
-        self._slow = False
+        self._broken = False  # by the thread
+        self._slow = False  # by both: what is told may be told twice
         self._quoted: dict[str | bytes | None, str] = {None: "null"}
         self._second = -1
         self._stamp = ""
@@ -75,11 +89,6 @@ class AccessLog:
         self._stopping = False
         self._writer = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._writer.start()
-
-    @property
-    def dropped(self) -> int:
-        """Lines lost: the sink was too slow, or failed."""
-        return self._refused + self._lost
 
     def write(
         self,
@@ -154,7 +163,7 @@ class AccessLog:
         if not self._slow:
             self._slow = True
             self._failed(TimeoutError("its sink is too slow, and lines are dropped"))
-        self._refused += 1
+        self.losses.refused += 1
 
     def _learned(self, text: str | bytes | None) -> str:
         """Its quoted form. A client chooses some of them: what is long is not kept, and what is many is forgotten."""
@@ -203,9 +212,10 @@ class AccessLog:
         except Exception as error:  # of the form too: without this thread the log would be full, and stay so
             fault = error
         if fault is not None and not self._broken:
-            self._failed(fault)
+            with suppress(Exception):  # as above
+                self._failed(fault)
         self._broken = fault is not None
-        self._lost += len(block) - out  # after it was told: whoever sees the count finds the line
+        self.losses.failed += len(block) - out  # after it was told: whoever sees the count finds the line
 
     def _take(self) -> list[str]:
         """Lines of one block, at least one, oldest first; none when nothing waits."""

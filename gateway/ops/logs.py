@@ -4,10 +4,8 @@ An error is one line without a traceback (that comes at level `debug`), and no l
 redacted by key, and text by the form that credentials have.
 """
 
-import io
 import logging
 import re
-import select
 import traceback
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
@@ -50,42 +48,18 @@ class Log(Protocol):
 
 
 class _Unfailing:
-    """A stream on a full disk, or whose reader has gone, or does not read, costs lines.
-
-    It never costs the request or thread that wrote them. What is longer than a pipe takes at once (4 KiB) may
-    wait all the same.
-
-    lost: lines that it did not take, and that were not told of.
-    """
+    """A stream on a full disk, or whose reader has gone, costs lines; never the request or thread that wrote them."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._ready = _poll(stream)
-        self.lost = 0
-
-    @property
-    def takes(self) -> bool:
-        return self._ready is None or bool(self._ready.poll(0))
 
     def write(self, text: str) -> None:
-        if not self.takes:
-            self.lost += 1
-            return
         with suppress(OSError):
             self._stream.write(text)
 
     def flush(self) -> None:
         with suppress(OSError):
             self._stream.flush()
-
-
-def _poll(stream: TextIO) -> "select.poll | None":
-    """None for a stream in memory."""
-    with suppress(io.UnsupportedOperation):
-        ready = select.poll()
-        ready.register(stream.fileno(), select.POLLOUT)
-        return ready
-    return None
 
 
 class ApplicationLog:
@@ -99,7 +73,6 @@ class ApplicationLog:
         self, stream: TextIO, level: Level, form: str = "auto", environ: Mapping[str, str] = _EMPTY, **fields: object
     ) -> None:
         self._stream = stream
-        self._taker = _Unfailing(stream)
         self._environ = environ
         self._fields = fields
         self.become(level, form)
@@ -108,26 +81,19 @@ class ApplicationLog:
         """From now on: what is below the level is not logged."""
         terminal = self._stream.isatty()
         colours = wants_colour(terminal, self._environ) if form == "console" or (form == "auto" and terminal) else None
-        self._log = _logger(self._taker, level, colours, self._fields)
+        self._log = _logger(self._stream, level, colours, self._fields)
 
     def debug(self, event: str, **fields: object) -> object:
-        return self._whole().debug(event, **fields)
+        return self._log.debug(event, **fields)
 
     def info(self, event: str, **fields: object) -> object:
-        return self._whole().info(event, **fields)
+        return self._log.info(event, **fields)
 
     def warning(self, event: str, **fields: object) -> object:
-        return self._whole().warning(event, **fields)
+        return self._log.warning(event, **fields)
 
     def error(self, event: str, **fields: object) -> object:
-        return self._whole().error(event, **fields)
-
-    def _whole(self) -> Log:
-        """What was lost is told before what comes next."""
-        if self._taker.lost and self._taker.takes:
-            lost, self._taker.lost = self._taker.lost, 0
-            self._log.error("lines of this log were lost", lines=lost)
-        return self._log
+        return self._log.error(event, **fields)
 
 
 def application_log(
@@ -137,7 +103,7 @@ def application_log(
     return ApplicationLog(stream, level, form, environ, **fields)
 
 
-def _logger(taker: _Unfailing, level: Level, colours: bool | None, fields: Mapping[str, object]) -> Log:
+def _logger(stream: TextIO, level: Level, colours: bool | None, fields: Mapping[str, object]) -> Log:
     """colours: of the form for people; None for JSON."""
     renderer = (
         structlog.processors.JSONRenderer(default=str)
@@ -153,7 +119,7 @@ def _logger(taker: _Unfailing, level: Level, colours: bool | None, fields: Mappi
         renderer,
     ]
     logger = structlog.wrap_logger(
-        structlog.WriteLogger(cast(TextIO, taker)),
+        structlog.WriteLogger(cast(TextIO, _Unfailing(stream))),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,

@@ -5,6 +5,7 @@ import os
 import select
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,36 +27,45 @@ class Sink:
         self.regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self.block = BLOCK if self.regular else select.PIPE_BUF
         self.longest = sys.maxsize if self.regular else select.PIPE_BUF
-        self._torn = False  # the last line has no end
         self._given_up = False
         self._ready = select.poll()
         self._ready.register(fd, select.POLLOUT)
 
     def put(self, lines: bytes) -> tuple[int, OSError | None]:
-        """Whole lines. Waits until they are written; gives how many bytes of them were, and the fault that ended it."""
-        end = b"\n" if self._torn else b""  # of the line that a fault has cut: what follows is none of it
-        data = end + lines
-        written, fault = 0, None
+        """Whole lines. Waits until they are written; gives how many bytes of them were, and the fault that ended it.
+
+        Of a line that a full disk has cut nothing stays in a file of ours: it would be one with the line that comes
+        next, whoever writes it.
+        """
+        written = 0
         try:
-            while written < len(data):
+            while written < len(lines):
                 self._wait()
-                written += self._some(data[written:])
+                written += self._some(lines[written:])
         except OSError as error:
-            fault = error
-        if written:
-            self._torn = data[written - 1] != 0x0A
-        return max(written - len(end), 0), fault
+            cut = written - lines.rfind(b"\n", 0, written) - 1
+            if cut and self.regular and self._owned:
+                self._take_back(cut)
+            return written - cut, error
+        return written, None
 
     def give_up(self) -> None:
-        """Nobody waits for it any more: what it does not take at once fails."""
+        """Nobody waits for it any more: what it does not take at once fails, what it is waited for in half a second."""
         self._given_up = True
 
     def close(self) -> None:
         if self._owned:
             os.close(self._fd)
 
+    def _take_back(self, cut: int) -> None:
+        """So many bytes at the end, unless another worker has written behind them."""
+        with suppress(OSError):
+            end = os.lseek(self._fd, 0, os.SEEK_CUR)
+            if os.fstat(self._fd).st_size == end:
+                os.ftruncate(self._fd, end - cut)
+
     def _wait(self) -> None:
-        while not self._ready.poll(LOOK_SECONDS * 1000):
+        while not self._ready.poll(0 if self._given_up else LOOK_SECONDS * 1000):
             if self._given_up:
                 raise TimeoutError(errno.ETIMEDOUT, "nobody takes what is written")
 
@@ -72,6 +82,6 @@ def open_sink(path: Path) -> Sink:
     try:
         return Sink(os.open(path, flags, 0o640), owned=True)
     except OSError as error:
-        if error.errno != errno.ENXIO:  # fifo(7)
+        if error.errno != errno.ENXIO or not path.is_fifo():  # fifo(7)
             raise
         raise OSError(errno.ENXIO, "nobody reads this pipe; start its reader first", str(path)) from error

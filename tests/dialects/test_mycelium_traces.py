@@ -14,8 +14,11 @@ TAKEN = [(method, form) for form in FORMS for method in ("GET", "HEAD", "POST")]
 # what a browser's extension, or a mail program that takes a sign too many into the link, makes of it
 STRAY = [(method, FORMS[0]) for method in ("PUT", "DELETE", "OPTIONS")]
 MANGLED = [("GET", FORMS[0] + tail) for tail in ("/x", "//", "/%2e", "%", "/?a=b", "'", ".")]
-PARTS = ("%2Fdisplay", "%252Fdisplay", "%25255Cdisplay", "/;x/display", "/%64isplay", "/dis%70lay;x")
-SPELT = [("GET", FORMS[0].replace("/display", part)) for part in (*PARTS, "%" + "25" * 9 + "2Fdisplay")]
+PARTS = ("%2Fdisplay", "%252Fdisplay", "%25255Cdisplay", "/;x/display", "/%64isplay", "/dis%70lay;x", "/display%20")
+SPELT = [
+    ("GET", FORMS[0].replace("/display", part)) for part in (*PARTS, "%" + "25" * 9 + "2Fdisplay", "/%C2%A0display")
+]
+SPELT += [("GET", FORMS[0].replace("/LINK", f"{slash}LINK")) for slash in ("%3F", "%23/", "%EF%BC%8F")]
 Traces = dict[tuple[str, str], tuple[str, dict[str, object]]]
 
 

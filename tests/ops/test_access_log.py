@@ -173,7 +173,7 @@ async def test_a_sink_that_blocks_costs_lines_beyond_the_bound() -> None:
     log = AccessLog(Sink(pipe.write_end, owned=True), ignore, bound=4 * BLOCK)
     for _ in range(4000):  # about 1.6 MiB; the bound and the pipe's buffer hold 320 KiB
         log.write(*LINE)
-    assert 0 < log.dropped < 4000
+    assert 0 < log.losses.lines < 4000
     reader = pipe.drain()
     await log.aclose()
     reader.join()
@@ -186,7 +186,7 @@ async def test_a_sink_that_is_too_slow_is_told_once() -> None:
     log = AccessLog(Sink(pipe.write_end, owned=True), failures.append, bound=4 * BLOCK)
     for _ in range(4000):
         log.write(*LINE)
-    told, dropped = list(failures), log.dropped
+    told, dropped = list(failures), log.losses.lines
     reader = pipe.drain()
     await log.aclose()
     reader.join()
@@ -201,9 +201,10 @@ async def test_a_reader_that_does_not_read_is_given_up_at_the_end() -> None:
     for _ in range(1000):
         log.write(*LINE)
     await log.aclose()
+    lost = log.losses.lines
     with os.fdopen(pipe.read_end, "rb") as reading:
         whole = reading.read().count(b"\n")
-    assert (whole + log.dropped, [type(error) for error in failures]) == (1000, [TimeoutError])
+    assert (whole + lost, [type(error) for error in failures]) == (1000, [TimeoutError])
 
 
 async def test_below_the_bound_nothing_is_lost() -> None:
@@ -216,7 +217,7 @@ async def test_below_the_bound_nothing_is_lost() -> None:
     await log.aclose()
     reader.join()
     os.close(pipe.read_end)
-    assert log.dropped == 0
+    assert log.losses.lines == 0
 
 
 async def test_a_sink_that_is_gone_is_reported_once() -> None:
@@ -235,7 +236,7 @@ async def test_a_sink_that_is_gone_is_reported_once() -> None:
     await asyncio.to_thread(reported.wait, 10)
     log.write(*LINE)
     await log.aclose()
-    assert (log.dropped, [type(error) for error in failures]) == (2, [BrokenPipeError])
+    assert (log.losses.lines, [type(error) for error in failures]) == (2, [BrokenPipeError])
 
 
 async def test_a_full_disk_is_reported_and_survived() -> None:
@@ -244,7 +245,7 @@ async def test_a_full_disk_is_reported_and_survived() -> None:
     log = open_access_log(Path("/dev/full"), failures.append)
     log.write(*LINE)
     await log.aclose()
-    assert (log.dropped, [error.errno for error in failures if isinstance(error, OSError)]) == (1, [errno.ENOSPC])
+    assert (log.losses.lines, [error.errno for error in failures if isinstance(error, OSError)]) == (1, [errno.ENOSPC])
 
 
 async def test_a_form_that_fails_costs_lines_and_no_more() -> None:
@@ -269,7 +270,7 @@ async def test_a_form_that_fails_costs_lines_and_no_more() -> None:
     await log.aclose()
     os.close(pipe.read_end)
     assert line.endswith(b"}\n")
-    assert (log.dropped, [type(error) for error in failures]) == (2, [KeyError])
+    assert (log.losses.lines, [type(error) for error in failures]) == (2, [KeyError])
 
 
 async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
@@ -283,7 +284,7 @@ async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
     await log.aclose()
     reader.join()
     os.close(pipe.read_end)
-    assert log.dropped == 0
+    assert log.losses.lines == 0
 
 
 async def test_a_quiet_log_is_flushed_without_being_closed() -> None:

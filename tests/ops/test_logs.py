@@ -4,11 +4,7 @@ import errno
 import io
 import json
 import logging
-import os
-import select
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -194,31 +190,6 @@ class Full(io.StringIO):
 def test_a_log_that_cannot_be_written_costs_only_its_lines() -> None:
     """An error while an error is told would end the request, or the thread, that had only the first one."""
     application_log(Full()).error("lost")
-
-
-def test_a_reader_that_does_not_read_costs_only_lines() -> None:
-    """They are counted, and told of once it reads again: nobody waits for the log."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writing, bytes(select.PIPE_BUF))
-    os.set_blocking(writing, True)
-    with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "w") as stream:
-        log = application_log(stream)
-        told = threading.Thread(target=lambda: [log.error("one"), log.error("two")], daemon=True)
-        told.start()
-        told.join(60)
-        assert not told.is_alive()
-        while select.select([reading], [], [], 0)[0]:
-            pipe.read(select.PIPE_BUF)
-        log.error("three")
-        stream.close()
-        lines = [json.loads(line) for line in pipe.read(1 << 20).splitlines()]
-    assert [(line["event"], line.get("lines")) for line in lines] == [
-        ("lines of this log were lost", 2),
-        ("three", None),
-    ]
 
 
 def test_the_level_may_change_while_it_is_used() -> None:

@@ -4,13 +4,15 @@ import errno
 import os
 import resource
 import select
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from gateway.ops.sink import Sink, open_sink
+from gateway.ops.sink import LOOK_SECONDS, Sink, open_sink
 
 
 @contextmanager
@@ -24,28 +26,36 @@ def at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_line_that_a_full_disk_cuts_takes_no_other_with_it(tmp_path: Path) -> None:
-    """What was written whole is told, and the next line begins a line of its own."""
-    sink = open_sink(tmp_path / "log")
+def test_of_a_line_that_a_full_disk_cuts_nothing_stays(tmp_path: Path) -> None:
+    """What was written whole is told, and the next line begins a line of its own, whoever writes it."""
+    sinks = [open_sink(tmp_path / "log") for _ in range(2)]
     with at_most(10):
-        written, fault = sink.put(b"12345\n6789\nabc\n")
-    assert (written, fault.errno if fault else None) == (10, errno.EFBIG)
-    assert sink.put(b"next\n") == (5, None)
-    sink.close()
-    assert (tmp_path / "log").read_bytes() == b"12345\n6789\nnext\n"
+        written, fault = sinks[0].put(b"12345\n6789\nabc\n")
+    assert (written, fault.errno if fault else None) == (6, errno.EFBIG)
+    assert [sink.put(b"next\n") for sink in reversed(sinks)] == [(5, None)] * 2
+    for sink in sinks:
+        sink.close()
+    assert (tmp_path / "log").read_bytes() == b"12345\nnext\nnext\n"
 
 
 def test_a_disk_that_stays_full_is_told_each_time(tmp_path: Path) -> None:
-    """Nothing of what comes then is counted as written, the end of the cut line neither."""
+    """Nothing of what comes then is counted as written."""
     sink = open_sink(tmp_path / "log")
     with at_most(4):
-        sink.put(b"12345\n")
-        assert [sink.put(b"next\n")[0] for _ in range(2)] == [0, 0]
-    with at_most(5):
-        assert sink.put(b"next\n")[0] == 0
+        assert [sink.put(b"next\n")[0] for _ in range(3)] == [0, 0, 0]
     assert sink.put(b"last\n") == (5, None)
     sink.close()
-    assert (tmp_path / "log").read_bytes() == b"1234\nlast\n"
+    assert (tmp_path / "log").read_bytes() == b"last\n"
+
+
+def test_what_was_there_before_a_cut_line_stays(tmp_path: Path) -> None:
+    """Only the piece of it is taken back."""
+    sink = open_sink(tmp_path / "log")
+    (tmp_path / "log").write_bytes(b"old\n")
+    with at_most(6):
+        assert sink.put(b"next\n")[0] == 0
+    sink.close()
+    assert (tmp_path / "log").read_bytes() == b"old\n"
 
 
 def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
@@ -53,6 +63,14 @@ def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     with pytest.raises(OSError, match="nobody reads this pipe; start its reader first"):
         open_sink(tmp_path / "log")
+
+
+def test_the_path_of_a_socket_is_no_pipe(tmp_path: Path) -> None:
+    """Nobody could start a reader for it: it is what the system says."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "log"))
+        with pytest.raises(OSError, match="No such device or address"):
+            open_sink(tmp_path / "log")
 
 
 def test_what_nobody_waits_for_any_more_fails() -> None:
@@ -65,7 +83,9 @@ def test_what_nobody_waits_for_any_more_fails() -> None:
     with suppress(BlockingIOError):
         while True:
             os.write(writing, bytes(select.PIPE_BUF))
-    written, fault = sink.put(b"two\n")
-    assert (written, type(fault)) == (0, TimeoutError)
+    began = time.monotonic()
+    failed = [sink.put(b"two\n") for _ in range(1000)]
+    assert {(written, type(fault)) for written, fault in failed} == {(0, TimeoutError)}
+    assert time.monotonic() - began < 1000 * LOOK_SECONDS / 2  # none waits as long as one that is waited for
     sink.close()
     os.close(reading)
