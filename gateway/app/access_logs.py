@@ -54,6 +54,7 @@ class Lost:
         try:
             await log.aclose()
         finally:
-            ended, live = self._counts
-            rest = tuple(losses for losses in live if losses is not log.losses)
-            self._counts = ended + log.losses.lines, rest
+            if log.ended:
+                ended, live = self._counts
+                rest = tuple(losses for losses in live if losses is not log.losses)
+                self._counts = ended + log.losses.lines, rest

@@ -54,10 +54,10 @@ class Losses:
 class AccessLog:
     """Lines go from the event loop through a deque to one thread: append and popleft are each atomic.
 
-    sink: it may take nothing for a while. failed: called once per outage of the sink, or of the form, in the thread; by
-    the loop where the sink is too slow. bound: bytes that may wait for the sink. form: what is written of a line of
-    JSON; it is called in the thread. kept: whether `recent` has the last lines, as nobody can read them again from the
-    sink.
+    sink: it may take nothing for a while. failed: called in the thread, once per outage of the sink, or of the form,
+    and where the sink was too slow, when it has taken what waited. bound: bytes that may wait for the sink. form: what
+    is written of a line of JSON; it is called in the thread. kept: whether `recent` has the last lines, as nobody can
+    read them again from the sink.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class AccessLog:
         self._accepted = 0  # bytes, by the loop
         self._settled = 0  # bytes, by the thread
         self._broken = False  # by the thread
-        self._slow = False  # by both: what is told may be told twice
+        self._told = 0  # refused lines, by the thread
         self._quoted: dict[str | bytes | None, str] = {None: "null"}
         self._second = -1
         self._stamp = ""
@@ -152,18 +152,12 @@ class AccessLog:
             line = f'{begin}{verb},"host":{name},"route":{where},"path":{target}{end}'
         waiting = self._accepted - self._settled + len(line)
         if waiting > self._bound:
-            self._refuse()
+            self.losses.refused += 1
             return
         self._accepted += len(line)
         self._lines.append(line)
         if waiting > BLOCK and not self._wake.is_set():
             self._wake.set()
-
-    def _refuse(self) -> None:
-        if not self._slow:
-            self._slow = True
-            self._failed(TimeoutError("its sink is too slow, and lines are dropped"))
-        self.losses.refused += 1
 
     def _learned(self, text: str | bytes | None) -> str:
         """Its quoted form. A client chooses some of them: what is long is not kept, and what is many is forgotten."""
@@ -175,6 +169,11 @@ class AccessLog:
             self._quoted[text] = quoted
         return quoted
 
+    @property
+    def ended(self) -> bool:
+        """Whether all that is lost is counted; after `aclose`, unless a terminal holds the writer."""
+        return not self._writer.is_alive()
+
     async def aclose(self) -> None:
         """Write what is left. What the sink has not taken after CLOSE_SECONDS is lost, and counted."""
         self._stopping = True
@@ -185,6 +184,10 @@ class AccessLog:
         self._writer.join(CLOSE_SECONDS)
         self._sink.give_up()
         self._writer.join(2 * LOOK_SECONDS)
+        with suppress(IndexError):  # of a writer that a terminal holds: nobody will write them
+            while self._writer.is_alive():
+                self._lines.popleft()
+                self.losses.refused += 1
 
     def _run(self) -> None:
         while not self._stopping:
@@ -201,7 +204,9 @@ class AccessLog:
             if self._kept:
                 self.recent.add(block)
             self._settled += size
-        self._slow = False
+        refused, self._told = self.losses.refused - self._told, self.losses.refused
+        if refused:  # not by the loop: what it is told to may be the same sink
+            self._tell(TimeoutError(f"its sink was too slow: {refused} lines are lost"))
 
     def _put(self, block: list[str]) -> None:
         out, fault = 0, cast("Exception | None", None)
@@ -212,19 +217,23 @@ class AccessLog:
         except Exception as error:  # of the form too: without this thread the log would be full, and stay so
             fault = error
         if fault is not None and not self._broken:
-            with suppress(Exception):  # as above
-                self._failed(fault)
+            self._tell(fault)
         self._broken = fault is not None
         self.losses.failed += len(block) - out  # after it was told: whoever sees the count finds the line
+
+    def _tell(self, fault: Exception) -> None:
+        with suppress(Exception):  # as above
+            self._failed(fault)
 
     def _take(self) -> list[str]:
         """Lines of one block, at least one, oldest first; none when nothing waits."""
         block: list[str] = []
         size = 0
-        while self._lines and (not block or size + len(self._lines[0]) <= self._sink.block):
-            line = self._lines.popleft()
-            size += len(line)
-            block.append(line)
+        with suppress(IndexError):  # none is left, or `_end` was first
+            while not block or size + len(self._lines[0]) <= self._sink.block:
+                line = self._lines.popleft()
+                size += len(line)
+                block.append(line)
         return block
 
 

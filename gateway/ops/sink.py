@@ -27,6 +27,7 @@ class Sink:
         self.regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self.block = BLOCK if self.regular else select.PIPE_BUF
         self.longest = sys.maxsize if self.regular else select.PIPE_BUF
+        self.torn = False  # the last line has no end
         self._given_up = False
         self._ready = select.poll()
         self._ready.register(fd, select.POLLOUT)
@@ -34,20 +35,21 @@ class Sink:
     def put(self, lines: bytes) -> tuple[int, OSError | None]:
         """Whole lines. Waits until they are written; gives how many bytes of them were, and the fault that ended it.
 
-        Of a line that a full disk has cut nothing stays in a file of ours: it would be one with the line that comes
-        next, whoever writes it.
+        A line that a fault has cut ends before the next one: else both were lost.
         """
-        written = 0
+        end = b"\n" if self.torn else b""
+        data, written, fault = end + lines, 0, None
         try:
-            while written < len(lines):
+            while written < len(data):
                 self._wait()
-                written += self._some(lines[written:])
+                written += self._some(data[written:])
+                if self.regular and written < len(data):  # not to go on amid a line: another worker may have been there
+                    raise OSError(errno.ENOSPC, "not all of the lines were taken")
         except OSError as error:
-            cut = written - lines.rfind(b"\n", 0, written) - 1
-            if cut and self.regular and self._owned:
-                self._take_back(cut)
-            return written - cut, error
-        return written, None
+            fault = error
+        if written:
+            self.torn = data[written - 1] != 0x0A
+        return max(written - len(end), 0), fault
 
     def give_up(self) -> None:
         """Nobody waits for it any more: what it does not take at once fails, what it is waited for in half a second."""
@@ -56,13 +58,6 @@ class Sink:
     def close(self) -> None:
         if self._owned:
             os.close(self._fd)
-
-    def _take_back(self, cut: int) -> None:
-        """So many bytes at the end, unless another worker has written behind them."""
-        with suppress(OSError):
-            end = os.lseek(self._fd, 0, os.SEEK_CUR)
-            if os.fstat(self._fd).st_size == end:
-                os.ftruncate(self._fd, end - cut)
 
     def _wait(self) -> None:
         while not self._ready.poll(0 if self._given_up else LOOK_SECONDS * 1000):
@@ -80,8 +75,17 @@ def open_sink(path: Path) -> Sink:
     """Append to a file, made with mode 0640, or to a pipe that somebody reads. Raises OSError; never waits."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        return Sink(os.open(path, flags, 0o640), owned=True)
+        sink = Sink(os.open(path, flags, 0o640), owned=True)
     except OSError as error:
         if error.errno != errno.ENXIO or not path.is_fifo():  # fifo(7)
             raise
         raise OSError(errno.ENXIO, "nobody reads this pipe; start its reader first", str(path)) from error
+    sink.torn = sink.regular and _is_cut(path)
+    return sink
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether the last line has no end: a disk was full, and this is a reload after it."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+    return False

@@ -26,36 +26,39 @@ def at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_of_a_line_that_a_full_disk_cuts_nothing_stays(tmp_path: Path) -> None:
-    """What was written whole is told, and the next line begins a line of its own, whoever writes it."""
-    sinks = [open_sink(tmp_path / "log") for _ in range(2)]
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_line_that_a_full_disk_cuts_takes_no_other_with_it(tmp_path: Path, ours: bool) -> None:
+    """What was written whole is told, and the next line begins a line of its own. Standard output may be a file too."""
+    path = tmp_path / "log"
+    sink = open_sink(path) if ours else Sink(os.open(path, os.O_WRONLY | os.O_CREAT), owned=True)
     with at_most(10):
-        written, fault = sinks[0].put(b"12345\n6789\nabc\n")
-    assert (written, fault.errno if fault else None) == (6, errno.EFBIG)
-    assert [sink.put(b"next\n") for sink in reversed(sinks)] == [(5, None)] * 2
-    for sink in sinks:
+        written, fault = sink.put(b"12345\n6789\nabc\n")
+    assert (written, fault.errno if fault else None) == (10, errno.ENOSPC)
+    assert sink.put(b"next\n") == (5, None)
+    sink.close()
+    assert path.read_bytes() == b"12345\n6789\nnext\n"
+
+
+def test_a_file_that_ends_in_a_cut_line_is_gone_on_with_below_it(tmp_path: Path) -> None:
+    """As a reload finds it after the disk was full."""
+    (tmp_path / "log").write_bytes(b"1234")
+    for _ in range(2):
+        sink = open_sink(tmp_path / "log")
+        sink.put(b"next\n")
         sink.close()
-    assert (tmp_path / "log").read_bytes() == b"12345\nnext\nnext\n"
+    assert (tmp_path / "log").read_bytes() == b"1234\nnext\nnext\n"
 
 
 def test_a_disk_that_stays_full_is_told_each_time(tmp_path: Path) -> None:
-    """Nothing of what comes then is counted as written."""
+    """Nothing of what comes then is counted as written, the end of the cut line neither."""
     sink = open_sink(tmp_path / "log")
     with at_most(4):
-        assert [sink.put(b"next\n")[0] for _ in range(3)] == [0, 0, 0]
+        assert [sink.put(b"12345\n")[0] for _ in range(3)] == [4, 0, 0]
+    with at_most(5):
+        assert sink.put(b"next\n")[0] == 0
     assert sink.put(b"last\n") == (5, None)
     sink.close()
-    assert (tmp_path / "log").read_bytes() == b"last\n"
-
-
-def test_what_was_there_before_a_cut_line_stays(tmp_path: Path) -> None:
-    """Only the piece of it is taken back."""
-    sink = open_sink(tmp_path / "log")
-    (tmp_path / "log").write_bytes(b"old\n")
-    with at_most(6):
-        assert sink.put(b"next\n")[0] == 0
-    sink.close()
-    assert (tmp_path / "log").read_bytes() == b"old\n"
+    assert (tmp_path / "log").read_bytes() == b"1234\nlast\n"
 
 
 def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
