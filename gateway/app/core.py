@@ -100,7 +100,8 @@ class Core:
         }
         quotas = quotas_of(settings, routes, counts or Counts(clock))
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics, quotas), **(asked := asking.lanes(metrics))}
-        self.generation = _generation(settings, pipeline, lanes, metrics, compile.secret_paths(reserved), asked)
+        secret = (*compile.secret_paths(reserved), *asking.secret)
+        self.generation = _generation(settings, pipeline, lanes, metrics, secret, asked)
 
     def _application(self, clock: Clock, log: Log) -> Builtin:
         """Our own endpoints. They authenticate with the very object that the edge uses."""

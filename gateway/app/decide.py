@@ -38,6 +38,11 @@ class Asking:
             return Route(path, _METHODS, DECIDE, _ANYBODY, builtin=True)
         return Route(f"{path}/**", _METHODS, DECIDE, _ANYBODY, allow_encoded=self._spellings, builtin=True)
 
+    @property
+    def secret(self) -> tuple[bytes, ...]:
+        """Beginnings of paths, in lower case: a question to no contract of ours may have a path with a secret in it."""
+        return () if self._decide is None else (self._decide.mount.lower().encode(),)
+
     def lanes(self, metrics: Metrics) -> dict[Route, Lane]:
         if self._decide is None:
             return {}

@@ -169,8 +169,8 @@ _BLANK: Final = bytes(range(0x21)) + b"\x7f\xa0\xc2"  # what servers trim from a
 def hides(secret: tuple[bytes, ...], path: bytes) -> bool:
     """Whether the path goes on with a secret after one of these beginnings (lower case).
 
-    However it is spelt that a program may make of a link which was right once: encoded, also more than once, with
-    parameters, blanks and empty segments.
+    Also as a program may spell a link that it was given: encoded, more than once too, with parameters, blanks or empty
+    segments.
     """
     if path.find(b"%") >= 0 or path.find(b";") >= 0:  # `in` takes twice as long: it tries numbers first
         path = unquote_to_bytes(_PERCENT(b"%", path)).translate(None, _BLANK)

@@ -1,7 +1,7 @@
 """Callers of one credential at once, and what else the cache keeps: counts, permits."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
 import pytest
@@ -99,46 +99,12 @@ async def test_closing_ends_what_is_being_verified() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_verification_that_is_closed_before_it_goes_on_as_a_task_ends_too() -> None:
-    """Or what it holds is held for ever: where it is compiled, nothing ends because it is dropped."""
-    world, held, ended = World(), list[object](), asyncio.Event()
-
-    async def slow() -> Standing | None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        return None
+async def closed_amid(world: World, waits: Callable[[], Coroutine[object, object, Standing | None]]) -> None:
+    """A verification that has begun to wait, closed before it goes on as a task. What it waits in is kept alive."""
+    held, at_once = list[object](), world.store.by_secret
 
     def kept(digest: bytes) -> Coroutine[object, object, Standing | None]:
-        held.append(work := slow())
-        return work
-
-    world.store.by_secret = kept  # type: ignore[method-assign]
-    waiting = asyncio.create_task(world.authenticator.verify(world.opaque(), NOW))
-    await asyncio.sleep(0)
-    await world.authenticator.aclose()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert held
-    assert ended.is_set()
-
-
-async def test_a_verification_that_does_not_end_when_told_to_is_waited_for_by_nobody() -> None:
-    """What it waited in wants to wait once more: that is told, and the next caller's is verified anew."""
-    world, held, told = World(), list[object](), list[object]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
-    at_once = world.store.by_secret
-
-    async def stubborn() -> Standing | None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-        return None
-
-    def kept(digest: bytes) -> Coroutine[object, object, Standing | None]:
-        held.append(work := stubborn())
+        held.append(work := waits())
         return work
 
     world.store.by_secret = kept  # type: ignore[method-assign]
@@ -148,6 +114,37 @@ async def test_a_verification_that_does_not_end_when_told_to_is_waited_for_by_no
     with pytest.raises(asyncio.CancelledError):
         await waiting
     world.store.by_secret = at_once  # type: ignore[method-assign]
+    assert held
+
+
+async def test_a_verification_that_is_closed_before_it_goes_on_as_a_task_ends_too() -> None:
+    """Or what it holds is held for ever: where it is compiled, nothing ends because it is dropped."""
+    ended = asyncio.Event()
+
+    async def slow() -> Standing | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return None
+
+    await closed_amid(World(), slow)
+    assert ended.is_set()
+
+
+async def test_a_verification_that_does_not_end_when_told_to_is_waited_for_by_nobody() -> None:
+    """What it waited in wants to wait once more: that is told, and the next caller's is verified anew."""
+    world, told = World(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+    async def stubborn() -> Standing | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+        return None
+
+    await closed_amid(world, stubborn)
     assert (await world.authenticator.verify(world.opaque(), NOW)).principal.account is not None
     assert [type(error) for error in told] == [RuntimeError]
 

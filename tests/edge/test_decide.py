@@ -282,6 +282,7 @@ async def test_a_decision_is_logged_and_counted_as_one(site: Site) -> None:
     hidden = running.gateway.core.generation.secret[0].decode()
     await put(client, about(f"{hidden}/secret", kind="caddy"))
     await put(client, about(f"{hidden}/secret/x", method="PUT"))
+    await client.ask(f"{MOUNT}/none{hidden}/secret")
     text = (await asyncio.to_thread(running.gateway.metrics)).decode()
     assert 'gateway_requests_total{reason="",route="decide /secure/**",status="2xx"} 1.0' in text
     assert 'gateway_requests_total{reason="no_credential",route="decide /secure/**",status="4xx"} 1.0' in text
