@@ -193,12 +193,13 @@ def test_what_is_stripped_is_named(shop: Run, token: str) -> None:
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_no_secret_is_shown(shop: Run, token: str, string: str, form: tuple[str, ...]) -> None:
     """Not the credentials, not cookies, not the query, and no usable assertion."""
-    words = ("--bearer", token, "--connection-string", string, "-H", "Cookie: s=hush", "-H", "X-Api-Key: hush")
-    result = shop("explain", "GET", "/orders/1?access_token=hush", *words, *form)
+    credentials = ("--bearer", token, "--connection-string", string)
+    headers = ("-H", "Cookie: s=not-shown", "-H", "X-Api-Key: not-shown")
+    result = shop("explain", "GET", "/orders/1?access_token=not-shown", *credentials, *headers, *form)
     assert result.exit_code == 0
-    assert [word for word in (token, string, "hush") if word in result.stdout + result.stderr] == []
+    assert [word for word in (token, string, "not-shown") if word in result.stdout + result.stderr] == []
     assert "eyJhbGciOi..." in result.stdout
-    assert re.search(r"eyJ[\w-]{20}", result.stdout) is None
+    assert re.search(r"eyJ[\w-]+\.[\w-]", result.stdout) is None
 
 
 def test_a_connection_string_is_not_shown_whatever_its_header_is_called(shop: Run, string: str) -> None:
