@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gateway.access.assertion import Assertions
 from gateway.access.authenticate import Authenticator, CacheLimits
@@ -100,7 +101,7 @@ class Core:
         }
         quotas = quotas_of(settings, routes, counts or Counts(clock))
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics, quotas), **(asked := asking.lanes(metrics))}
-        secret = (*compile.secret_paths(reserved), *asking.secret)
+        secret = (*compile.secret_paths(reserved, settings.public_url), *asking.secret)
         self.generation = _generation(settings, pipeline, lanes, metrics, secret, asked)
 
     def _application(self, clock: Clock, log: Log) -> Builtin:
@@ -120,7 +121,12 @@ class Core:
         )
 
     def carry(self, old: "Core") -> None:
-        """What was counted so far: a counter that begins again at zero looks like a restart."""
+        """What was counted so far: a counter that begins again at zero looks like a restart.
+
+        And which paths hold secrets: a link that was mailed before a reload is good after it, whatever path it has.
+        """
+        secret = dict.fromkeys((*self.generation.secret, *old.generation.secret))
+        self.generation = replace(self.generation, secret=tuple(secret))
         ours, theirs = self.authenticator, old.authenticator
         ours.hits += theirs.hits
         ours.misses += theirs.misses

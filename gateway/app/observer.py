@@ -162,7 +162,7 @@ def _before(end: float, at: float) -> float:
 _PERCENT: Final = re.compile(rb"%(?:25)+").sub  # encoded, and that encoded again
 _PARAMETERS: Final = re.compile(rb";[^/]*").sub
 _SLASHES: Final = re.compile(rb"[/\\]+").sub
-_LETTER: Final = re.compile(rb"[a-z0-9._~-]").match
+_WORD: Final = re.compile(rb"[a-z0-9]").match
 _BLANK: Final = bytes(range(0x21)) + b"\x7f\xa0\xc2"  # what servers trim from a name, no-break spaces too
 
 
@@ -170,18 +170,20 @@ def hides(secret: tuple[bytes, ...], path: bytes) -> bool:
     """Whether the path goes on with a secret after one of these beginnings (lower case).
 
     Also as a program may spell a link that it was given: encoded, more than once too, with parameters, blanks or empty
-    segments.
+    segments. Where any of these stand in it, the secret may stand behind one, and need not go on with another word.
     """
+    odd = False
     if path.find(b"%") >= 0 or path.find(b";") >= 0:  # `in` takes twice as long: it tries numbers first
-        path = unquote_to_bytes(_PERCENT(b"%", path)).translate(None, _BLANK)
-        path = _SLASHES(b"/", _PARAMETERS(b"", path))
+        decoded = unquote_to_bytes(_PERCENT(b"%", path))
+        path = _SLASHES(b"/", _PARAMETERS(b"", decoded.translate(None, _BLANK)))
+        odd = len(path) < len(decoded)
     path = path.lower()
-    return path.startswith(secret) and any(_goes_on(path, len(way)) for way in secret if path.startswith(way))
+    return path.startswith(secret) and (odd or any(_goes_on(path, len(way)) for way in secret if path.startswith(way)))
 
 
 def _goes_on(path: bytes, end: int) -> bool:
-    """With what is no longer a name, as `session` in `sessions` would be."""
-    return len(path) > end and _LETTER(path, end) is None
+    """With what is no longer the same word, as `session` in `sessions` would be."""
+    return len(path) > end and _WORD(path, end) is None
 
 
 class EndpointLog:

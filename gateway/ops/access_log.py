@@ -5,6 +5,7 @@ costs the event loop a moment.
 """
 
 import asyncio
+import errno
 import json.encoder
 import re
 import threading
@@ -21,6 +22,7 @@ from gateway.ops.sink import BLOCK, LOOK_SECONDS, Sink, open_sink
 FLUSH_SECONDS = 0.5  # the thread is woken for a block of lines, and at least this often
 BOUND = 4 * 1024 * 1024  # bytes waiting for the sink: about a second of lines at 8,000 requests a second
 CLOSE_SECONDS = 5.0  # how long a blocked sink may delay the exit
+TELL_SECONDS = 5.0  # after which a sink that is too slow is told of, though lines wait for it still
 
 REMEMBERED = 4096  # texts whose quoted form is kept: methods, hosts, clients, accounts, names of the configuration
 SHORT = 260  # bytes that a text to be remembered may have: a name of DNS with a port
@@ -38,26 +40,30 @@ Form = Callable[[str], str]
 
 
 class Losses:
-    """Lines lost: that waited for a sink that is too slow (refused), or whose sink failed."""
+    """Lines lost: more than may wait for the sink (refused), whose sink failed, or left when nobody waits any more.
 
-    __slots__ = ("failed", "refused")
+    Each is counted by one thread.
+    """
+
+    __slots__ = ("failed", "left", "refused")
 
     def __init__(self) -> None:
         self.refused = 0
         self.failed = 0
+        self.left = 0
 
     @property
     def lines(self) -> int:
-        return self.refused + self.failed
+        return self.refused + self.failed + self.left
 
 
 class AccessLog:
     """Lines go from the event loop through a deque to one thread: append and popleft are each atomic.
 
     sink: it may take nothing for a while. failed: called in the thread, once per outage of the sink, or of the form,
-    and where the sink was too slow, when it has taken what waited. bound: bytes that may wait for the sink. form: what
-    is written of a line of JSON; it is called in the thread. kept: whether `recent` has the last lines, as nobody can
-    read them again from the sink.
+    and where the sink was too slow, when it has taken what waited, at the latest each TELL_SECONDS. bound: bytes that
+    may wait for the sink. form: what is written of a line of JSON; it is called in the thread. kept: whether
+    `recent` has the last lines, as nobody can read them again from the sink.
     """
 
     def __init__(
@@ -81,7 +87,8 @@ class AccessLog:
         self._accepted = 0  # bytes, by the loop
         self._settled = 0  # bytes, by the thread
         self._broken = False  # by the thread
-        self._told = 0  # refused lines, by the thread
+        self._told_of = 0  # refused lines, by the thread
+        self._tell_at = time.monotonic() + TELL_SECONDS
         self._quoted: dict[str | bytes | None, str] = {None: "null"}
         self._second = -1
         self._stamp = ""
@@ -187,7 +194,7 @@ class AccessLog:
         with suppress(IndexError):  # of a writer that a terminal holds: nobody will write them
             while self._writer.is_alive():
                 self._lines.popleft()
-                self.losses.refused += 1
+                self.losses.left += 1
 
     def _run(self) -> None:
         while not self._stopping:
@@ -204,15 +211,27 @@ class AccessLog:
             if self._kept:
                 self.recent.add(block)
             self._settled += size
-        refused, self._told = self.losses.refused - self._told, self.losses.refused
-        if refused:  # not by the loop: what it is told to may be the same sink
+            self._tell_in_time()
+        self._tell_refused()
+
+    def _tell_in_time(self) -> None:
+        """Lines that come as fast as they are taken, and a reader that stands still, have no afterwards."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        """Not by the loop: what it is told to may be the same sink."""
+        refused = self.losses.refused - self._told_of
+        self._told_of += refused
+        self._tell_at = time.monotonic() + TELL_SECONDS
+        if refused:
             self._tell(TimeoutError(f"its sink was too slow: {refused} lines are lost"))
 
     def _put(self, block: list[str]) -> None:
         out, fault = 0, cast("Exception | None", None)
         try:
             data = "".join(block if self._form is None else map(self._form, block)).encode()
-            written, fault = self._sink.put(data)
+            written, fault = self._sink.put(data, self._tell_in_time)
             out = data.count(b"\n", 0, written)
         except Exception as error:  # of the form too: without this thread the log would be full, and stay so
             fault = error
@@ -241,7 +260,11 @@ def open_access_log(path: Path, failed: Callable[[Exception], object], form: For
     """As `open_sink`. Raises OSError. A reload opens it anew, which is how it is rotated."""
     sink = open_sink(path)
     again = form is None and sink.regular  # `logged.find` reads JSON, of a file
-    return AccessLog(sink, failed, form=form, kept=not again)
+    try:
+        return AccessLog(sink, failed, form=form, kept=not again)
+    except RuntimeError as error:
+        sink.close()
+        raise OSError(errno.EAGAIN, f"the thread that would write it: {error}", str(path)) from error
 
 
 def _partly(stages: tuple[float, float, float]) -> str:

@@ -5,12 +5,15 @@ import os
 import select
 import stat
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 BLOCK: Final = 64 * 1024  # bytes
 LOOK_SECONDS: Final = 0.5  # between two looks whether anybody still waits for what a sink does not take
+WRITE_SECONDS: Final = 0.01  # longer than a block of another worker takes to come into the file, page by page
 
 
 class Sink:
@@ -27,28 +30,32 @@ class Sink:
         self.regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self.block = BLOCK if self.regular else select.PIPE_BUF
         self.longest = sys.maxsize if self.regular else select.PIPE_BUF
-        self.torn = False  # the last line has no end
+        self._reader = _reader(fd) if self.regular else None
+        self._cut = False  # our last line has no end
         self._given_up = False
         self._ready = select.poll()
         self._ready.register(fd, select.POLLOUT)
 
-    def put(self, lines: bytes) -> tuple[int, OSError | None]:
+    def put(self, lines: bytes, waits: Callable[[], object] = lambda: None) -> tuple[int, OSError | None]:
         """Whole lines. Waits until they are written; gives how many bytes of them were, and the fault that ended it.
 
-        A line that a fault has cut ends before the next one: else both were lost.
+        A line that a fault has cut, another worker's too, ends before the next one: else both were lost. waits: called
+        now and then while nobody takes them.
         """
-        end = b"\n" if self.torn else b""
+        end = b"\n" if self._torn() else b""
         data, written, fault = end + lines, 0, None
         try:
             while written < len(data):
-                self._wait()
+                self._wait(waits)
                 written += self._some(data[written:])
+                if written:
+                    self._cut = data[written - 1] != 0x0A
                 if self.regular and written < len(data):  # not to go on amid a line: another worker may have been there
+                    self._some(b"\n")  # if its end is refused too, then with the reason
+                    self._cut = False
                     raise OSError(errno.ENOSPC, "not all of the lines were taken")
         except OSError as error:
             fault = error
-        if written:
-            self.torn = data[written - 1] != 0x0A
         return max(written - len(end), 0), fault
 
     def give_up(self) -> None:
@@ -56,13 +63,27 @@ class Sink:
         self._given_up = True
 
     def close(self) -> None:
+        if self._reader is not None:
+            os.close(self._reader)
         if self._owned:
             os.close(self._fd)
 
-    def _wait(self) -> None:
+    def _torn(self) -> bool:
+        """Whether the last line has no end. One that another worker writes just now has none yet."""
+        if self._reader is not None:
+            with suppress(OSError):
+                size = os.fstat(self._reader).st_size
+                if not size or os.pread(self._reader, 1, size - 1) == b"\n":
+                    return False
+                time.sleep(WRITE_SECONDS)
+                return os.fstat(self._reader).st_size == size
+        return self._cut
+
+    def _wait(self, waits: Callable[[], object]) -> None:
         while not self._ready.poll(0 if self._given_up else LOOK_SECONDS * 1000):
             if self._given_up:
                 raise TimeoutError(errno.ETIMEDOUT, "nobody takes what is written")
+            waits()
 
     def _some(self, data: bytes) -> int:
         try:
@@ -75,17 +96,15 @@ def open_sink(path: Path) -> Sink:
     """Append to a file, made with mode 0640, or to a pipe that somebody reads. Raises OSError; never waits."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        sink = Sink(os.open(path, flags, 0o640), owned=True)
+        return Sink(os.open(path, flags, 0o640), owned=True)
     except OSError as error:
         if error.errno != errno.ENXIO or not path.is_fifo():  # fifo(7)
             raise
         raise OSError(errno.ENXIO, "nobody reads this pipe; start its reader first", str(path)) from error
-    sink.torn = sink.regular and _is_cut(path)
-    return sink
 
 
-def _is_cut(path: Path) -> bool:
-    """Whether the last line has no end: a disk was full, and this is a reload after it."""
-    with suppress(OSError), path.open("rb") as file:
-        return file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
-    return False
+def _reader(fd: int) -> int | None:
+    """Of the same file, whatever it is called by now; None where it may be written only."""
+    with suppress(OSError):
+        return os.open(f"/dev/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    return None

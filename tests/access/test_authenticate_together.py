@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from inspect import CORO_CLOSED, getcoroutinestate
 
 import pytest
 from identity.forge import CLAIMS, ISSUER, NOW, token
@@ -99,11 +100,15 @@ async def test_closing_ends_what_is_being_verified() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def closed_amid(world: World, waits: Callable[[], Coroutine[object, object, Standing | None]]) -> None:
-    """A verification that has begun to wait, closed before it goes on as a task. What it waits in is kept alive."""
-    held, at_once = list[object](), world.store.by_secret
+Waits = Coroutine[object, object, Standing | None]
 
-    def kept(digest: bytes) -> Coroutine[object, object, Standing | None]:
+
+async def closed_amid(world: World, waits: Callable[[], Waits]) -> Waits:
+    """A verification that has begun to wait, closed before it goes on as a task. What it waits in is given back: to
+    drop it would end it."""
+    held, at_once = list[Waits](), world.store.by_secret
+
+    def kept(digest: bytes) -> Waits:
         held.append(work := waits())
         return work
 
@@ -114,7 +119,7 @@ async def closed_amid(world: World, waits: Callable[[], Coroutine[object, object
     with pytest.raises(asyncio.CancelledError):
         await waiting
     world.store.by_secret = at_once  # type: ignore[method-assign]
-    assert held
+    return held[0]
 
 
 async def test_a_verification_that_is_closed_before_it_goes_on_as_a_task_ends_too() -> None:
@@ -128,8 +133,8 @@ async def test_a_verification_that_is_closed_before_it_goes_on_as_a_task_ends_to
             ended.set()
         return None
 
-    await closed_amid(World(), slow)
-    assert ended.is_set()
+    held = await closed_amid(World(), slow)
+    assert (ended.is_set(), getcoroutinestate(held)) == (True, CORO_CLOSED)
 
 
 async def test_a_verification_that_does_not_end_when_told_to_is_waited_for_by_nobody() -> None:

@@ -2,10 +2,7 @@
 
 import os
 
-import pytest
 from harness.site import Running, Site, until
-
-from gateway.app.observer import hides
 
 
 def dropped(running: Running) -> float:
@@ -38,16 +35,3 @@ async def test_a_pipe_that_nobody_reads_is_a_fault_of_the_reload(site: Site) -> 
     client = await site.client(running)
     assert (fault["code"], (await client.ask("/public/x")).status) == ("reload_failed", 200)
     assert "nobody reads this pipe; start its reader first" in str(fault["message"])
-
-
-@pytest.mark.parametrize(
-    ("path", "hidden"),
-    [
-        (b"/auth/session/LINK", True), (b"/AUTH/%2573ession%2fLINK", True), (b"/auth/session%3FLINK", True),
-        (b"/auth;x/session;/LINK", True), (b"/auth/session", False), (b"/auth/sessions/7", False),
-        (b"/auth/session.json", False), (b"/auth/%73essions/7", False), (b"/orders/auth/session/7", False),
-    ],
-)  # fmt: skip
-def test_the_path_of_another_is_told(path: bytes, hidden: bool) -> None:
-    """Hidden is what goes on after the beginning, however it is spelt, and not what begins with the same letters."""
-    assert hides((b"/auth/confirm", b"/auth/session"), path) is hidden

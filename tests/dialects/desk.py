@@ -166,9 +166,13 @@ class Desk:
 
     def wrong(self, secret: str) -> str:
         """A code of none of the steps around now."""
-        app, now = pyotp.TOTP(secret), int(self.hand.now())
-        right = {app.at(now + 30 * step) for step in range(-3, 4)}
+        right = self.around(secret)
         return next(code for code in (f"{number:06d}" for number in range(10)) if code not in right)
+
+    def around(self, secret: str) -> set[str]:
+        """The codes of the steps around now."""
+        app, now = pyotp.TOTP(secret), int(self.hand.now())
+        return {app.at(now + 30 * step) for step in range(-3, 4)}
 
     def pending(self, person: Person | None = None) -> tuple[App, str]:
         """And a restricted token, which waits for the app's code."""

@@ -41,11 +41,11 @@ async def test_requests_without_a_grant_are_balanced(site: Site) -> None:
 @pytest.mark.parametrize(
     ("by", "same", "other"),
     [
-        ("path", [("/public/a", ())] * 4, [(f"/public/{number}", ()) for number in range(30)]),
+        ("path", [("/public/a", ())] * 4, [(f"/public/{number}", ()) for number in range(60)]),
         (
             {"header": "X-Shard"},
             [(f"/public/{number}", (b"x-shard: 7",)) for number in range(4)],
-            [("/public/a", (b"x-shard: %d" % number,)) for number in range(30)],
+            [("/public/a", (b"x-shard: %d" % number,)) for number in range(60)],
         ),
     ],
 )

@@ -4,15 +4,18 @@ import asyncio
 import errno
 import json
 import os
+import re
 import select
 import socket
 import threading
-import tty
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from harness.site import until
 
+from gateway.app.access_logs import Lost
+from gateway.ops import access_log
 from gateway.ops.access_log import REMEMBERED, SHORT, AccessLog, open_access_log
 from gateway.ops.sink import BLOCK, Sink
 
@@ -181,8 +184,9 @@ async def test_a_sink_that_blocks_costs_lines_beyond_the_bound() -> None:
     os.close(pipe.read_end)
 
 
-async def test_a_sink_that_is_too_slow_is_told_once() -> None:
+async def test_a_sink_that_is_too_slow_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many lines it costs, and by the writer: what tells may write to the same sink, and wait for it."""
+    monkeypatch.setattr(access_log, "TELL_SECONDS", 3600.0)
     pipe, failures = Pipe(), list[tuple[str, str]]()
     log = AccessLog(
         Sink(pipe.write_end, owned=True),
@@ -197,6 +201,38 @@ async def test_a_sink_that_is_too_slow_is_told_once() -> None:
     reader.join()
     os.close(pipe.read_end)
     assert (told, failures) == ([], [("access-log", f"its sink was too slow: {lost} lines are lost")])
+
+
+@pytest.mark.parametrize("taken", [0, 1 << 16])
+async def test_a_sink_that_stays_too_slow_is_told_meanwhile(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    """Where lines come as fast as it takes them, or it takes none, nothing comes afterwards. What is told makes up what
+    was lost."""
+    monkeypatch.setattr(access_log, "TELL_SECONDS", 0.0)
+    pipe, failures = Pipe(), list[str]()
+    log = AccessLog(Sink(pipe.write_end, owned=True), lambda error: failures.append(str(error)), bound=4 * BLOCK)
+    for _ in range(4000):
+        log.write(*LINE)
+    os.read(pipe.read_end, taken)
+    await until(lambda: len(failures) > 0)
+    assert select.select([pipe.read_end], [], [], 20)[0]  # more waited
+    reader = pipe.drain()
+    await log.aclose()
+    reader.join()
+    os.close(pipe.read_end)
+    assert sum(int(text) for told in failures for text in re.findall("[0-9]+", told)) == log.losses.lines
+
+
+def test_a_sink_whose_thread_cannot_start_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at a limit of processes: a fault of the start, or of the reload."""
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    before = len(os.listdir("/dev/fd"))
+    with pytest.raises(OSError, match="the thread that would write it: can't start new thread"):
+        open_access_log(tmp_path / "access.log", ignore)
+    assert len(os.listdir("/dev/fd")) == before
 
 
 async def test_a_reader_that_does_not_read_is_given_up_at_the_end() -> None:
@@ -215,13 +251,17 @@ async def test_a_reader_that_does_not_read_is_given_up_at_the_end() -> None:
 async def test_what_a_terminal_holds_at_the_end_is_counted() -> None:
     """The writer may be held until somebody reads; nobody waits for that, and what it has not begun with is lost."""
     reading, writing = os.openpty()
-    tty.setraw(writing)
     log = AccessLog(Sink(writing, owned=True), ignore)
+    lost = Lost()
+    lost.adopt(log)
     for _ in range(1000):
         log.write(*LINE)
-    await log.aclose()
-    assert 900 < log.losses.lines <= 1000
+    await lost.retire(log)
+    begun = 1000 - log.losses.left
+    assert (log.ended, log.losses.failed, 0 < begun < 100, lost.lines) == (False, 0, True, 1000 - begun)
     os.close(reading)
+    await until(lambda: log.ended)
+    assert log.losses.left < lost.lines <= 1000  # what it is held with fails now: it is counted too
 
 
 async def test_below_the_bound_nothing_is_lost() -> None:

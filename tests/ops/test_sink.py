@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_a_line_that_a_full_disk_cuts_takes_no_other_with_it(tmp_path: Path, our
     sink = open_sink(path) if ours else Sink(os.open(path, os.O_WRONLY | os.O_CREAT), owned=True)
     with at_most(10):
         written, fault = sink.put(b"12345\n6789\nabc\n")
-    assert (written, fault.errno if fault else None) == (10, errno.ENOSPC)
+    assert (written, fault.errno if fault else None) == (10, errno.EFBIG)
     assert sink.put(b"next\n") == (5, None)
     sink.close()
     assert path.read_bytes() == b"12345\n6789\nnext\n"
@@ -47,6 +48,53 @@ def test_a_file_that_ends_in_a_cut_line_is_gone_on_with_below_it(tmp_path: Path)
         sink.put(b"next\n")
         sink.close()
     assert (tmp_path / "log").read_bytes() == b"1234\nnext\nnext\n"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_line_of_another_worker_that_a_full_disk_has_cut_takes_none_with_it(tmp_path: Path, ours: bool) -> None:
+    """Also where both write to one standard output."""
+    path = tmp_path / "log"
+    first = open_sink(path)
+    second = open_sink(path) if ours else Sink(os.open(path, os.O_WRONLY | os.O_APPEND), owned=True)
+    with at_most(10):
+        assert first.put(b"12345\n6789a\n")[0] == 10
+        assert second.put(b"0\n")[0] == 0
+    assert second.put(b"next\n") == (5, None)
+    assert first.put(b"last\n") == (5, None)
+    first.close()
+    second.close()
+    assert path.read_bytes() == b"12345\n6789\nnext\nlast\n"
+
+
+def test_what_another_worker_writes_just_now_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block comes into the file page by page: an end of it that is not seen yet comes."""
+    path = tmp_path / "log"
+    path.write_bytes(b"12")
+    sink = open_sink(path)
+
+    def goes_on(seconds: float) -> None:
+        with path.open("ab") as other:
+            other.write(b"3\n4")
+
+    monkeypatch.setattr("gateway.ops.sink.time", SimpleNamespace(sleep=goes_on))
+    assert sink.put(b"\n") == (1, None)
+    sink.close()
+    assert path.read_bytes() == b"123\n4\n"
+
+
+def test_of_a_file_that_may_not_be_read_the_own_cut_line_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of mode 0200, or without `/dev/fd`."""
+    path = tmp_path / "log"
+    with monkeypatch.context() as without:
+        without.setattr("gateway.ops.sink._reader", lambda fd: None)
+        sink = open_sink(path)
+    with at_most(4):
+        assert sink.put(b"12345\n")[0] == 4
+    assert [sink.put(b"next\n") for _ in range(2)] == [(5, None)] * 2
+    sink.close()
+    assert path.read_bytes() == b"1234\nnext\nnext\n"
 
 
 def test_a_disk_that_stays_full_is_told_each_time(tmp_path: Path) -> None:

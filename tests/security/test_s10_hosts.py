@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from harness.client import Answer, request
 from harness.site import Running, Site
-from identity.core.desk import ADA, BASE, BOB, JSON, PASSWORD, Desk, plain, seated
+from identity.core.desk import ADA, BASE, BOB, JSON, PASSWORD, Desk, message, plain, seated
 
 from .ground import DECIDE, question
 
@@ -32,7 +32,9 @@ async def mailed(desk: Desk, host: bytes, path: str, said: Mapping[str, str]) ->
     assert b"evil.test" not in (answer.body + b"".join(value for _, value in answer.fields)).lower()
     await desk.quiet()
     (mail,) = set(desk.outbox.glob("*.eml")) - before
-    assert "evil.test" not in mail.read_text().lower()
+    whole = message(mail)
+    parts = [part.get_content() for part in whole.walk() if part.get_content_maintype() == "text"]
+    assert "evil.test" not in str([*whole.items(), *parts]).lower()
     client.close()
     return plain(mail)
 

@@ -163,6 +163,10 @@ def good(body: bytes, at: str = "1800000001") -> bytes:
     return sealed(OURS, PLACE, body.replace(b"1800000001", at.encode()))
 
 
+def altered(document: bytes) -> bytes:
+    return document[:-1] + bytes([document[-1] ^ 1])
+
+
 EVIL_DOCUMENT = b'{"body": "{\\"keys\\": []}", "max_age": null, "at": 1800000001.0}'
 PLACE = "state:keys:acme:http://127.0.0.1/acme"
 FORGED: dict[str, Forge] = {
@@ -174,7 +178,7 @@ FORGED: dict[str, Forge] = {
     "of another address": lambda _: sealed(OURS, PLACE + "2", EVIL_DOCUMENT),
     "of the future": lambda _: good(EVIL_DOCUMENT, "1900000000"),
     "of the past": lambda _: good(EVIL_DOCUMENT, "1700000000"),
-    "altered": lambda _: good(EVIL_DOCUMENT)[:-1] + b"x",
+    "altered": lambda _: altered(good(EVIL_DOCUMENT)),
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -171,9 +172,13 @@ class Desk:
         return str((await self.done("POST", "tokens", body, token))["connectionString"])
 
 
+def message(file: Path) -> EmailMessage:
+    return email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+
+
 def plain(file: Path) -> str:
     """The plain text of a mail."""
-    part = email.message_from_bytes(file.read_bytes(), policy=email.policy.default).get_body(("plain",))
+    part = message(file).get_body(("plain",))
     return "" if part is None else str(part.get_content())
 
 
