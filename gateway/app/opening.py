@@ -168,6 +168,7 @@ class Opening:
         lag = LoopLag(self.metrics_registry.distribution("gateway_event_loop_lag_seconds").observe)
         lag.start()
         self._closers.callback(lag.close)
+        self._closers.push_async_callback(self.edge.aclose)
         await self.edge.listen(listening, self._tls)
         self.address = listening.getsockname()[:2]
 

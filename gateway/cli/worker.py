@@ -151,6 +151,7 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
     del loaded
     await gateway.start()
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(_tell_last, channel, gateway)
         stack.push_async_callback(gateway.aclose)
         stack.enter_context(tended_heap(lambda: gateway.reloads["done"]))
         await gateway.auditing.migrated(migrated)
@@ -163,7 +164,11 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
         if not desk.patience:  # else a successor accepts on the same socket
             await _caught_up(listening)
         await first_of(gateway.drain(desk.patience), desk.hurried.wait())
-        channel.tell({"event": "last", "exposition": await exposition(gateway)})
+
+
+async def _tell_last(channel: Channel, gateway: Gateway) -> None:
+    """What it has counted up to its end: lines of the access log may be lost as late as that."""
+    channel.tell({"event": "last", "exposition": await exposition(gateway)})
 
 
 async def _caught_up(listening: socket.socket) -> None:

@@ -130,6 +130,13 @@ class Edge:
             tunnel.close(GOING_AWAY, "draining")
         if self.clients:
             await self._emptied(seconds)
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stops accepting, and cuts what is left: a drain that was cancelled has not. Once more does nothing."""
+        self.draining, self.patient = True, False
+        for server in self._servers:
+            server.close()
         for client in tuple(self.clients):
             client.cut()
         if self._sweeper is not None:

@@ -1,6 +1,7 @@
 """Several workers: one release takes over from another, and nobody notices."""
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -89,6 +90,24 @@ def test_an_upgrade_lets_what_was_begun_end(several: Gateway, service: int) -> N
             world.ask(f"http://{LOOPBACK}:{service}{release}")
             assert response.read() == b"firstlast."
     until(lambda: several.events(event="serving"), "the end of the upgrade")
+
+
+def test_lines_of_the_log_that_are_lost_as_a_worker_ends_are_counted(home: Home, service: int) -> None:
+    """The reader of its pipe stands still: what waits for it then is lost, later than anything else that is counted."""
+    os.mkfifo(home.folder / "pipe")
+    reading = os.open(home.folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with (
+        os.fdopen(reading, "rb") as reader,
+        world.running(home, {**said(service), "log": {"access": "./pipe"}}) as gateway,
+    ):
+        for number in range(100):
+            world.ask(f"{gateway.url}/nowhere/{number}/{1000 * 'x'}")
+        gateway.process.signal(signal.SIGUSR2)
+        until(lambda: len(gateway.events(event="serving")) == 2, "the end of the upgrade")
+        metrics = world.ask(f"{gateway.admin}/metrics").body.decode()
+        written = reader.read().count(b"\n")
+    (dropped,) = re.findall(r"(?m)^gateway_access_log_dropped_total (\S+)", metrics)
+    assert (written + float(dropped), 0 < written < 100) == (100, True)
 
 
 def test_an_upgrade_with_another_number_of_workers_is_refused(several: Gateway) -> None:

@@ -21,6 +21,30 @@ async def test_draining_closes_idle_connections(site: Site) -> None:
         await site.client(running)
 
 
+async def test_a_drain_that_is_cut_short_leaves_no_exchange_without_a_line(site: Site) -> None:
+    """As a second signal does: it is cut off, and logged, at the end at the latest."""
+    came = asyncio.Event()
+
+    async def hanging(line: Line) -> None:
+        await line.request()
+        came.set()
+        await asyncio.Event().wait()
+
+    running = await site.gateway(await site.upstream(hanging), listen={"timeouts": {"drain": "20s"}})
+    client = await site.client(running)
+    await client.send(request("/public/x"))
+    await came.wait()
+    draining = asyncio.create_task(running.gateway.drain())
+    await asyncio.sleep(0)
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    await running.gateway.aclose()
+    assert await client.rest() == b""
+    (line,) = await running.lines()
+    assert (line["path"], line["status"], line["reason"]) == ("/public/x", 0, "client_gone")
+
+
 async def test_draining_with_patience_answers_an_idle_connection_once_more(site: Site) -> None:
     """The answer says that it is the last. A request that was on its way when the draining began is not lost."""
     running = await site.gateway(await site.upstream(), listen={"timeouts": {"drain": "20s"}})
