@@ -6,7 +6,7 @@ import re
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,18 @@ def _number(pid: int) -> int:
     return int(found[1]) if found else 0
 
 
-def sockets(pid: int) -> int:
-    """How many a process has open."""
-    folder = Path(f"/proc/{pid}/fd")
-    return sum(os.readlink(link).startswith("socket:") for link in folder.iterdir())
+def holding(pid: int, ports: Set[int]) -> int:
+    """How many connections a process holds whose other end has one of these ports of loopback (proc_net_tcp(5))."""
+    table = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    theirs = {f"socket:[{row[9]}]" for row in table if int(row[2].rpartition(":")[2], 16) in ports}
+    return sum(_link(descriptor) in theirs for descriptor in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _link(descriptor: Path) -> str:
+    try:
+        return os.readlink(descriptor)
+    except FileNotFoundError:  # closed meanwhile
+        return ""
 
 
 def admin_token(gateway: Gateway) -> dict[str, str]:

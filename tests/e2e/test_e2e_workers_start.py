@@ -15,7 +15,7 @@ from harness.ports import free_port
 
 from . import world
 from .parts import LOOPBACK, until
-from .several import Load, asked, said, sockets, stopped, unready, workers
+from .several import Load, asked, holding, said, stopped, unready, workers
 from .test_e2e_lifecycle import attempt, one_line
 from .world import PROGRAM, Gateway, Home
 
@@ -42,16 +42,16 @@ def test_connections_are_spread(several: Gateway) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(2048, hard)), hard))
     address = urlsplit(several.url)
-    before = [sockets(pid) for pid in workers(several)]
     with ExitStack() as stack:
-        for _ in range(600):
-            stack.enter_context(socket.create_connection((address.hostname, address.port or 0)))
-
-        def taken() -> list[int]:
-            return [sockets(pid) - old for pid, old in zip(workers(several), before, strict=True)]
-
-        until(lambda: sum(taken()) >= 600, "that all are accepted")
-        assert 240 <= min(taken()) <= max(taken()) <= 360
+        ends = [
+            stack.enter_context(socket.create_connection((address.hostname, address.port or 0), timeout=20))
+            for _ in range(600)
+        ]
+        for end in ends:  # who gets an answer was accepted
+            end.sendall(b"GET /nowhere HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
+            assert end.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+        held = [holding(pid, {end.getsockname()[1] for end in ends}) for pid in workers(several)]
+        assert (sum(held), min(held) >= 240) == (600, True), held
 
 
 @pytest.mark.parametrize(
