@@ -101,8 +101,9 @@ class Core:
         }
         quotas = quotas_of(settings, routes, counts or Counts(clock))
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics, quotas), **(asked := asking.lanes(metrics))}
-        secret = (*compile.secret_paths(reserved, settings.public_url), *asking.secret)
-        self.generation = _generation(settings, pipeline, lanes, metrics, secret, asked)
+        self.links = compile.secret_paths(reserved, settings.public_url)
+        self._mount = asking.secret
+        self.generation = _generation(settings, pipeline, lanes, metrics, (*self.links, *self._mount), asked)
 
     def _application(self, clock: Clock, log: Log) -> Builtin:
         """Our own endpoints. They authenticate with the very object that the edge uses."""
@@ -123,10 +124,11 @@ class Core:
     def carry(self, old: "Core") -> None:
         """What was counted so far: a counter that begins again at zero looks like a restart.
 
-        And which paths hold secrets: a link that was mailed before a reload is good after it, whatever path it has.
+        And which paths links have: what was mailed before a reload is good after it. A process that is started later
+        knows of those alone that the configuration has.
         """
-        secret = dict.fromkeys((*self.generation.secret, *old.generation.secret))
-        self.generation = replace(self.generation, secret=tuple(secret))
+        self.links = tuple(dict.fromkeys((*self.links, *old.links)))
+        self.generation = replace(self.generation, secret=(*self.links, *self._mount))
         ours, theirs = self.authenticator, old.authenticator
         ours.hits += theirs.hits
         ours.misses += theirs.misses

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from gateway.app.observer import folded
 from gateway.edge.generation import Adapter, Lane
 from gateway.ops.metrics import UNMATCHED, Metrics
 from gateway.routes.model import Access, AccessKind, Route
@@ -40,8 +41,9 @@ class Asking:
 
     @property
     def secret(self) -> tuple[bytes, ...]:
-        """Beginnings of paths, in lower case: a question to no contract of ours may have a path with a secret in it."""
-        return () if self._decide is None else (self._decide.mount.lower().encode(),)
+        """Beginnings, as of `secret_paths`: a question to no contract of ours may have a path with a secret in it."""
+        mount = b"" if self._decide is None else self._decide.mount.encode()
+        return (mount.lower(), folded(mount)) if mount else ()
 
     def lanes(self, metrics: Metrics) -> dict[Route, Lane]:
         if self._decide is None:

@@ -163,22 +163,25 @@ _PERCENT: Final = re.compile(rb"%(?:25)+").sub  # encoded, and that encoded agai
 _PARAMETERS: Final = re.compile(rb";[^/]*").sub
 _SLASHES: Final = re.compile(rb"[/\\]+").sub
 _WORD: Final = re.compile(rb"[a-z0-9]").match
-_BLANK: Final = bytes(range(0x21)) + b"\x7f\xa0\xc2"  # what servers trim from a name, no-break spaces too
+# what servers trim from a name, and what programs put into it: blanks, no ASCII at all, another hyphen for this one
+_LOST: Final = bytes(range(0x21)) + b"-" + bytes(range(0x7F, 0x100))
 
 
 def hides(secret: tuple[bytes, ...], path: bytes) -> bool:
-    """Whether the path goes on with a secret after one of these beginnings (lower case).
+    """Whether the path goes on with a secret after one of these beginnings (as they are in Generation).
 
     Also as a program may spell a link that it was given: encoded, more than once too, with parameters, blanks or empty
-    segments. Where any of these stand in it, the secret may stand behind one, and need not go on with another word.
+    segments. The secret may stand behind any of these, so that such a path need not go on with another word.
     """
-    odd = False
-    if path.find(b"%") >= 0 or path.find(b";") >= 0:  # `in` takes twice as long: it tries numbers first
-        decoded = unquote_to_bytes(_PERCENT(b"%", path))
-        path = _SLASHES(b"/", _PARAMETERS(b"", decoded.translate(None, _BLANK)))
-        odd = len(path) < len(decoded)
-    path = path.lower()
+    odd = path.find(b"%") >= 0 or path.find(b";") >= 0  # `in` takes twice as long: it tries numbers first
+    path = folded(path) if odd else path.lower()
     return path.startswith(secret) and (odd or any(_goes_on(path, len(way)) for way in secret if path.startswith(way)))
+
+
+def folded(path: bytes) -> bytes:
+    """What all spellings of a path have in common; lower case."""
+    decoded = unquote_to_bytes(_PERCENT(b"%", path)).translate(None, _LOST)
+    return _SLASHES(b"/", _PARAMETERS(b"", decoded)).lower()
 
 
 def _goes_on(path: bytes, end: int) -> bool:

@@ -164,10 +164,11 @@ async def _serve(desk: Desk, part: WorkerPart, channel: Channel) -> None:
         if not desk.patience:  # else a successor accepts on the same socket
             await _caught_up(listening)
         await first_of(gateway.drain(desk.patience), desk.hurried.wait())
+        await _tell_last(channel, gateway)  # now too: what has to be closed may last longer than the supervisor waits
 
 
 async def _tell_last(channel: Channel, gateway: Gateway) -> None:
-    """What it has counted up to its end: lines of the access log may be lost as late as that."""
+    """What it has counted. Lines of the access log may be lost as late as when that is closed."""
     channel.tell({"event": "last", "exposition": await exposition(gateway)})
 
 

@@ -76,8 +76,8 @@ class Adapter:
 class Generation:
     """connection_string: lower-case name of the header. scheme: b"http" or b"https", of the listener.
 
-    secret: lower-case beginnings of paths that go on with a secret, whatever takes the request. asked: the lanes of the
-    data planes that ask, by the path that they ask at. lines: whole field lines of every answer, whosever it is.
+    secret: beginnings of paths that go on with a secret, whatever takes the request, plain and folded. asked: the lanes
+    of the data planes that ask, by the path that they ask at. lines: whole field lines of every answer, whosever it is.
     """
 
     pipeline: Pipeline

@@ -133,11 +133,15 @@ class Edge:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stops accepting, and cuts what is left: a drain that was cancelled has not. Once more does nothing."""
+        """Stops accepting, and cuts what is left: a drain that was cancelled has not. May be called again."""
         self.draining, self.patient = True, False
         for server in self._servers:
             server.close()
+        for tunnel in tuple(self.tunnels):
+            tunnel.close(GOING_AWAY, "draining")
         for client in tuple(self.clients):
+            if client.active is not None:
+                client.active.reason = client.active.reason or "draining"
             client.cut()
         if self._sweeper is not None:
             self._sweeper.cancel()

@@ -63,7 +63,7 @@ class AccessLog:
     sink: it may take nothing for a while. failed: called in the thread, once per outage of the sink, or of the form,
     and where the sink was too slow, when it has taken what waited, at the latest each TELL_SECONDS. bound: bytes that
     may wait for the sink. form: what is written of a line of JSON; it is called in the thread. kept: whether
-    `recent` has the last lines, as nobody can read them again from the sink.
+    `recent` has the last lines, as nobody can read them again from the sink. Raises OSError, with the sink closed.
     """
 
     def __init__(
@@ -95,7 +95,11 @@ class AccessLog:
         self._wake = threading.Event()
         self._stopping = False
         self._writer = threading.Thread(target=self._run, name="access-log", daemon=True)
-        self._writer.start()
+        try:
+            self._writer.start()
+        except RuntimeError as error:
+            sink.close()
+            raise OSError(errno.EAGAIN, f"the thread that would write the access log: {error}") from error
 
     def write(
         self,
@@ -260,11 +264,7 @@ def open_access_log(path: Path, failed: Callable[[Exception], object], form: For
     """As `open_sink`. Raises OSError. A reload opens it anew, which is how it is rotated."""
     sink = open_sink(path)
     again = form is None and sink.regular  # `logged.find` reads JSON, of a file
-    try:
-        return AccessLog(sink, failed, form=form, kept=not again)
-    except RuntimeError as error:
-        sink.close()
-        raise OSError(errno.EAGAIN, f"the thread that would write it: {error}", str(path)) from error
+    return AccessLog(sink, failed, form=form, kept=not again)
 
 
 def _partly(stages: tuple[float, float, float]) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 BLOCK: Final = 64 * 1024  # bytes
 LOOK_SECONDS: Final = 0.5  # between two looks whether anybody still waits for what a sink does not take
-WRITE_SECONDS: Final = 0.01  # longer than a block of another worker takes to come into the file, page by page
+WRITE_SECONDS: Final = 0.05  # longer than a block of another worker takes to come into the file, page by page
 
 
 class Sink:
@@ -32,6 +32,7 @@ class Sink:
         self.longest = sys.maxsize if self.regular else select.PIPE_BUF
         self._reader = _reader(fd) if self.regular else None
         self._cut = False  # our last line has no end
+        self._torn_at = 0  # bytes of the file, when its last line was seen to have none
         self._given_up = False
         self._ready = select.poll()
         self._ready.register(fd, select.POLLOUT)
@@ -70,14 +71,20 @@ class Sink:
 
     def _torn(self) -> bool:
         """Whether the last line has no end. One that another worker writes just now has none yet."""
-        if self._reader is not None:
-            with suppress(OSError):
-                size = os.fstat(self._reader).st_size
-                if not size or os.pread(self._reader, 1, size - 1) == b"\n":
-                    return False
+        if self._reader is None:
+            return self._cut
+        try:
+            while (size := self._unended(self._reader)) and size != self._torn_at:
+                self._torn_at = size
                 time.sleep(WRITE_SECONDS)
-                return os.fstat(self._reader).st_size == size
-        return self._cut
+        except OSError:
+            return self._cut
+        return size > 0
+
+    def _unended(self, reader: int) -> int:
+        """Bytes of the file, if its last line has no end; else 0."""
+        size = os.fstat(reader).st_size
+        return 0 if not size or os.pread(reader, 1, size - 1) == b"\n" else size
 
     def _wait(self, waits: Callable[[], object]) -> None:
         while not self._ready.poll(0 if self._given_up else LOOK_SECONDS * 1000):

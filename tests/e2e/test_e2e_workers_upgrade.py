@@ -1,5 +1,6 @@
 """Several workers: one release takes over from another, and nobody notices."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -96,6 +97,7 @@ def test_lines_of_the_log_that_are_lost_as_a_worker_ends_are_counted(home: Home,
     """The reader of its pipe stands still: what waits for it then is lost, later than anything else that is counted."""
     os.mkfifo(home.folder / "pipe")
     reading = os.open(home.folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 1 << 16)
     with (
         os.fdopen(reading, "rb") as reader,
         world.running(home, {**said(service), "log": {"access": "./pipe"}}) as gateway,

@@ -42,7 +42,7 @@ async def test_a_drain_that_is_cut_short_leaves_no_exchange_without_a_line(site:
     await running.gateway.aclose()
     assert await client.rest() == b""
     (line,) = await running.lines()
-    assert (line["path"], line["status"], line["reason"]) == ("/public/x", 0, "client_gone")
+    assert (line["path"], line["status"], line["reason"]) == ("/public/x", 0, "draining")
 
 
 async def test_draining_with_patience_answers_an_idle_connection_once_more(site: Site) -> None:
@@ -165,7 +165,7 @@ async def test_draining_cuts_what_does_not_end(site: Site) -> None:
     assert loop.time() - began >= 0.3
     assert await client.rest() == b""
     (line,) = await running.lines()
-    assert (line["status"], line["reason"]) == (0, "client_gone")
+    assert (line["status"], line["reason"]) == (0, "draining")
 
 
 async def test_a_reload_changes_the_routes(site: Site) -> None:

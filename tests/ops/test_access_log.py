@@ -8,6 +8,7 @@ import re
 import select
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -203,36 +204,80 @@ async def test_a_sink_that_is_too_slow_is_told_once(monkeypatch: pytest.MonkeyPa
     assert (told, failures) == ([], [("access-log", f"its sink was too slow: {lost} lines are lost")])
 
 
-@pytest.mark.parametrize("taken", [0, 1 << 16])
-async def test_a_sink_that_stays_too_slow_is_told_meanwhile(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
-    """Where lines come as fast as it takes them, or it takes none, nothing comes afterwards. What is told makes up what
-    was lost."""
+def refused(told: list[str]) -> int:
+    return sum(int(text) for line in told for text in re.findall("[0-9]+", line))
+
+
+async def test_a_reader_that_stands_still_is_told_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no afterwards, as nothing is taken. All that is lost is told."""
     monkeypatch.setattr(access_log, "TELL_SECONDS", 0.0)
-    pipe, failures = Pipe(), list[str]()
-    log = AccessLog(Sink(pipe.write_end, owned=True), lambda error: failures.append(str(error)), bound=4 * BLOCK)
+    pipe, told = Pipe(), list[str]()
+    log = AccessLog(Sink(pipe.write_end, owned=True), lambda error: told.append(str(error)), bound=4 * BLOCK)
     for _ in range(4000):
         log.write(*LINE)
-    os.read(pipe.read_end, taken)
-    await until(lambda: len(failures) > 0)
-    assert select.select([pipe.read_end], [], [], 20)[0]  # more waited
+    await until(lambda: refused(told) == log.losses.refused > 0)
     reader = pipe.drain()
     await log.aclose()
     reader.join()
     os.close(pipe.read_end)
-    assert sum(int(text) for told in failures for text in re.findall("[0-9]+", told)) == log.losses.lines
+
+
+class Gated(Sink):
+    """Takes a block as often as it is let."""
+
+    def __init__(self, fd: int, owned: bool = False) -> None:
+        super().__init__(fd, owned)
+        self.gate = threading.Semaphore(0)
+
+    def put(self, lines: bytes, waits: Callable[[], object] = lambda: None) -> tuple[int, OSError | None]:
+        self.gate.acquire()
+        return len(lines), None
+
+
+async def test_a_sink_that_never_catches_up_is_told_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines come as fast as it takes them."""
+    monkeypatch.setattr(access_log, "TELL_SECONDS", 0.0)
+    told = list[str]()
+    sink = Gated(os.open(os.devnull, os.O_WRONLY), owned=True)
+    log = AccessLog(sink, lambda error: told.append(str(error)), bound=4 * BLOCK)
+    for _ in range(4000):
+        log.write(*LINE)
+    sink.gate.release()
+    await until(lambda: refused(told) == log.losses.refused > 0)
+    sink.gate.release(4000)
+    await log.aclose()
+
+
+def open_at(path: Path) -> list[str]:
+    """This process's descriptors of a file."""
+    return [name for name in os.listdir("/proc/self/fd") if links_to(Path("/proc/self/fd") / name, path)]
+
+
+def links_to(descriptor: Path, path: Path) -> bool:
+    try:
+        return os.readlink(descriptor) == str(path)
+    except FileNotFoundError:  # closed meanwhile
+        return False
+
+
+async def test_a_log_that_is_closed_holds_no_descriptor(tmp_path: Path) -> None:
+    """As after each reload. It reads its file too, to see whether a line was cut."""
+    log = open_access_log(tmp_path / "access.log", ignore)
+    assert len(open_at(tmp_path / "access.log")) == 2
+    await log.aclose()
+    assert open_at(tmp_path / "access.log") == []
 
 
 def test_a_sink_whose_thread_cannot_start_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As at a limit of processes: a fault of the start, or of the reload."""
 
-    def refused(thread: threading.Thread) -> None:
+    def full(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refused)
-    before = len(os.listdir("/dev/fd"))
-    with pytest.raises(OSError, match="the thread that would write it: can't start new thread"):
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(OSError, match="the thread that would write the access log: can't start new thread"):
         open_access_log(tmp_path / "access.log", ignore)
-    assert len(os.listdir("/dev/fd")) == before
+    assert open_at(tmp_path / "access.log") == []
 
 
 async def test_a_reader_that_does_not_read_is_given_up_at_the_end() -> None:

@@ -67,19 +67,23 @@ def test_the_line_of_another_worker_that_a_full_disk_has_cut_takes_none_with_it(
 
 
 def test_what_another_worker_writes_just_now_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block comes into the file page by page: an end of it that is not seen yet comes."""
+    """A block comes into the file page by page: an end of it that is not seen yet comes, unless the disk is full."""
     path = tmp_path / "log"
-    path.write_bytes(b"12")
-    sink = open_sink(path)
+    path.write_bytes(b"1")
+    more = iter([b"2", b"3\n"])
 
     def goes_on(seconds: float) -> None:
         with path.open("ab") as other:
-            other.write(b"3\n4")
+            other.write(next(more, b""))
 
     monkeypatch.setattr("gateway.ops.sink.time", SimpleNamespace(sleep=goes_on))
-    assert sink.put(b"\n") == (1, None)
+    sink = open_sink(path)
+    assert sink.put(b"4\n") == (2, None)
+    with path.open("ab") as other:
+        other.write(b"cut")
+    assert sink.put(b"5\n") == (2, None)
     sink.close()
-    assert path.read_bytes() == b"123\n4\n"
+    assert path.read_bytes() == b"123\n4\ncut\n5\n"
 
 
 def test_of_a_file_that_may_not_be_read_the_own_cut_line_is_known(

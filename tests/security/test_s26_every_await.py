@@ -65,6 +65,7 @@ BESIDE: Final = {
     "control.fetch.HttpFetch.__aexit__": "the gateway ends",
     "control.fetch.HttpFetch.aclose": "the gateway ends",
     "edge.listener.Edge._emptied": "the gateway ends",
+    "edge.listener.Edge.aclose": "the gateway ends",
     "edge.listener.Edge.drain": "the gateway ends",
     "edge.listener.Edge.listen": "the gateway starts",
     "store.keyring.Keys.add_mac_key": "the operator changes keys",

@@ -132,9 +132,9 @@ async def test_s55_a_head_without_end_is_cut_off(site: Site) -> None:
 
 
 async def test_s55_a_body_goes_through_as_it_comes(site: Site) -> None:
-    """32 MiB up and down at once, through an upstream that echoes: nothing is held back for the whole, every byte
-    arrives, and others are served meanwhile."""
-    total, part = 32 * MIB, bytes(range(256)) * 256
+    """96 MiB up and down at once, twice what the sockets between may hold, through an upstream that echoes: nothing is
+    held back for the whole, every byte arrives, and others are served meanwhile."""
+    total, part = 96 * MIB, bytes(range(256)) * 256
 
     async def script(line: Line) -> None:
         while True:
