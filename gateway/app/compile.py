@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from gateway.app import headers
-from gateway.app.observer import folded
 from gateway.edge.generation import Waits
 from gateway.routes.model import Access, AccessKind, RoleRule, Route, Timeouts
 from gateway.settings.cors import LoginCors
@@ -37,14 +36,13 @@ def builtin_routes(endpoints: Iterable[tuple[str, str]], cors: LoginCors | None 
     ]
 
 
-def secret_paths(builtin: Iterable[Route], public_url: str) -> tuple[bytes, ...]:
-    """Beginnings of our own paths that go on with a secret: under another method, or with more behind it, such a path
-    is taken by no endpoint of ours, and must not be logged all the same. Without the slash before it: `?` or a letter
-    that looks like one may stand there. Also below the path of public_url, as links have it. In the forms that `hides`
-    looks for: in lower case, and folded."""
+def secret_paths(builtin: Iterable[Route], public_url: str, asked_below: Iterable[str]) -> list[bytes]:
+    """Our own paths that go on with a secret, up to that: under another method, or with more behind it, such a path is
+    taken by no endpoint of ours, and must not be logged all the same. Also below the path of public_url, as links have
+    it, and below what data planes put before a path that they ask about."""
     found = {route.path.partition("/{" + name)[0] for route in builtin for name in SECRETS if "/{" + name in route.path}
-    paths = [(base + path).encode() for path in found for base in ("", urlsplit(public_url).path)]
-    return tuple(sorted({form for path in paths for form in (path.lower(), folded(path))}))
+    sites = {"", urlsplit(public_url).path}
+    return [f"{ask}{site}{path}".encode() for ask in ("", *asked_below) for site in sites for path in sorted(found)]
 
 
 def to_route(route: RouteSettings, listen: Listen | None = None) -> Route:

@@ -15,7 +15,7 @@ from gateway.app.assembly import Assembly
 from gateway.app.decide import Asking
 from gateway.app.known import Known
 from gateway.app.logins import Lasting, dialects, paths
-from gateway.app.observer import EndpointLog
+from gateway.app.observer import Beginnings, EndpointLog, beginnings
 from gateway.app.quotas import Counts, least_head, quotas_of
 from gateway.clock import Clock
 from gateway.control import application
@@ -101,9 +101,9 @@ class Core:
         }
         quotas = quotas_of(settings, routes, counts or Counts(clock))
         lanes = {**_lanes([*routes, *reserved], upstreams, metrics, quotas), **(asked := asking.lanes(metrics))}
-        self.links = compile.secret_paths(reserved, settings.public_url)
+        self.links = compile.secret_paths(reserved, settings.public_url, asking.below)
         self._mount = asking.secret
-        self.generation = _generation(settings, pipeline, lanes, metrics, (*self.links, *self._mount), asked)
+        self.generation = _generation(settings, pipeline, lanes, metrics, beginnings(self.links + self._mount), asked)
 
     def _application(self, clock: Clock, log: Log) -> Builtin:
         """Our own endpoints. They authenticate with the very object that the edge uses."""
@@ -127,8 +127,8 @@ class Core:
         And which paths links have: what was mailed before a reload is good after it. A process that is started later
         knows of those alone that the configuration has.
         """
-        self.links = tuple(dict.fromkeys((*self.links, *old.links)))
-        self.generation = replace(self.generation, secret=(*self.links, *self._mount))
+        self.links = list(dict.fromkeys(self.links + old.links))
+        self.generation = replace(self.generation, secret=beginnings(self.links + self._mount))
         ours, theirs = self.authenticator, old.authenticator
         ours.hits += theirs.hits
         ours.misses += theirs.misses
@@ -170,7 +170,7 @@ def _generation(
     pipeline: Pipeline,
     lanes: dict[Route, Lane],
     metrics: Metrics,
-    secret: tuple[bytes, ...],
+    secret: Beginnings,
     asked: dict[Route, Lane],
 ) -> Generation:
     """secret: as in Generation. asked: the lanes of the decision endpoint."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from gateway.app.observer import folded
 from gateway.edge.generation import Adapter, Lane
 from gateway.ops.metrics import UNMATCHED, Metrics
 from gateway.routes.model import Access, AccessKind, Route
@@ -40,10 +39,16 @@ class Asking:
         return Route(f"{path}/**", _METHODS, DECIDE, _ANYBODY, allow_encoded=self._spellings, builtin=True)
 
     @property
-    def secret(self) -> tuple[bytes, ...]:
-        """Beginnings, as of `secret_paths`: a question to no contract of ours may have a path with a secret in it."""
-        mount = b"" if self._decide is None else self._decide.mount.encode()
-        return (mount.lower(), folded(mount)) if mount else ()
+    def secret(self) -> list[bytes]:
+        """A question to no contract of ours may have a path with a secret in it."""
+        return [] if self._decide is None else [f"{self._decide.mount}/".encode()]
+
+    @property
+    def below(self) -> list[str]:
+        """What stands before the path that is asked about."""
+        return [
+            route.path.removesuffix("/**") for route, contract in self._contracts.items() if contract.target is None
+        ]
 
     def lanes(self, metrics: Metrics) -> dict[Route, Lane]:
         if self._decide is None:

@@ -1,6 +1,7 @@
 """What is told: of exchanges that are over, counters and access log; of endpoints, the application log."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -143,7 +144,7 @@ class Observer:
 def conceals(exchange: Answering, route: Route | None) -> bool:
     """Whether the exchange's path may not be told: that of an endpoint of ours may hold a token."""
     secret = exchange.generation.secret
-    return (route is not None and route.builtin) or (len(secret) > 0 and hides(secret, exchange.request.target.path))
+    return (route is not None and route.builtin) or hides(secret, exchange.request.target.path)
 
 
 def _subject(exchange: Answering) -> Route | None:
@@ -163,30 +164,41 @@ _PERCENT: Final = re.compile(rb"%(?:25)+").sub  # encoded, and that encoded agai
 _PARAMETERS: Final = re.compile(rb";[^/]*").sub
 _SLASHES: Final = re.compile(rb"[/\\]+").sub
 _WORD: Final = re.compile(rb"[a-z0-9]").match
-# what servers trim from a name, and what programs put into it: blanks, no ASCII at all, another hyphen for this one
-_LOST: Final = bytes(range(0x21)) + b"-" + bytes(range(0x7F, 0x100))
+_LOST: Final = bytes(range(0x21)) + bytes(range(0x7F, 0x100))  # what is trimmed from a name, or put into it
+_HYPHEN: Final = "\u2011".encode()  # one that does not break
+
+Beginnings = tuple[tuple[bytes, ...], tuple[bytes, ...]]  # of paths: in lower case, and folded
 
 
-def hides(secret: tuple[bytes, ...], path: bytes) -> bool:
-    """Whether the path goes on with a secret after one of these beginnings (as they are in Generation).
+def hides(secret: Beginnings, path: bytes) -> bool:
+    """Whether the path goes on with a secret after one of these beginnings.
 
     Also as a program may spell a link that it was given: encoded, more than once too, with parameters, blanks or empty
     segments. The secret may stand behind any of these, so that such a path need not go on with another word.
     """
-    odd = path.find(b"%") >= 0 or path.find(b";") >= 0  # `in` takes twice as long: it tries numbers first
-    path = folded(path) if odd else path.lower()
-    return path.startswith(secret) and (odd or any(_goes_on(path, len(way)) for way in secret if path.startswith(way)))
+    if path.find(b"%") >= 0 or path.find(b";") >= 0:  # `in` takes twice as long: it tries numbers first
+        return folded(path).startswith(secret[1])
+    path = path.lower()
+    return path.startswith(secret[0]) and any(_goes_on(path, way) for way in secret[0])
 
 
 def folded(path: bytes) -> bytes:
     """What all spellings of a path have in common; lower case."""
-    decoded = unquote_to_bytes(_PERCENT(b"%", path)).translate(None, _LOST)
+    decoded = unquote_to_bytes(_PERCENT(b"%", path)).replace(_HYPHEN, b"-").translate(None, _LOST)
     return _SLASHES(b"/", _PARAMETERS(b"", decoded)).lower()
 
 
-def _goes_on(path: bytes, end: int) -> bool:
+def beginnings(paths: Iterable[bytes]) -> Beginnings:
+    """Of these paths, each with what stands before a secret: not the slash, as `?` or what looks like a slash may
+    stand there, unless whatever is behind it is secret."""
+    kept = tuple(dict.fromkeys(paths))
+    return tuple(path.lower() for path in kept), tuple(folded(path) for path in kept)
+
+
+def _goes_on(path: bytes, way: bytes) -> bool:
     """With what is no longer the same word, as `session` in `sessions` would be."""
-    return len(path) > end and _WORD(path, end) is None
+    end = len(way)
+    return path.startswith(way) and len(path) > end and (way.endswith(b"/") or _WORD(path, end) is None)
 
 
 class EndpointLog:

@@ -76,8 +76,9 @@ class Adapter:
 class Generation:
     """connection_string: lower-case name of the header. scheme: b"http" or b"https", of the listener.
 
-    secret: beginnings of paths that go on with a secret, whatever takes the request, plain and folded. asked: the lanes
-    of the data planes that ask, by the path that they ask at. lines: whole field lines of every answer, whosever it is.
+    secret: beginnings of paths that go on with a secret, whatever takes the request, in two forms (`app.observer`).
+    asked: the lanes of the data planes that ask, by the path that they ask at. lines: whole field lines of every
+    answer, whosever it is.
     """
 
     pipeline: Pipeline
@@ -89,7 +90,7 @@ class Generation:
     scheme: bytes = b"http"
     limits: Limits = field(default_factory=Limits)
     waits: Waits = field(default_factory=Waits)
-    secret: tuple[bytes, ...] = ()
+    secret: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
     asked: dict[bytes, Lane] = field(default_factory=dict)
     traces: Traces = field(default_factory=Traces)
     lines: bytes = b""

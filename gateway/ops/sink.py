@@ -14,6 +14,7 @@ from typing import Final
 BLOCK: Final = 64 * 1024  # bytes
 LOOK_SECONDS: Final = 0.5  # between two looks whether anybody still waits for what a sink does not take
 WRITE_SECONDS: Final = 0.05  # longer than a block of another worker takes to come into the file, page by page
+LOOKS: Final = 4  # at a file that always ends amid a line: another program writes into it
 
 
 class Sink:
@@ -74,12 +75,15 @@ class Sink:
         if self._reader is None:
             return self._cut
         try:
-            while (size := self._unended(self._reader)) and size != self._torn_at:
+            for _ in range(LOOKS):
+                size = self._unended(self._reader)
+                if not size or size == self._torn_at:
+                    return size > 0
                 self._torn_at = size
                 time.sleep(WRITE_SECONDS)
         except OSError:
             return self._cut
-        return size > 0
+        return True
 
     def _unended(self, reader: int) -> int:
         """Bytes of the file, if its last line has no end; else 0."""

@@ -3,7 +3,7 @@
 import pytest
 from harness.site import Site
 
-from gateway.app.observer import hides
+from gateway.app.observer import beginnings, hides
 
 
 @pytest.mark.parametrize(
@@ -15,12 +15,13 @@ from gateway.app.observer import hides
         (b"/%20auth/session;LINK/x", True), (b"/auth/session", False), (b"/auth/sessions/7", False),
         (b"/auth/session%E2%80%8BLINK", True), (b"/auth/confirmed;x", True), (b"/orders/auth/session;7", False),
         (b"/auth/session.LINK", True), (b"/auth/session./LINK", True), (b"/auth/session_LINK", True),
-        (b"/auth/%73essions/7", True), (b"/orders/auth/session/7", False),
+        (b"/auth/%73essions/7", True), (b"/orders/auth/session/7", False), (b"/check/x", True), (b"/check", False),
+        (b"/check/", False), (b"/checkout/x", False), (b"/checkout/J%C3%BCrgen", False), (b"/check;x/%C3%BC", True),
     ],
 )  # fmt: skip
 def test_what_goes_on_with_a_secret_is_hidden(path: bytes, hidden: bool) -> None:
     """However it is spelt. What begins with the same letters is told, where it is spelt plainly."""
-    assert hides((b"/auth/confirm", b"/auth/session"), path) is hidden
+    assert hides(beginnings([b"/auth/confirm", b"/auth/session", b"/Check/"]), path) is hidden
 
 
 DISPLAY = "/beginners/users/magic-link/display"
@@ -62,13 +63,24 @@ async def test_nor_as_programs_spell_it(site: Site) -> None:
     assert [line["path"] for line in await running.lines()] == [None] * len(ODD)
 
 
-async def test_a_mount_of_the_decisions_that_was_given_up_hides_nothing(site: Site) -> None:
-    """No link leads there; a route may have taken it."""
+async def test_of_a_mount_of_the_decisions_that_was_given_up_links_are_hidden_alone(site: Site) -> None:
+    """A route may have taken it, and a data plane may ask there still: Envoy puts what it asks about behind it."""
     upstream = await site.upstream()
     running = await site.gateway(upstream, decide={"mount": "/orders", "peers": ["127.0.0.1"]})
     client = await site.client(running)
     await client.ask("/orders/nginx")
     running.write(site.said(upstream))
     assert await running.gateway.reload() == []
-    await client.ask("/orders/nginx")
-    assert [line["path"] for line in await running.lines()] == [None, "/orders/nginx"]
+    for path in ("/orders/nginx", f"/orders/envoy/_adm{DISPLAY}/LINK"):
+        await client.ask(path)
+    assert [line["path"] for line in await running.lines()] == [None, "/orders/nginx", None]
+
+
+@pytest.mark.parametrize("mount", ["/-", "/-/decide"])
+async def test_a_mount_of_few_letters_hides_nothing_beside_it(site: Site, mount: str) -> None:
+    """However the others are spelt."""
+    running = await site.gateway(await site.upstream(), decide={"mount": mount, "peers": ["127.0.0.1"]})
+    others = ["/public/a%20b", "/public/x;v=1", "/decide/orders", "/_status/7", "/-x"]
+    for path in (*others, f"{mount}/none/x", f"{mount}%20/none/x"):
+        await (await site.client(running)).ask(path)
+    assert [line["path"] for line in await running.lines()] == [*others, None, None]

@@ -279,7 +279,7 @@ async def test_a_decision_is_logged_and_counted_as_one(site: Site) -> None:
     await put(client, about("/secure/x?secret=1", running.people.ada.field, method="POST"))
     await put(client, about("/secure/y"))
     await put(client, about("//z"))
-    hidden = running.gateway.core.generation.secret[0].decode()
+    hidden = running.gateway.core.generation.secret[0][0].decode()
     await put(client, about(f"{hidden}/secret", kind="caddy"))
     await put(client, about(f"{hidden}/secret/x", method="PUT"))
     await client.ask(f"{MOUNT}/none{hidden}/secret")

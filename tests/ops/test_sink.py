@@ -86,6 +86,22 @@ def test_what_another_worker_writes_just_now_is_not_cut(tmp_path: Path, monkeypa
     assert path.read_bytes() == b"123\n4\ncut\n5\n"
 
 
+def test_nobody_waits_for_the_end_of_a_line_that_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program may write its dots into the same file."""
+    path = tmp_path / "log"
+    path.write_bytes(b".")
+
+    def goes_on(seconds: float) -> None:
+        with path.open("ab") as other:
+            other.write(b".")
+
+    monkeypatch.setattr("gateway.ops.sink.time", SimpleNamespace(sleep=goes_on))
+    sink = open_sink(path)
+    assert sink.put(b"next\n") == (5, None)
+    sink.close()
+    assert path.read_bytes().endswith(b".\nnext\n")
+
+
 def test_of_a_file_that_may_not_be_read_the_own_cut_line_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -250,7 +250,7 @@ async def test_an_answer_is_an_outage_where_no_command_would_do_better(server: S
 
 async def test_two_nodes_share_one_limit(server: Server) -> None:
     """Thirty guesses a minute from one network, wherever they go, also all at once."""
-    async with Way(server.url) as way:
+    async with Way(server.url, patience=30.0, turn=30.0) as way:
         counters = [RedisCounters(way.link, way.names, Clock()) for _ in range(2)]
         tries = [counters[n % 2].reserve([Count(NETWORK, "x")]) for n in range(100)]
         found = await asyncio.gather(*tries)
