@@ -24,7 +24,7 @@ SOURCES := pyproject.toml hatch_build.py $(shell find gateway -name '*.py' -o -n
 THROUGH := tests/access tests/app tests/cli tests/compiled tests/conformance tests/control tests/deploy/test_systemd.py tests/e2e \
   tests/edge tests/planes tests/proxy tests/routes tests/security tests/tracing tests/websocket tests/wire \
   tests/test_pipeline.py $(wildcard tests/identity/test_tokens*.py tests/identity/test_connection_string*.py) \
-  $(wildcard tests/ops/test_metrics*.py) tests/ops/test_access_log.py tests/fuzz/test_fuzz.py \
+  $(wildcard tests/ops/test_metrics*.py tests/ops/test_access_log*.py) tests/fuzz/test_fuzz.py \
   tests/store/test_store_failures.py tests/store/test_store_directory.py
 
 # What the gateway runs on is installed as it is pinned; the tools around it are not.
