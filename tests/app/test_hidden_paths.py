@@ -24,6 +24,12 @@ def test_what_goes_on_with_a_secret_is_hidden(path: bytes, hidden: bool) -> None
     assert hides(beginnings([b"/auth/confirm", b"/auth/session", b"/Check/"]), path) is hidden
 
 
+@pytest.mark.parametrize(("path", "hidden"), [(b"/auth/session/%b", True), (b"/%bauth/session/LINK", False)])
+def test_no_more_is_unfolded_than_a_beginning_may_take(path: bytes, hidden: bool) -> None:
+    """A path of 8 KiB costs no more than one of 1 KiB."""
+    assert hides(beginnings([b"/auth/session"]), path % (b"%20" * 2500)) is hidden
+
+
 DISPLAY = "/beginners/users/magic-link/display"
 
 
