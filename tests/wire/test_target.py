@@ -1,6 +1,9 @@
 """Targets and hosts: what is taken goes on byte for byte, what two programs could read in two ways is refused."""
 
 import re
+import sys
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -376,3 +379,29 @@ def test_what_is_no_host_is_refused(authority: bytes) -> None:
     with pytest.raises(RequestRejected) as caught:
         read_host(authority)
     assert caught.value.code == "bad_host"
+
+
+def patterns(value: object) -> Iterator[re.Pattern[Any]]:
+    """Those in a module's variable: itself, the one whose method it is, or of a table."""
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(getattr(value, "__self__", None), re.Pattern):
+        yield value.__self__  # type: ignore[attr-defined]
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from patterns(one)
+
+
+def possessive(pattern: re.Pattern[Any]) -> bool:
+    parsed = str(list(re._parser.parse(pattern.pattern, pattern.flags)))  # type: ignore[attr-defined]
+    return "POSSESSIVE" in parsed or "ATOMIC" in parsed
+
+
+def test_no_pattern_is_possessive() -> None:
+    """CPython before 3.11.5 lets such ones match too much (python/cpython 106052): `/a//` was a path that nobody reads
+    in two ways."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("gateway.")]
+    found = {pattern for module in modules for value in vars(module).values() for pattern in patterns(value)}
+    assert len(found) > 10
+    assert [pattern.pattern for pattern in found if possessive(pattern)] == []
+    assert possessive(re.compile("a*+"))
